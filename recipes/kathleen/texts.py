@@ -1,0 +1,33 @@
+"""Text side of the recipe: the SentencePiece tokenizer, and manifests that pair text ids with semantic tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from spear_accel.data.manifest import read_manifest, write_manifest
+from spear_accel.text.normalise import normalise
+from spear_accel.text.tokenizer import TextTokenizer, TokenizerConfig
+
+__all__ = ["pair_manifest", "train_tokenizer"]
+
+
+def train_tokenizer(manifests: list[Path], target: Path, settings: Mapping[str, Any]) -> TextTokenizer:
+    """Train on the normalised texts of ``manifests`` and write ``target``."""
+    lines = [normalise(record["text"]).text for path in manifests for record in read_manifest(path, ("text",))]
+    tokenizer = TextTokenizer.train(lines, TokenizerConfig(**settings))
+    tokenizer.save(target)
+    return tokenizer
+
+
+def pair_manifest(tokenizer: TextTokenizer, source: Path, target: Path, voice: str | None = None) -> int:
+    """Write ``{"id", "text_ids", "tokens"}`` for each record of ``source``; only those of ``voice`` where it is given."""
+
+    def pairs() -> Iterator[dict[str, Any]]:
+        for record in read_manifest(source, ("id", "text", "tokens")):
+            if voice is None or record.get("voice") == voice:
+                text = normalise(record["text"]).text
+                yield {"id": record["id"], "text_ids": tokenizer.encode(text), "tokens": record["tokens"]}
+
+    return write_manifest(target, pairs())

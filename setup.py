@@ -1,0 +1,72 @@
+"""Package data that pyproject.toml cannot hold plainly: extras, and the voices of checkpoints/ inside the wheel."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "spear_accel/__init__.py").read_text(), re.MULTILINE)
+assert VERSION is not None
+
+# torch and torchaudio must come from one release; without the upper bound pip picks two that do not import together.
+# The pairs 2.9.1 + 2.9.1 and 2.11 + 2.11 are tested.
+BASE = [
+    "torch>=2.9.1,<2.12",
+    "torchaudio>=2.9.1,<2.12",
+    "numpy>=1.26",
+    "einops>=0.8",
+    "sentencepiece>=0.2",
+    "soundfile>=0.12",
+    "safetensors>=0.5",
+    "num2words>=0.5.14",
+    "tqdm>=4.66",
+    "typer>=0.15",
+]
+# fairseq2's native part is built against exactly this torch.
+FAIRSEQ2 = ["fairseq2==0.8.1", "torch==2.9.1", "torchaudio==2.9.1"]
+TRAIN = [
+    "accelerate>=1.0",
+    "matplotlib>=3.8",
+    "pyyaml>=6.0",
+    "scikit-learn>=1.4",
+    "tensorboard>=2.16",
+    "wandb>=0.19",
+]
+EVAL = ["jiwer>=3.0", "pesq>=0.0.4", "pocketsphinx>=5.0"]
+DEV = ["hypothesis>=6.100", "mypy>=1.13", "pytest>=8.0", "ruff>=0.8", "types-PyYAML", *FAIRSEQ2, *TRAIN, *EVAL]
+
+# A voice lies in checkpoints/NAME of a checkout and in spear_accel/voices/NAME of an installed package.
+NAMES = sorted(card.parent.name for card in (ROOT / "checkpoints").glob("*/voice.json"))
+VOICES = {f"spear_accel.voices.{name}": f"checkpoints/{name}" for name in NAMES}
+
+setup(
+    name="spear-accel",
+    version=VERSION[1],
+    description="Fast text-to-semantic speech synthesis: a Spear-TTS voice with speculative decoding",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="spear-accel contributors",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=[*find_packages(include=["spear_accel", "spear_accel.*"]), *VOICES],
+    package_dir=VOICES,
+    package_data={"spear_accel": ["py.typed"], **{package: ["*", "**/*"] for package in VOICES}},
+    zip_safe=False,
+    install_requires=BASE,
+    extras_require={
+        "fairseq2": FAIRSEQ2,
+        "train": TRAIN,
+        "ray": ["ray[data]>=2.40"],
+        "eval": EVAL,
+        "dev": DEV,
+    },
+    entry_points={"console_scripts": ["spear-accel = spear_accel.cli.main:run"]},
+    classifiers=[
+        "License :: OSI Approved :: MIT License",
+        "Programming Language :: Python :: 3",
+        "Topic :: Multimedia :: Sound/Audio :: Speech",
+    ],
+)

@@ -1,0 +1,196 @@
+"""The acoustic stage: semantic tokens in, sound out, whole or as a stream.
+
+:class:`AcousticStage` is what the pipeline asks of any stage. :class:`MelStage` is the shipped one: mel decoder, tempo,
+then a vocoder or Griffin-Lim. Does not know text, nor how tokens were decoded, nor file formats (see ``folder``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import ClassVar, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from spear_accel.acoustic.folder import CONFIG, read_parts, write_parts
+from spear_accel.acoustic.griffin_lim import GriffinLim
+from spear_accel.acoustic.mel_decoder import MelDecoder
+from spear_accel.acoustic.streaming import ContextWindow, Stretch, stretch
+from spear_accel.acoustic.vocoder import Vocoder
+from spear_accel.errors import UserError
+
+SLOWEST, FASTEST = 0.5, 2.0
+
+# A stream computes at least this much new sound at a time; less would be mostly context.
+_LEAST_SECONDS = 0.2
+
+
+@runtime_checkable
+class AcousticStage(Protocol):
+    """What makes sound of semantic tokens. Other stages register under the entry point group spear_accel.acoustic."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second of the waveforms."""
+
+    @property
+    def units(self) -> int:
+        """Number of semantic tokens: ids 0 .. units - 1."""
+
+    def __call__(self, tokens: Tensor, lengths: Tensor, speed: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Int64 [B, T] and token counts [B] -> float32 [B, samples] and sample counts [B]."""
+
+    def stream(self, chunks: Iterable[Tensor], speed: float = 1.0) -> Iterator[Tensor]:
+        """Chunks int64 [n] of one utterance -> pieces float32 [samples]; joined they equal the whole."""
+
+
+class MelStage:
+    """Mel decoder, then anything that turns log-mel frames into samples.
+
+    A row's sound does not depend on the other rows of its batch. Speeds are factors on the tempo, 0.5 to 2; the pitch
+    stays.
+    """
+
+    def __init__(self, mel_decoder: MelDecoder, to_waveform: Vocoder | GriffinLim) -> None:
+        if mel_decoder.mel != to_waveform.mel:
+            raise UserError("acoustic stage: mel decoder and vocoder were made for different log-mel settings")
+        self.mel_decoder = mel_decoder.eval()
+        self.to_waveform = to_waveform.eval()
+
+    @property
+    def sample_rate(self) -> int:
+        return self.mel_decoder.mel.sample_rate
+
+    @property
+    def units(self) -> int:
+        return self.mel_decoder.config.units
+
+    @property
+    def frame_rate(self) -> float:
+        """Tokens a second."""
+        return self.mel_decoder.config.frame_rate
+
+    @property
+    def device(self) -> torch.device:
+        return self.mel_decoder.place.device
+
+    def to(self, device: torch.device | str) -> MelStage:
+        """Move the networks; returns the stage itself."""
+        modules: tuple[nn.Module, ...] = (self.mel_decoder, self.to_waveform)
+        for module in modules:
+            module.to(device)
+        return self
+
+    @torch.inference_mode()
+    def __call__(self, tokens: Tensor, lengths: Tensor, speed: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Int64 [B, T] and token counts [B] -> float32 [B, samples] and sample counts [B]; zeros past a row's end.
+
+        Raises:
+            UserError: A token id is out of range, a row is empty, or ``speed`` is not within 0.5 .. 2.
+        """
+        check_speed(speed)
+        lengths = lengths.to(self.device)
+        tokens = self._valid(tokens.to(self.device), lengths)
+        log_mel = self.mel_decoder(tokens, lengths).log_mel
+        frames = lengths * self.mel_decoder.frames_per_token
+        if speed != 1.0:
+            log_mel, frames = stretch(log_mel, frames, speed)
+        return self.to_waveform(log_mel, frames), frames * self.mel_decoder.mel.hop
+
+    def stream(self, chunks: Iterable[Tensor], speed: float = 1.0) -> Iterator[Tensor]:
+        """Chunks int64 [n] of one utterance -> pieces float32 [samples], as soon as their context is known.
+
+        Joined, the pieces equal the sound of the whole utterance. Each piece costs itself and a bounded context.
+
+        Raises:
+            UserError: As for a call.
+        """
+        check_speed(speed)
+        return self._pieces(chunks, speed)
+
+    def _pieces(self, chunks: Iterable[Tensor], speed: float) -> Iterator[Tensor]:
+        decoder, hop = self.mel_decoder, self.mel_decoder.mel.hop
+        least = max(1, round(_LEAST_SECONDS * self.frame_rate))
+        mels = ContextWindow(lambda tokens: decoder(tokens).log_mel, decoder.reach, decoder.frames_per_token, least)
+        sound = ContextWindow(self.to_waveform, self.to_waveform.reach, hop)
+        tempo = None if speed == 1.0 else Stretch(speed)
+        for chunk, last in _mark_last(chunks):
+            chunk = chunk.reshape(1, -1).to(self.device)
+            chunk = self._valid(chunk, torch.tensor([chunk.shape[1]], device=self.device), may_be_empty=True)
+            with torch.inference_mode():
+                log_mel = mels.push(chunk, last)
+                if log_mel is None and not last:
+                    continue
+                log_mel = chunk.new_zeros(1, 0, decoder.mel.bins).float() if log_mel is None else log_mel
+                log_mel = log_mel if tempo is None else tempo.push(log_mel, last)
+                piece = sound.push(log_mel, last)
+            if piece is not None:
+                yield piece[0]
+
+    def _valid(self, tokens: Tensor, lengths: Tensor, may_be_empty: bool = False) -> Tensor:
+        """The tokens with their padding replaced by a valid id."""
+        if not may_be_empty and (not lengths.numel() or int(lengths.min()) < 1):
+            raise UserError("acoustic stage: a row has no tokens, so there is nothing to speak")
+        inside = torch.arange(tokens.shape[1], device=tokens.device)[None, :] < lengths[:, None]
+        tokens = torch.where(inside, tokens, 0)
+        if tokens.numel() and (int(tokens.min()) < 0 or int(tokens.max()) >= self.units):
+            raise UserError(f"acoustic stage: token ids must be 0..{self.units - 1}; these tokens are of another voice")
+        return tokens
+
+
+class NeuralAcousticStage(MelStage):
+    """Mel decoder and neural vocoder: the shipped stage."""
+
+    name: ClassVar[str] = "neural"
+
+    def __init__(self, mel_decoder: MelDecoder, vocoder: Vocoder) -> None:
+        super().__init__(mel_decoder, vocoder)
+        self.vocoder = vocoder
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> NeuralAcousticStage:
+        """Load an ``acoustic`` folder. Raises UserError where it is damaged or has no vocoder."""
+        mel_decoder, vocoder = read_parts(folder)
+        if vocoder is None:
+            raise UserError(f'{folder}: holds no vocoder; set "stage" to {GriffinLimStage.name!r} in its {CONFIG}')
+        return cls(mel_decoder, vocoder)
+
+    def save(self, folder: Path) -> None:
+        """Write ``config.json`` and ``model.safetensors`` (half precision)."""
+        write_parts(folder, self.name, self.mel_decoder, self.vocoder)
+
+
+class GriffinLimStage(MelStage):
+    """Mel decoder and torchaudio's Griffin-Lim: needs no vocoder weights."""
+
+    name: ClassVar[str] = "griffin-lim"
+
+    def __init__(self, mel_decoder: MelDecoder, iterations: int = 32) -> None:
+        super().__init__(mel_decoder, GriffinLim(mel_decoder.mel, iterations))
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> GriffinLimStage:
+        """Load an ``acoustic`` folder; a vocoder in it is left aside. Raises UserError where it is damaged."""
+        return cls(read_parts(folder)[0])
+
+    def save(self, folder: Path) -> None:
+        """Write ``config.json`` and ``model.safetensors`` (half precision)."""
+        write_parts(folder, self.name, self.mel_decoder, None)
+
+
+def check_speed(speed: float) -> None:
+    """Refuse a tempo that the stage was not made for."""
+    if not SLOWEST <= speed <= FASTEST:
+        raise UserError(f"speed {speed:g} is out of range; choose {SLOWEST:g} to {FASTEST:g}")
+
+
+def _mark_last(chunks: Iterable[Tensor]) -> Iterator[tuple[Tensor, bool]]:
+    """Each chunk and whether it is the last one."""
+    waiting: Tensor | None = None
+    for chunk in chunks:
+        if waiting is not None:
+            yield waiting, False
+        waiting = chunk
+    if waiting is not None:
+        yield waiting, True

@@ -1,0 +1,28 @@
+"""What a command says to a person: lines and progress on standard error, never on standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def say(line: str) -> None:
+    """One line on standard error."""
+    print(f"spear-accel: {line}", file=sys.stderr, flush=True)
+
+
+def warn(line: str) -> None:
+    say(f"warning: {line}")
+
+
+def progress(items: Iterable[T], unit: str, total: int | None = None) -> Iterator[T]:
+    """`items`, with a bar on standard error where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from tqdm import tqdm
+
+    yield from tqdm(items, total=total, unit=unit, file=sys.stderr, leave=False, dynamic_ncols=True)

@@ -1,0 +1,56 @@
+"""`spear-accel info`: what a voice is and whether its files are whole."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from spear_accel.errors import UserError
+from spear_accel.io.voice import VoiceFolder, list_shipped, open_voice
+
+
+def info(
+    voice: Annotated[str | None, typer.Argument(help="A shipped voice or a voice folder; lists them without.")] = None,
+) -> None:
+    """Show a voice: language, licence, rates, parts, sizes, checksums."""
+    if voice is None:
+        for name in list_shipped():
+            typer.echo(name)
+        return
+    folder = open_voice(voice)
+    for name, value in (*_description(folder), *_parts(folder)):
+        typer.echo(f"{name:<22}{value}")
+    folder.verify()
+
+
+def _description(folder: VoiceFolder) -> list[tuple[str, str]]:
+    card = folder.card
+    collapsed = ", repeats collapsed" if card.collapse_repeats else ""
+    return [
+        ("name", card.name),
+        ("folder", str(folder.path)),
+        ("language", card.language),
+        ("licence", card.licence),
+        ("semantic tokens", f"{card.frame_rate:g} a second{collapsed}"),
+        ("sample rate", f"{card.sample_rate} Hz"),
+        ("longest utterance", f"{card.longest_utterance} characters"),
+        ("format version", str(card.format_version)),
+    ]
+
+
+def _parts(folder: VoiceFolder) -> list[tuple[str, str]]:
+    """Each file or folder of the voice with its size and soundness."""
+    names = dict.fromkeys(name.split("/")[0] for name in folder.card.files)
+    return [(name, _state(folder, name)) for name in names]
+
+
+def _state(folder: VoiceFolder, part: str) -> str:
+    """Size and soundness of one part."""
+    paths = [folder.path / name for name in folder.card.files if name.split("/")[0] == part]
+    size = sum(path.stat().st_size for path in paths if path.is_file())
+    try:
+        folder.part(part)
+    except UserError:
+        return f"{size / 1e6:.2f} MB, damaged"
+    return f"{size / 1e6:.2f} MB, whole"

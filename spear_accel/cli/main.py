@@ -1,0 +1,74 @@
+"""Entry point of `spear-accel`: collects the verbs and turns errors into one line and an exit code.
+
+Knows no verb's work. Exit codes: 0 done, 2 the user can mend it, 130 interrupted, 141 the reader of a pipe went away.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from spear_accel import __version__
+from spear_accel.cli import console, info, speak, tokenize, train
+from spear_accel.errors import UserError
+
+app = typer.Typer(
+    name="spear-accel",
+    help="Text to speech through semantic tokens, decoded fast.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("speak")(speak.speak)
+app.command("tokenize")(tokenize.tokenize)
+app.command("train")(train.train)
+app.command("info")(info.info)
+
+
+# Some releases of typer carry a copy of click and some depend on it; this is UsageError of the right one.
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """Text to speech through semantic tokens, decoded fast."""
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (of this process where left out) and return its exit code."""
+    try:
+        code = app(args=arguments, prog_name="spear-accel", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except UserError as error:
+        return _refuse(str(error))
+    except _USAGE_ERROR as error:
+        return _refuse(error.format_message())  # type: ignore[attr-defined]
+    except BrokenPipeError:
+        # The interpreter would complain again when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (KeyboardInterrupt, typer.Abort):
+        console.say("interrupted; nothing was left behind")
+        return 130
+
+
+def _refuse(message: str) -> int:
+    console.say(f"error: {' '.join(message.split())}")
+    return 2

@@ -1,0 +1,131 @@
+"""`spear-accel speak`: text from the argument, a file or standard input to sound."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spear_accel.cli import console
+from spear_accel.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from spear_accel.cli.sound_output import Sink
+    from spear_accel.decoding import DecodeOptions
+    from spear_accel.pipeline import Speech, Voice
+
+
+def speak(
+    text: Annotated[str | None, typer.Argument(help="What to say; standard input where left out.")] = None,
+    input: Annotated[str | None, typer.Option("-i", "--input", help="Read the text from a file ('-': stdin).")] = None,
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="WAV file, or '-' for standard output.")
+    ] = "-",
+    raw: Annotated[bool, typer.Option("--raw", help="Signed 16-bit mono samples without a header.")] = False,
+    voice: Annotated[str, typer.Option(help="Name of a shipped voice, or a voice folder.")] = "kathleen",
+    seed: Annotated[int, typer.Option(help="Another seed, another reading.")] = 0,
+    speed: Annotated[float, typer.Option(help="Tempo, 0.5 to 2; the pitch stays.")] = 1.0,
+    method: Annotated[str | None, typer.Option(help="What drafts tokens; the voice's default where left out.")] = None,
+    verify: Annotated[str | None, typer.Option(help="Rule that checks drafts; 'coupled' changes no token.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="0 is the most likely reading.")] = None,
+    tokens_out: Annotated[Path | None, typer.Option(help="Also save the semantic tokens, int64 [n], as .npy.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Speak a text of any length, sentence by sentence."""
+    words = _read_text(text, input)
+    started = time.perf_counter()
+    from spear_accel.cli import sound_output, threads
+    from spear_accel.io import files
+
+    sound_output.check(output, raw)
+    if tokens_out is not None:
+        files.check_writable(tokens_out)
+    threads.apply()
+    loaded = _load(voice, device)
+    options = _options(loaded, seed, method, verify, temperature)
+    if raw:
+        console.say(f"signed 16-bit little-endian mono at {loaded.sample_rate} Hz")
+    tokens: list[Tensor] = []
+    with sound_output.open_sink(output, raw, loaded.sample_rate) as sink:
+        seconds = _write(loaded.stream(words, options, speed=speed), sink, tokens)
+    if tokens_out is not None:
+        _save_tokens(tokens_out, tokens)
+    console.say(f"{seconds:.1f} s of speech in {time.perf_counter() - started:.1f} s")
+
+
+def _read_text(text: str | None, input: str | None) -> str:
+    if text is not None and input is not None:
+        raise UserError("give the text or -i FILE, not both")
+    if text is not None and text != "-":
+        return text
+    if input is not None and input != "-":
+        return _decode(_read_file(Path(input)), input)
+    if sys.stdin.isatty():
+        raise UserError("no text: give it as an argument, with -i FILE, or on standard input")
+    return _decode(sys.stdin.buffer.read(), "standard input")
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot read ({error.strerror})") from error
+
+
+def _decode(data: bytes, source: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{source}: not UTF-8 text (byte {error.start + 1}); convert it with iconv") from error
+
+
+def _load(voice: str, device: str) -> Voice:
+    from spear_accel.pipeline import Voice
+
+    if device.startswith("cuda"):
+        import torch
+
+        if not torch.cuda.is_available():
+            raise UserError("--device cuda: no CUDA device here; leave the option out to use the processor")
+    elif device != "cpu":
+        raise UserError(f"--device {device}: choose cpu or cuda")
+    return Voice.load(voice, device=device)
+
+
+def _options(
+    voice: Voice, seed: int, method: str | None, verify: str | None, temperature: float | None
+) -> DecodeOptions:
+    options = replace(voice.defaults, seed=seed)
+    if method is not None:
+        options = replace(options, method=method)
+    if verify is not None:
+        options = replace(options, verify=verify)
+    return options if temperature is None else replace(options, temperature=temperature)
+
+
+def _write(spoken: Iterable[Speech], sink: Sink, tokens: list[Tensor]) -> float:
+    seconds = 0.0
+    for part in console.progress(spoken, unit="sentence"):
+        for line in part.warnings:
+            console.warn(line)
+        sink.write(part.waveform.numpy())
+        tokens.append(part.tokens)
+        seconds += part.seconds
+    return seconds
+
+
+def _save_tokens(path: Path, tokens: list[Tensor]) -> None:
+    import numpy as np
+    import torch
+
+    from spear_accel.io import files
+
+    with files.replacing(path) as temporary, temporary.open("wb") as file:
+        np.save(file, torch.cat(tokens).numpy())

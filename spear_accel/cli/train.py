@@ -1,0 +1,36 @@
+"""`spear-accel train`: run a training task from its YAML file."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spear_accel.errors import UserError
+
+
+class Task(str, Enum):
+    """What can be trained; the module of `spear_accel.training` has the same name."""
+
+    SPEECH_TOKENIZER = "speech-tokenizer"
+    TEXT_TO_SEMANTIC = "text-to-semantic"
+    ACOUSTIC = "acoustic"
+
+
+def train(
+    task: Annotated[Task, typer.Argument(help="What to train.")],
+    config: Annotated[Path, typer.Argument(help="YAML file with the sections of the task; see recipes/.")],
+) -> None:
+    """Train a part of a voice. A run that was killed goes on from its last checkpoint."""
+    if not config.is_file():
+        raise UserError(f"{config}: no such file; the recipes hold examples")
+    try:
+        module = import_module(f"spear_accel.training.{task.value.replace('-', '_')}")
+    except ModuleNotFoundError as error:
+        raise UserError(f"training needs {error.name}; install it with: pip install 'spear-accel[train]'") from error
+    metrics = module.train(config)
+    typer.echo(json.dumps(metrics))

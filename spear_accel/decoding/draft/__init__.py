@@ -1,0 +1,1 @@
+"""Drafters: what the engine lets the target verify."""

@@ -1,0 +1,80 @@
+"""The drafting contract. A drafter sees the decoder state of all live rows and proposes how each goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from spear_accel.decoding.noise import RowNoise
+from spear_accel.decoding.proposal import Proposal, Verdict
+from spear_accel.decoding.sampling import Sampling, log_probabilities
+from spear_accel.model import DecoderState
+
+
+@dataclass(frozen=True)
+class Round:
+    """All that a round starts from; drafts and target turn logits into probabilities through it alike.
+
+    state: caches of the live rows, whose lengths equal the number of committed tokens;
+    pending: int64 [B, 1], each row's last committed token (the start id at first), not yet in the cache;
+    noise: the rows' randomness; history: int64 [B, W], the last W committed tokens, -1 where there are none,
+    None where no penalty looks at them; minimum: [B] tokens before which EOS is forbidden, per row.
+    """
+
+    state: DecoderState
+    pending: Tensor
+    noise: RowNoise
+    sampling: Sampling
+    history: Tensor | None
+    minimum: Sequence[int]
+    eos_id: int
+
+    def log_probabilities(self, logits: Tensor, depth: int, drafted: Tensor) -> Tensor:
+        """The law of chain positions depth .. depth + M - 1 behind the committed tokens.
+
+        logits: [B, M, V]; drafted: int64 [B, at least depth + M - 1], the hypothetical prefix. Returns [B, M, V].
+        """
+        count = logits.shape[1]
+        windows = None
+        if self.history is not None:
+            width = self.history.shape[1]
+            seen = torch.cat((self.history, drafted[:, : depth + count - 1]), dim=1)
+            windows = seen.unfold(1, width, 1)[:, depth : depth + count]
+        return log_probabilities(logits, self.sampling, windows, self._forbidden(logits, depth))
+
+    def _forbidden(self, logits: Tensor, depth: int) -> Tensor | None:
+        """bool [B, M, V], true at EOS where the utterance is too short to end; None where none is."""
+        short = [least - length - depth for least, length in zip(self.minimum, self.state.lengths, strict=True)]
+        if max(short) <= 0:
+            return None
+        forbidden = torch.zeros_like(logits, dtype=torch.bool)
+        missing = torch.tensor(short, device=logits.device)[:, None]
+        forbidden[..., self.eos_id] = torch.arange(logits.shape[1], device=logits.device) < missing
+        return forbidden
+
+
+class Drafter(Protocol):
+    """Proposes tokens; keeps whatever state of its own in step with the engine's rows."""
+
+    longest: int
+    """Most nodes it ever proposes per row; the engine sizes the cache by it."""
+
+    def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
+        """A new job begins: at most `rows` live rows of `capacity` slots."""
+
+    def admit(self, state: DecoderState, count: int) -> None:
+        """The last `count` rows of `state` are new, at position 0."""
+
+    def propose(self, current: Round) -> Proposal:
+        """Draft for every live row. May write the cache behind the rows' lengths; must leave the lengths as found."""
+
+    def keep(self, verdict: Verdict, hidden: Tensor) -> None:
+        """The round's outcome. hidden: [B, N + 1, D], the target's last states at root and nodes, before its
+        final norm; row b's state at its last committed input is hidden[b, path[b][-1] + 1] (0 without a path)."""
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Live row rows[i] becomes row i; all others leave."""

@@ -1,0 +1,187 @@
+"""The one decoding loop: propose -> one target forward -> verify -> keep, every row at its own rate.
+
+Knows ids, not text: normalisation, tokenizers and sound are elsewhere. Autoregressive decoding is the same loop with
+empty proposals.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from spear_accel.decoding.draft.autoregressive import Autoregressive
+from spear_accel.decoding.draft.base import Drafter, Round
+from spear_accel.decoding.guards import Guards
+from spear_accel.decoding.noise import RowNoise, row_words
+from spear_accel.decoding.options import DecodeOptions
+from spear_accel.decoding.proposal import Proposal
+from spear_accel.decoding.requests import Utterance, make_utterances
+from spear_accel.decoding.scheduler import Live, Scheduler
+from spear_accel.decoding.stats import DecodeResult, DecodeStats
+from spear_accel.decoding.verify.base import Verifier
+from spear_accel.decoding.verify.coupled import Coupled
+from spear_accel.model import TextToSemantic
+
+
+class Engine:
+    """Decodes lists of utterances with one model, one drafter and one verification rule."""
+
+    def __init__(
+        self,
+        model: TextToSemantic,
+        options: DecodeOptions | None = None,
+        guards: Guards | None = None,
+        drafter: Drafter | None = None,
+        verifier: Verifier | None = None,
+    ) -> None:
+        """What is left out: default options and guards, no draft, `Coupled`."""
+        self.model = model.eval()
+        self.options = options or DecodeOptions()
+        self.guards = guards or Guards()
+        self.drafter = drafter or Autoregressive()
+        self.verifier = verifier or Coupled()
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        texts: Sequence[Sequence[int]],
+        units: Sequence[int] | None = None,
+        seeds: Sequence[int] | None = None,
+        keys: Sequence[int] | None = None,
+    ) -> DecodeResult:
+        """Semantic tokens of every text; each depends on its own text and seed alone.
+
+        texts: text ids without EOS. units: length of each text in the length guard's unit, the number of ids
+        where left out. seeds: one per text, `options.seed` where left out. keys: 64-bit names of the utterances
+        for the noise, a hash of the ids where left out (so equal texts with equal seeds get equal tokens).
+
+        Raises:
+            UserError: A text is empty, too long for the model or holds an unknown id.
+        """
+        started = time.perf_counter()
+        utterances = make_utterances(self.model.config, texts, self.options, self.guards, units, seeds, keys)
+        job = _Job(self, utterances)
+        job.run()
+        rows = [job.scheduler.finished[index] for index in range(len(utterances))]
+        return DecodeResult(
+            tokens=[torch.tensor(row.tokens, dtype=torch.int64) for row in rows],
+            stop_reasons=[str(row.reason) for row in rows],
+            seeds=[row.seed for row in rows],
+            attempts=[row.attempt + 1 for row in rows],
+            stats=job.stats(time.perf_counter() - started),
+            utterance_stats=[row.stats for row in rows],
+        )
+
+
+class _Job:
+    """One call of `Engine.decode`: the live rows, their state and their words of noise."""
+
+    def __init__(self, engine: Engine, utterances: Sequence[Utterance]) -> None:
+        options = engine.options
+        self.model, self.drafter, self.verifier = engine.model, engine.drafter, engine.verifier
+        self.sampling, self.config = options.sampling, engine.model.config
+        retries = 0 if self.sampling.greedy else options.loop_retries
+        self.scheduler = Scheduler(utterances, options.batch_size, engine.guards.loop, retries)
+        rows = min(options.batch_size, len(utterances))
+        capacity = max((u.maximum for u in utterances), default=0) + self.drafter.longest + 1
+        text_capacity = max((len(u.text) for u in utterances), default=0)
+        self.state = self.model.new_state(rows, capacity, text_capacity)
+        self.drafter.reset(rows, capacity, text_capacity)
+        self.device = self.model.device
+        self.tokens = torch.arange(self.config.vocab, device=self.device)
+        self.words = self.tokens[:0]
+        self.calls = 0
+        self.ended: list[Live] = []
+
+    def run(self) -> None:
+        """Until no utterance waits or lives."""
+        while self.scheduler.rows or self.scheduler.waiting:
+            self._admit()
+            self._round()
+            self._retire()
+
+    def stats(self, wall_seconds: float) -> DecodeStats:
+        return DecodeStats(
+            target_calls=self.calls,
+            row_calls=sum(row.calls for row in self.ended),
+            drafted=sum(row.drafted for row in self.ended),
+            accepted=sum(row.accepted for row in self.ended),
+            committed=sum(row.committed for row in self.ended),
+            wall_seconds=wall_seconds,
+        )
+
+    def _admit(self) -> None:
+        new = self.scheduler.admit()
+        if not new:
+            return
+        texts = [torch.tensor(row.utterance.text) for row in new]
+        padded = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=self.config.text_pad_id)
+        self.model.admit(self.state, padded.to(self.device))
+        self.drafter.admit(self.state, len(new))
+        self._name_rows()
+
+    def _name_rows(self) -> None:
+        words = [row_words(row.seed, row.utterance.key) for row in self.scheduler.rows]
+        self.words = torch.tensor(words, dtype=torch.int64, device=self.device).view(-1, 2)
+
+    def _round(self) -> None:
+        current = self._start_round()
+        proposal = self.drafter.propose(current)
+        hidden = self._target(current, proposal)
+        logits = self.model.decoder.logits(hidden)
+        log_p = current.log_probabilities(logits, 0, proposal.tokens)
+        verdict = self.verifier.verify(proposal, log_p, current.noise)
+        committed = verdict.committed(proposal)
+        self.state.keep([len(tokens) for tokens in committed])
+        self.drafter.keep(verdict, hidden)
+        self._commit(committed, proposal)
+
+    def _start_round(self) -> Round:
+        rows = self.scheduler.rows
+        last = [row.tokens[-1] if row.tokens else self.config.start_id for row in rows]
+        positions = torch.tensor(self.state.lengths, device=self.device)
+        return Round(
+            state=self.state,
+            pending=torch.tensor(last, device=self.device)[:, None],
+            noise=RowNoise(self.words, positions, self.tokens, self.sampling.greedy),
+            sampling=self.sampling,
+            history=self._history() if self.sampling.uses_history else None,
+            minimum=[row.utterance.minimum for row in rows],
+            eos_id=self.config.eos_id,
+        )
+
+    def _history(self) -> Tensor:
+        """The last tokens of each row, int64 [B, W], -1 in front of the first."""
+        width = self.sampling.repetition_window
+        recent = [row.tokens[-width:] for row in self.scheduler.rows]
+        return torch.tensor([[-1] * (width - len(tokens)) + tokens for tokens in recent], device=self.device)
+
+    def _target(self, current: Round, proposal: Proposal) -> Tensor:
+        """The target's last hidden states at root and nodes, [B, N + 1, D]."""
+        decoder = self.model.decoder
+        if proposal.hidden is not None:
+            return decoder.forward(proposal.hidden, self.state, slice(proposal.layers, None))
+        block = torch.cat((current.pending, proposal.tokens), dim=1) if proposal.nodes else current.pending
+        return decoder.forward(block, self.state)
+
+    def _commit(self, committed: list[list[int]], proposal: Proposal) -> None:
+        self.calls += 1
+        drafted = proposal.lengths.tolist() if proposal.nodes else [0] * proposal.rows
+        for row, tokens, offered in zip(self.scheduler.rows, committed, drafted, strict=True):
+            count = row.extend(tokens, self.config.eos_id)
+            row.calls += 1
+            row.drafted += offered
+            row.accepted += min(count, len(tokens) - 1)
+
+    def _retire(self) -> None:
+        stopped = [row for row in self.scheduler.rows if row.reason is not None]
+        order = self.scheduler.retire()
+        if order is None:
+            return
+        self.ended += stopped
+        self.state.select(order)
+        self.drafter.select(order)
+        self._name_rows()

@@ -1,0 +1,89 @@
+"""Counter-based randomness: a pure function of (seed, utterance, position, token id).
+
+The same number comes out on every device, in every batch, in every order and for every drafter, which is
+what lets drafts and target share their noise. Knows nothing about probabilities or models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_MASK32 = 0xFFFFFFFF
+_MASK64 = 0xFFFFFFFFFFFFFFFF
+_RETRY_STEP = 0x9E3779B97F4A7C15
+
+
+def utterance_key(text_ids: Sequence[int]) -> int:
+    """64-bit name of an utterance: a hash of its text ids, so that batch mates and order cannot matter."""
+    words = b"".join(int(token).to_bytes(8, "little", signed=True) for token in text_ids)
+    return int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "little")
+
+
+def retry_seed(seed: int, attempt: int) -> int:
+    """Seed of the attempt-th try (0 is the first and takes `seed` itself); below 2**31 for later tries."""
+    return seed if attempt == 0 else _mix64((seed + attempt * _RETRY_STEP) & _MASK64) >> 33
+
+
+def row_words(seed: int, key: int) -> tuple[int, int]:
+    """Two 32-bit words that stand for (seed, utterance) in `uniforms`."""
+    word = _mix64(_mix64(seed & _MASK64) ^ (key & _MASK64))
+    return word & _MASK32, word >> 32
+
+
+def uniforms(words: Tensor, positions: Tensor, tokens: Tensor) -> Tensor:
+    """Uniform numbers in (0, 1), float32 [B, N, V], bit-identical on every device.
+
+    words: int64 [B, 2] from `row_words`; positions: int64 [B, N]; tokens: int64 [V]. Integer products wrap
+    modulo 2**64, and only their low 32 bits are used, so signedness does not matter.
+    """
+    low = _mix32(positions ^ words[:, :1])
+    high = _mix32((low + words[:, 1:]) & _MASK32)
+    bits = _mix32(_mix32(tokens) ^ high[..., None])
+    bits = _mix32((bits + low[..., None]) & _MASK32)
+    return (bits.float() * 2.0**-32 + 2.0**-33).clamp_max_(1.0 - 2.0**-24)
+
+
+def gumbel_from(uniform: Tensor) -> Tensor:
+    """Standard Gumbel noise; log1p keeps the upper tail, which decides draws, at full resolution."""
+    return -torch.log(-torch.log1p(-uniform))
+
+
+@dataclass(frozen=True)
+class RowNoise:
+    """The noise of one round: rows' words and the position of each row's next token.
+
+    words: int64 [B, 2]; positions: int64 [B]; tokens: int64 [V] (0 .. V - 1); silent: temperature 0.
+    """
+
+    words: Tensor
+    positions: Tensor
+    tokens: Tensor
+    silent: bool
+
+    def gumbel(self, depth: int, count: int) -> Tensor | None:
+        """Noise [B, count, V] of the `count` positions from `depth` behind the next; None when silent."""
+        if self.silent:
+            return None
+        ahead = torch.arange(depth, depth + count, device=self.positions.device)
+        return gumbel_from(uniforms(self.words, self.positions[:, None] + ahead, self.tokens))
+
+
+def _mix32(x: Tensor) -> Tensor:
+    """A bijection of 32-bit words held in int64 whose every output bit depends on every input bit."""
+    x = x ^ (x >> 16)
+    x = (x * 0x21F0AAAD) & _MASK32
+    x = x ^ (x >> 15)
+    x = (x * 0x735A2D97) & _MASK32
+    return x ^ (x >> 15)
+
+
+def _mix64(x: int) -> int:
+    """SplitMix64's finaliser (Steele et al. 2014)."""
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK64
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK64
+    return x ^ (x >> 31)

@@ -1,0 +1,87 @@
+"""The slow, obvious oracle: one utterance, no cache, the whole model again for every token.
+
+Every faster way to decode must give its tokens. Knows no batches, drafts or states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from spear_accel.decoding.guards import Guards
+from spear_accel.decoding.noise import gumbel_from, retry_seed, row_words, uniforms
+from spear_accel.decoding.options import DecodeOptions
+from spear_accel.decoding.requests import Utterance, make_utterances
+from spear_accel.decoding.sampling import choose, log_probabilities
+from spear_accel.model import TextToSemantic
+
+
+@torch.inference_mode()
+def decode_reference(
+    model: TextToSemantic,
+    text: Sequence[int],
+    options: DecodeOptions,
+    guards: Guards | None = None,
+    units: int | None = None,
+) -> tuple[list[int], str, int]:
+    """Tokens, stop reason and the seed that made them, for text ids without EOS.
+
+    units: length of the text in the length guard's unit, the number of ids where left out.
+    """
+    guards = guards or Guards()
+    lengths = None if units is None else [units]
+    [utterance] = make_utterances(model.eval().config, [text], options, guards, lengths)
+    retries = 0 if options.temperature == 0.0 else options.loop_retries
+    for attempt in range(retries + 1):
+        seed = retry_seed(utterance.seed, attempt)
+        tokens, reason = _attempt(model, utterance, options, guards, seed)
+        if reason != "loop":
+            break
+    return tokens, reason, seed
+
+
+def _attempt(
+    model: TextToSemantic, utterance: Utterance, options: DecodeOptions, guards: Guards, seed: int
+) -> tuple[list[int], str]:
+    text = torch.tensor([utterance.text], device=model.device)
+    tokens: list[int] = []
+    while True:
+        token = _next_token(model, text, tokens, utterance, options, seed)
+        if token == model.config.eos_id:
+            return tokens, "eos"
+        tokens.append(token)
+        if ends_in_loop(tokens, guards.loop.span, guards.loop.period):
+            return tokens, "loop"
+        if len(tokens) >= utterance.maximum:
+            return tokens, "max_length"
+
+
+def _next_token(
+    model: TextToSemantic,
+    text: torch.Tensor,
+    tokens: list[int],
+    utterance: Utterance,
+    options: DecodeOptions,
+    seed: int,
+) -> int:
+    device = model.device
+    semantic = torch.tensor([tokens], dtype=torch.int64, device=device)
+    logits = model(text, semantic)[0, -1]
+    vocabulary = torch.arange(model.config.vocab, device=device)
+    forbidden = vocabulary == model.config.eos_id if len(tokens) < utterance.minimum else None
+    recent = tokens[-options.repetition_window :] or [-1]
+    log_p = log_probabilities(logits, options.sampling, torch.tensor(recent, device=device), forbidden)
+    if options.temperature == 0.0:
+        return int(choose(log_p, None))
+    words = torch.tensor([row_words(seed, utterance.key)], device=device)
+    position = torch.tensor([[len(tokens)]], device=device)
+    return int(choose(log_p, gumbel_from(uniforms(words, position, vocabulary))[0, 0]))
+
+
+def ends_in_loop(tokens: Sequence[int], span: int, period: int) -> bool:
+    """Whether the last `span` tokens are one cycle of up to `period` tokens, repeated."""
+    last = list(tokens[-span:])
+    if len(last) < span:
+        return False
+    return any(last[p:] == last[:-p] for p in range(1, period + 1))

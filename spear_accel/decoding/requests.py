@@ -1,0 +1,68 @@
+"""Requests: texts as checked ids with the bounds, seed and name of noise of each. Knows ids and counts, no tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spear_accel.decoding.guards import Guards
+from spear_accel.decoding.noise import utterance_key
+from spear_accel.decoding.options import DecodeOptions
+from spear_accel.errors import UserError
+from spear_accel.model import TextToSemanticConfig
+
+LONGEST_BLOCK = 64
+"""Positions left free behind the longest utterance for the drafts of one round."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A request: what to decode and within which bounds."""
+
+    index: int
+    text: tuple[int, ...]
+    """Text ids as the encoder reads them, EOS included where the model uses one."""
+    key: int
+    seed: int
+    minimum: int
+    maximum: int
+    expected: float
+
+
+def make_utterances(
+    config: TextToSemanticConfig,
+    texts: Sequence[Sequence[int]],
+    options: DecodeOptions,
+    guards: Guards,
+    units: Sequence[int] | None = None,
+    seeds: Sequence[int] | None = None,
+    keys: Sequence[int] | None = None,
+) -> list[Utterance]:
+    """Checked requests with their bounds; see `Engine.decode` for the arguments and errors."""
+    for name, values in (("units", units), ("seeds", seeds), ("keys", keys)):
+        if values is not None and len(values) != len(texts):
+            raise UserError(f"{len(values)} {name} for {len(texts)} texts; give one for each")
+    utterances = []
+    for index, text in enumerate(texts):
+        ids = _checked_ids(config, [int(token) for token in text], index)
+        size = len(text) if units is None else units[index]
+        room = config.max_positions - LONGEST_BLOCK
+        maximum = min(guards.length.maximum(size), options.max_tokens or room, room)
+        utterances.append(Utterance(
+            index=index, text=ids, maximum=maximum, minimum=min(guards.length.minimum(size), maximum),
+            key=utterance_key(text) if keys is None else keys[index],
+            seed=options.seed if seeds is None else seeds[index], expected=guards.length.expected(size),
+        ))  # fmt: skip
+    return utterances
+
+
+def _checked_ids(config: TextToSemanticConfig, text: list[int], index: int) -> tuple[int, ...]:
+    if not text:
+        raise UserError(f"utterance {index} has no text")
+    ids = (*text, config.text_eos_id) if config.text_eos_id is not None else tuple(text)
+    if len(ids) > config.max_positions:
+        raise UserError(f"utterance {index}: {len(ids)} text ids exceed the model's {config.max_positions}; split it")
+    unknown = [token for token in ids if not 0 <= token < config.text_vocab_size]
+    if unknown:
+        raise UserError(f"utterance {index}: text id {unknown[0]} is outside 0 to {config.text_vocab_size - 1}")
+    return ids

@@ -1,0 +1,1 @@
+"""Verification rules: pure functions of proposals, probabilities and noise."""

@@ -1,0 +1,79 @@
+"""The parts of an opened voice as objects, each checked before it is loaded; and the writing of those parts.
+
+Imports a part's package only when that part is asked for. Does not know decoding or how sound is joined.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spear_accel.errors import UserError
+from spear_accel.io import files
+from spear_accel.io.voice import ACOUSTIC, DECODING, SPEECH_TOKENIZER, TEXT_TO_SEMANTIC, TOKENIZER, VoiceFolder
+
+if TYPE_CHECKING:
+    import torch
+
+    from spear_accel.acoustic import AcousticStage
+    from spear_accel.model import TextToSemantic
+    from spear_accel.speech.tokenizer import SpeechTokenizer
+    from spear_accel.text.tokenizer import TextTokenizer
+
+
+def load_text_tokenizer(voice: VoiceFolder) -> TextTokenizer:
+    from spear_accel.text.tokenizer import TextTokenizer
+
+    return TextTokenizer.load(voice.part(TOKENIZER))
+
+
+def load_text_to_semantic(voice: VoiceFolder) -> TextToSemantic:
+    """The model in float32 on the CPU, in evaluation mode, fitting the voice's text tokenizer."""
+    return read_text_to_semantic(voice.part(TEXT_TO_SEMANTIC))
+
+
+def read_text_to_semantic(folder: str | Path) -> TextToSemantic:
+    """A model folder (`config.json`, `model.safetensors`) that need not lie in a sealed voice."""
+    from spear_accel.io.checkpoint import CONFIG, load_module
+    from spear_accel.model import TextToSemantic, TextToSemanticConfig
+
+    model = TextToSemantic(TextToSemanticConfig.load(Path(folder) / CONFIG))
+    load_module(model, folder)
+    return model.eval()
+
+
+def save_text_to_semantic(model: TextToSemantic, folder: str | Path) -> None:
+    """Write the model folder, weights in half precision."""
+    from spear_accel.io.checkpoint import save_module
+
+    save_module(model, model.config.to_dict(), folder)
+
+
+def load_acoustic(voice: VoiceFolder, device: torch.device | str = "cpu") -> AcousticStage | None:
+    """The acoustic stage on `device`, or None where the voice ends at semantic tokens.
+
+    A stage of another package chooses its own device.
+    """
+    if not voice.has(ACOUSTIC):
+        return None
+    from spear_accel.acoustic import MelStage, load_stage
+
+    stage = load_stage(voice.part(ACOUSTIC))
+    if stage.sample_rate != voice.card.sample_rate:
+        raise UserError(
+            f"{voice.path}: voice.json says {voice.card.sample_rate} Hz but the acoustic stage makes "
+            f"{stage.sample_rate} Hz; correct voice.json"
+        )
+    return stage.to(device) if isinstance(stage, MelStage) else stage
+
+
+def load_speech_tokenizer(voice: VoiceFolder) -> SpeechTokenizer:
+    """The audio-to-tokens part; only needed, and only checked, when recordings are to be tokenized."""
+    from spear_accel.speech.tokenizer import SpeechTokenizer
+
+    return SpeechTokenizer.from_folder(voice.part(SPEECH_TOKENIZER))
+
+
+def load_decoding_defaults(voice: VoiceFolder) -> dict[str, Any]:
+    """What decoding.json says, or nothing."""
+    return files.read_json(voice.part(DECODING)) if voice.has(DECODING) else {}

@@ -1,0 +1,7 @@
+"""The text-to-semantic encoder-decoder and its decoding state."""
+
+from spear_accel.model.cache import CrossCache, DecoderState, KeyValueCache
+from spear_accel.model.config import TextToSemanticConfig
+from spear_accel.model.text_to_semantic import Memory, TextToSemantic
+
+__all__ = ["CrossCache", "DecoderState", "KeyValueCache", "Memory", "TextToSemantic", "TextToSemanticConfig"]

@@ -1,0 +1,79 @@
+"""Self-attention with rotary positions and cross-attention with an optional null key and value.
+
+One formula serves training (no cache, causal) and decoding (cache, any number of new tokens per row).
+Knows nothing about lengths or rows: masks and slots arrive from outside.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spear_accel.model.cache import Placement
+from spear_accel.model.config import TextToSemanticConfig
+from spear_accel.model.layers import linear, rotate
+
+
+class SelfAttention(nn.Module):
+    """Rotary self-attention with grouped key/value heads (Ainslie et al. 2023)."""
+
+    def __init__(self, config: TextToSemanticConfig, out_gain: float) -> None:
+        super().__init__()
+        self.heads, self.kv_heads, self.head_dim = config.heads, config.kv_heads, config.head_dim
+        self.grouped = config.heads != config.kv_heads
+        self.qkv = linear(config.dim, (config.heads + 2 * config.kv_heads) * config.head_dim)
+        self.out = linear(config.heads * config.head_dim, config.dim, out_gain)
+
+    def forward(self, x: Tensor, turns: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
+        """Attend within x [B, T, D]. mask: bool [B or 1, 1, T or 1, T]; `causal` excludes a mask."""
+        q, k, v = self._project(x, turns)
+        return self._attend(q, k.transpose(1, 2), v.transpose(1, 2), mask, causal)
+
+    def step(self, x: Tensor, placement: Placement, layer: int) -> Tensor:
+        """Attend from new tokens x [B, T, D] to the cache of `layer`, which receives them first."""
+        q, k, v = self._project(x, placement.turns)
+        keys, values = placement.write(layer, k, v)
+        return self._attend(q, keys, values, placement.mask, False)
+
+    def _project(self, x: Tensor, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotated queries [B, T, H, C], rotated keys and plain values [B, T, G, C]."""
+        packed = self.qkv(x).unflatten(-1, (-1, self.head_dim))
+        turned = self.heads + self.kv_heads
+        qk = rotate(packed[:, :, :turned], turns)
+        return qk[:, :, : self.heads], qk[:, :, self.heads :], packed[:, :, turned:]
+
+    def _attend(self, q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+        mixed = F.scaled_dot_product_attention(
+            q.transpose(1, 2), keys, values, mask, is_causal=causal, enable_gqa=self.grouped
+        )
+        return F.linear(mixed.transpose(1, 2).flatten(2), self.out.weight)
+
+
+class CrossAttention(nn.Module):
+    """Attention from semantic positions to the encoded text. The null key and value are never masked."""
+
+    def __init__(self, config: TextToSemanticConfig, out_gain: float) -> None:
+        super().__init__()
+        self.head_dim = config.head_dim
+        self.grouped = config.heads != config.kv_heads
+        self.query = linear(config.dim, config.heads * config.head_dim)
+        self.kv = linear(config.dim, 2 * config.kv_heads * config.head_dim)
+        self.out = linear(config.heads * config.head_dim, config.dim, out_gain)
+        null = torch.randn(2, config.kv_heads, config.head_dim) if config.null_kv else None
+        self.null = None if null is None else nn.Parameter(null)
+
+    def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Encoded text [B, X, D] -> keys, values [B, G, X (+ 1 for the null slot, first), C]."""
+        packed = self.kv(memory).unflatten(-1, (2, -1, self.head_dim))
+        if self.null is not None:
+            null = self.null.to(packed.dtype).expand(packed.shape[0], 1, -1, -1, -1)
+            packed = torch.cat((null, packed), dim=1)
+        keys, values = packed.permute(2, 0, 3, 1, 4).unbind(0)
+        return keys, values
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        """x [B, T, D]; keys, values from `project`; mask: bool [B, 1, 1, X'], true where visible."""
+        q = self.query(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+        mixed = F.scaled_dot_product_attention(q, keys, values, mask, enable_gqa=self.grouped)
+        return F.linear(mixed.transpose(1, 2).flatten(2), self.out.weight)

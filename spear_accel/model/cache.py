@@ -1,0 +1,222 @@
+"""Decoder state: self-attention keys and values, cross-attention keys and values, and their lengths.
+
+Left-aligned: slot j of a row holds position j, so rollback only lowers a length. Masks follow from
+positions. Knows nothing about layers' weights, sampling or utterances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spear_accel.model.config import TextToSemanticConfig
+
+FIRST_SLOTS = 256
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a block of T new tokens per row goes, and what it may see.
+
+    turns: rotary factors, complex64 [T, 1, C / 2] (rows level) or [B, T, 1, C / 2] (ragged).
+    keys, values: per layer [B, G, span, C], views of the cache up to the last slot in use.
+    index: ragged rows only: (rows [B, 1], slots [B, T]) that receive the block.
+    first: level rows only: the slot that receives the first token.
+    mask: bool [1 or B, 1, T, span], true where visible; None where everything is.
+    """
+
+    turns: Tensor
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    index: tuple[Tensor, Tensor] | None
+    first: int
+    mask: Tensor | None
+
+    def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Store the block's keys and values [B, T, G, C]; return all of the layer's, [B, G, span, C]."""
+        all_keys, all_values = self.keys[layer], self.values[layer]
+        if self.index is None:
+            count = keys.shape[1]
+            all_keys.narrow(2, self.first, count).copy_(keys.transpose(1, 2))
+            all_values.narrow(2, self.first, count).copy_(values.transpose(1, 2))
+        else:
+            rows, slots = self.index
+            all_keys[rows, :, slots] = keys.to(all_keys.dtype)
+            all_values[rows, :, slots] = values.to(all_values.dtype)
+        return all_keys, all_values
+
+
+class KeyValueCache:
+    """Self-attention keys and values of a stack of layers, [2, L, rows, G, S, C].
+
+    `lengths[b]` counts the committed slots of live row b. A forward writes at lengths[b] + i without
+    moving the length; `keep` then commits, `rewind` goes back. Slots at or beyond a row's length are
+    never visible to it; they always hold finite numbers, because 0 * NaN would leak through any mask.
+    Storage starts at `FIRST_SLOTS` and doubles when needed, up to `capacity`: bounds are far above what
+    most utterances use.
+    """
+
+    def __init__(self, layers: int, rows: int, kv_heads: int, capacity: int, head_dim: int, like: Tensor) -> None:
+        """`capacity`: most slots of a row; `like`: a tensor whose dtype and device the cache takes."""
+        self.capacity = capacity
+        self.storage = like.new_zeros(2, layers, rows, kv_heads, min(capacity, FIRST_SLOTS), head_dim)
+        self.lengths: list[int] = []
+        self._written = 0
+
+    @property
+    def rows(self) -> int:
+        """Live rows B."""
+        return len(self.lengths)
+
+    def place(self, count: int, turns: Tensor) -> Placement:
+        """Place `count` new tokens behind each live row. `turns`: the whole rotary table."""
+        longest = max(self.lengths)
+        span = longest + count
+        if span > self.capacity:
+            raise ValueError(f"cache of {self.capacity} slots cannot take {count} more after {longest}")
+        self._reserve(span)
+        keys, values = self.storage[:, :, : self.rows, :, :span].unbind(0)
+        if min(self.lengths) == longest:
+            mask = self._level_mask(count, span) if count > 1 else None
+            return Placement(turns[longest:span], keys.unbind(0), values.unbind(0), None, longest, mask)
+        device = self.storage.device
+        starts = torch.tensor(self.lengths, device=device)[:, None]
+        slots = starts + torch.arange(count, device=device)
+        visible = torch.arange(span, device=device) <= slots[:, :, None]
+        index = (torch.arange(self.rows, device=device)[:, None], slots)
+        return Placement(turns[slots], keys.unbind(0), values.unbind(0), index, 0, visible[:, None])
+
+    def _reserve(self, slots: int) -> None:
+        """Make room for `slots` slots in every row."""
+        present = self.storage.shape[4]
+        if slots > present:
+            grown = min(self.capacity, max(slots, 2 * present))
+            storage = self.storage.new_zeros(*self.storage.shape[:4], grown, self.storage.shape[5])
+            storage[:, :, : self.rows, :, :present] = self.storage[:, :, : self.rows]
+            self.storage = storage
+        self._written = max(self._written, slots)
+
+    def _level_mask(self, count: int, span: int) -> Tensor:
+        ones = torch.ones(count, span, dtype=torch.bool, device=self.storage.device)
+        return ones.tril(span - count)[None, None]
+
+    def keep(self, counts: Sequence[int]) -> None:
+        """Commit the first counts[b] slots that the last block wrote behind row b."""
+        if len(counts) != self.rows:
+            raise ValueError(f"keep: {len(counts)} counts for {self.rows} live rows")
+        self.lengths = [length + count for length, count in zip(self.lengths, counts, strict=True)]
+
+    def rewind(self, lengths: Sequence[int]) -> None:
+        """Go back to earlier lengths, one per live row."""
+        if len(lengths) != self.rows or any(new > old for new, old in zip(lengths, self.lengths, strict=True)):
+            raise ValueError(f"rewind: {list(lengths)} is not a rollback of {self.lengths}")
+        self.lengths = list(lengths)
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Make live row rows[i] the new row i; all others leave. Only moved rows are copied."""
+        _move(self.storage, rows, self._written)
+        self.storage[:, :, len(rows) : self.rows, :, : self._written] = 0
+        self.lengths = [self.lengths[row] for row in rows]
+
+    def admit(self, count: int) -> None:
+        """Add `count` empty rows behind the live ones."""
+        if self.rows + count > self.storage.shape[2]:
+            raise ValueError(f"admit: {self.rows} + {count} rows exceed the cache's {self.storage.shape[2]}")
+        self.lengths = self.lengths + [0] * count
+
+
+class CrossCache:
+    """Cross-attention keys and values, projected once per utterance, [2, L, rows, G, X, C].
+
+    X counts text tokens and, where the model has one, the null key in slot 0. Never cropped by rollback.
+    """
+
+    def __init__(self, layers: int, rows: int, kv_heads: int, slots: int, head_dim: int, like: Tensor) -> None:
+        self.storage = like.new_zeros(2, layers, rows, kv_heads, slots, head_dim)
+        self.lengths: list[int] = []
+        self.keys: tuple[Tensor, ...] = ()
+        self.values: tuple[Tensor, ...] = ()
+        self.mask: Tensor | None = None
+
+    def admit(self, keys: Tensor, values: Tensor, lengths: Sequence[int]) -> None:
+        """Add rows. keys, values: [L, n, G, X, C]; lengths: visible slots of each new row."""
+        first, count, width = len(self.lengths), keys.shape[1], keys.shape[3]
+        if first + count > self.storage.shape[2] or width > self.storage.shape[4]:
+            raise ValueError(f"admit: {count} rows of {width} slots do not fit {tuple(self.storage.shape)}")
+        self.storage[0, :, first : first + count, :, :width] = keys
+        self.storage[1, :, first : first + count, :, :width] = values
+        self.lengths = self.lengths + list(lengths)
+        self._refresh()
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Make live row rows[i] the new row i; all others leave."""
+        _move(self.storage, rows, max(self.lengths, default=0))
+        self.lengths = [self.lengths[row] for row in rows]
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Views and mask per layer change only here, so a decoding step finds them ready."""
+        widest = max(self.lengths, default=0)
+        keys, values = self.storage[:, :, : len(self.lengths), :, :widest].unbind(0)
+        self.keys, self.values = keys.unbind(0), values.unbind(0)
+        self.mask = None
+        if self.lengths and min(self.lengths) < widest:
+            device = self.storage.device
+            lengths = torch.tensor(self.lengths, device=device)
+            self.mask = (torch.arange(widest, device=device) < lengths[:, None])[:, None, None]
+
+
+class DecoderState:
+    """All that decoding remembers of its live rows: one `KeyValueCache` and one `CrossCache`."""
+
+    def __init__(
+        self, config: TextToSemanticConfig, rows: int, capacity: int, text_capacity: int, like: Tensor
+    ) -> None:
+        """rows: most live rows; capacity: self-attention slots; text_capacity: text tokens per row."""
+        layers, groups, width = config.decoder_layers, config.kv_heads, config.head_dim
+        self.own = KeyValueCache(layers, rows, groups, capacity, width, like)
+        self.cross = CrossCache(layers, rows, groups, text_capacity + config.null_kv, width, like)
+
+    @property
+    def rows(self) -> int:
+        """Live rows B."""
+        return self.own.rows
+
+    @property
+    def lengths(self) -> list[int]:
+        """Committed self-attention slots of each live row."""
+        return self.own.lengths
+
+    @property
+    def bytes(self) -> int:
+        """Memory of both caches: 2 * L * rows * G * C * (S + X) * bytes per number."""
+        return sum(part.numel() * part.element_size() for part in (self.own.storage, self.cross.storage))
+
+    def keep(self, counts: Sequence[int]) -> None:
+        """Commit the first counts[b] tokens of the last block of row b."""
+        self.own.keep(counts)
+
+    def rewind(self, lengths: Sequence[int]) -> None:
+        """Go back to earlier lengths; the text side stays as it is."""
+        self.own.rewind(lengths)
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Make live row rows[i] the new row i; all others leave."""
+        self.own.select(rows)
+        self.cross.select(rows)
+
+    def admit(self, keys: Tensor, values: Tensor, lengths: Sequence[int]) -> None:
+        """Add rows at position 0 with projected text. keys, values: [L, n, G, X, C]."""
+        self.cross.admit(keys, values, lengths)
+        self.own.admit(len(lengths))
+
+
+def _move(storage: Tensor, rows: Sequence[int], used: int) -> None:
+    """storage[:, :, i] = storage[:, :, rows[i]] for rows that change place, first `used` slots only."""
+    moves = [(new, old) for new, old in enumerate(rows) if new != old]
+    if moves:
+        new, old = (list(side) for side in zip(*moves, strict=True))
+        storage[:, :, new, :, :used] = storage[:, :, old, :, :used]

@@ -1,0 +1,71 @@
+"""Building blocks without state: RMS norm, GEGLU feed-forward, dropout, rotary positions.
+
+Knows nothing about attention, caches or tokens.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# Small, because the embedding is also the output projection: a large one would start by predicting its own input.
+EMBEDDING_STD = 0.02
+
+
+def drop(x: Tensor, probability: float, training: bool) -> Tensor:
+    """Dropout that costs nothing outside training."""
+    return F.dropout(x, probability) if training and probability > 0.0 else x
+
+
+def linear(inputs: int, outputs: int, gain: float = 1.0) -> nn.Linear:
+    """A bias-free projection with weights of standard deviation gain / sqrt(inputs)."""
+    layer = nn.Linear(inputs, outputs, bias=False)
+    nn.init.normal_(layer.weight, std=gain * inputs**-0.5)
+    return layer
+
+
+class RMSNorm(nn.Module):
+    """x / rms(x) * gain over the last dimension (Zhang & Sennrich 2019). [..., D] -> [..., D]."""
+
+    def __init__(self, dim: int, eps: float) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(dim))
+        self.scale = dim**-0.5
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        rms = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32) * self.scale
+        normed: Tensor = x / rms.clamp_min(self.eps) * self.gain
+        return normed.to(x.dtype)
+
+
+class FeedForward(nn.Module):
+    """GEGLU: out(gelu(gate) * value), the gate being the second half (Shazeer 2020). [B, T, D] -> [B, T, D]."""
+
+    def __init__(self, dim: int, inner: int, dropout: float, out_gain: float) -> None:
+        super().__init__()
+        self.expand = linear(dim, 2 * inner)
+        self.out = linear(inner, dim, out_gain)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        value, gate = self.expand(x).chunk(2, dim=-1)
+        inner = drop(F.gelu(gate) * value, self.dropout, self.training)
+        return F.linear(inner, self.out.weight)
+
+
+def rotary_table(positions: int, head_dim: int, theta: float) -> Tensor:
+    """Unit complex numbers exp(i * position * frequency), complex64 [positions, 1, head_dim / 2]."""
+    frequencies = theta ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
+    angles = torch.outer(torch.arange(positions, dtype=torch.float64), frequencies)
+    return torch.polar(torch.ones_like(angles), angles).to(torch.complex64)[:, None]
+
+
+def rotate(x: Tensor, turns: Tensor) -> Tensor:
+    """Rotary positions on interleaved pairs (Su et al. 2021), computed in float32.
+
+    x [B, T, heads, C]; turns complex64 [T, 1, C / 2] or [B, T, 1, C / 2], rows of `rotary_table`.
+    """
+    pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
+    return torch.view_as_real(pairs * turns).flatten(-2).to(x.dtype)

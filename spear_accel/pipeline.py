@@ -1,0 +1,265 @@
+"""Voice: text -> utterances -> semantic tokens -> waveform.
+
+Joins the packages and holds no method of its own: how text is read, tokens are decoded and sound is made is decided in
+`text`, `decoding` and `acoustic`. Does not know the command line, files other than voice folders, or training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from spear_accel.acoustic import AcousticStage
+from spear_accel.decoding import DecodeOptions, DecodeResult, DecodeStats, Engine, Guards, LengthGuard
+from spear_accel.errors import UserError
+from spear_accel.io import parts
+from spear_accel.io.voice import VoiceCard, open_voice
+from spear_accel.model import TextToSemantic
+from spear_accel.text import TextTokenizer, normalise, paragraphs, segment
+
+# Seconds of silence that follow an utterance, by its last mark; a cut in the middle of a sentence has none.
+_PAUSES = {".": 0.2, "?": 0.2, "!": 0.2, ";": 0.12, ":": 0.12, ",": 0.08}
+_PARAGRAPH_PAUSE = 0.45
+# Utterances in one batch: bounds the memory that a long text needs.
+_LARGEST_GROUP = 16
+# Of the expected number of tokens: below, EOS is forbidden; above (plus the guard's slack), decoding stops.
+_SHORTEST, _LONGEST = 0.35, 2.5
+
+
+@dataclass(frozen=True)
+class SpokenUtterance:
+    """One stretch of text that was decoded by itself."""
+
+    text: str
+    """Normalised."""
+    tokens: Tensor
+    """int64 [n], without start and EOS."""
+    stop_reason: str
+    """"eos", "max_length" or "loop"."""
+    seed: int
+    """Differs from the one asked for where a loop was decoded again."""
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Sound and where it came from."""
+
+    waveform: Tensor
+    """float32 [samples] in [-1, 1], on the CPU."""
+    sample_rate: int
+    tokens: Tensor
+    """int64 [n], the tokens of all utterances in a row."""
+    utterances: tuple[SpokenUtterance, ...]
+    stats: DecodeStats
+    """Counts of the decoding; of a streamed part, those of its own rows."""
+    warnings: tuple[str, ...] = ()
+    """What was left out or cut off, a line each."""
+
+    @property
+    def seconds(self) -> float:
+        return len(self.waveform) / self.sample_rate
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """An utterance to come: normalised text, the silence in front of it in seconds, and what to warn of."""
+
+    text: str
+    pause: float
+    warnings: tuple[str, ...]
+
+
+class Voice:
+    """A loaded voice. The same text, options and seed give the same tokens, whatever is spoken beside it."""
+
+    def __init__(
+        self,
+        card: VoiceCard,
+        tokenizer: TextTokenizer,
+        model: TextToSemantic,
+        acoustic: AcousticStage | None,
+        defaults: DecodeOptions | None = None,
+    ) -> None:
+        """`acoustic` may be any stage, or None for a voice that ends at semantic tokens."""
+        if acoustic is not None and acoustic.units < model.config.semantic_units:
+            raise UserError(
+                f"voice {card.name!r}: the acoustic stage knows {acoustic.units} units, "
+                f"the model speaks {model.config.semantic_units}; they are of different voices"
+            )
+        self.card = card
+        self.model = model
+        self.tokenizer = tokenizer
+        self.acoustic = acoustic
+        self.defaults = defaults or DecodeOptions()
+        self._guards = Guards(LengthGuard(card.tokens_per_character, _SHORTEST, _LONGEST))
+
+    @classmethod
+    def load(
+        cls, name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+    ) -> Voice:
+        """Load a shipped voice by name or any voice folder by path.
+
+        `dtype` is that of the text-to-semantic model. Only the files that speaking needs are read and checked.
+        Raises UserError: no such voice, or a file of it is missing, damaged or of another format version.
+        """
+        folder = open_voice(name)
+        model = _cast(parts.load_text_to_semantic(folder).to(device), dtype)
+        acoustic = parts.load_acoustic(folder, device)
+        defaults = _options(folder.path, parts.load_decoding_defaults(folder))
+        return cls(folder.card, parts.load_text_tokenizer(folder), model, acoustic, defaults)
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the waveforms, in Hz."""
+        return self._stage().sample_rate
+
+    def speak(
+        self, text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0
+    ) -> Speech:
+        """Speak a text of any length. The whole waveform is kept in memory; `stream` keeps a few sentences.
+
+        `seed` takes the place of the one in `options`. `speed` is a factor on the tempo, 0.5 to 2.
+        Raises UserError: nothing in the text can be read aloud, or an option is out of range.
+        """
+        groups = list(self._spoken(text, self._choose(options, seed), speed, (_LARGEST_GROUP,)))
+        return _join([part for spoken, _ in groups for part in spoken], [stats for _, stats in groups])
+
+    def stream(
+        self, text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0
+    ) -> Iterator[Speech]:
+        """`speak`, sentence by sentence: the first after the time of one sentence, memory bounded for any length.
+
+        Joined, the waveforms are the one that `speak` returns. Raises as `speak`, at the first step.
+        """
+        for spoken, _ in self._spoken(text, self._choose(options, seed), speed, (1, 2, 4, 8, _LARGEST_GROUP)):
+            yield from spoken
+
+    def text_to_semantic(self, texts: Sequence[str], options: DecodeOptions | None = None) -> DecodeResult:
+        """Semantic tokens of each text, which is normalised and decoded as a single utterance.
+
+        Raises UserError naming the first text in which nothing can be read aloud.
+        """
+        spoken = [normalise(text).text for text in texts]
+        for index, (text, given) in enumerate(zip(spoken, texts, strict=True)):
+            if not text:
+                raise UserError(f"nothing in text {index + 1} of {len(texts)} can be read aloud: {given[:60]!r}")
+        return self._decode(spoken, options or self.defaults)
+
+    def decode_ids(
+        self, text_ids: Sequence[Sequence[int]], options: DecodeOptions | None = None
+    ) -> DecodeResult:
+        """The same from text ids without EOS, one list per utterance; no guard on the length from the text."""
+        return Engine(self.model, options or self.defaults).decode(text_ids)
+
+    def semantic_to_waveform(self, tokens: Tensor | Sequence[int], speed: float = 1.0) -> Tensor:
+        """int64 [n] -> float32 [samples] on the CPU. Raises UserError where a token is not of this voice."""
+        return self._sound([torch.as_tensor(tokens, dtype=torch.int64).cpu()], speed)[0]
+
+    def _choose(self, options: DecodeOptions | None, seed: int | None) -> DecodeOptions:
+        chosen = options or self.defaults
+        return chosen if seed is None else replace(chosen, seed=seed)
+
+    def _stage(self) -> AcousticStage:
+        if self.acoustic is None:
+            raise UserError(f"voice {self.card.name!r} ends at semantic tokens; use text_to_semantic or another voice")
+        return self.acoustic
+
+    def _spoken(
+        self, text: str, options: DecodeOptions, speed: float, sizes: tuple[int, ...]
+    ) -> Iterator[tuple[list[Speech], DecodeStats]]:
+        """One Speech per utterance, decoded in groups of `sizes`, the last size repeated; and each group's counts."""
+        self._stage()
+        planned = _plan(text, self.card.longest_utterance)
+        for group in _groups(planned, [min(size, options.batch_size) for size in sizes]):
+            result = self._decode([one.text for one in group], options)
+            waveforms = self._sound(result.tokens, speed)
+            spoken = [self._speech(one, result, i, waveforms[i], speed) for i, one in enumerate(group)]
+            yield spoken, result.stats
+
+    def _speech(self, one: _Planned, result: DecodeResult, index: int, waveform: Tensor, speed: float) -> Speech:
+        tokens, reason = result.tokens[index], result.stop_reasons[index]
+        silence = torch.zeros(round(one.pause / speed * self.sample_rate))
+        warnings = one.warnings
+        if reason != "eos" or not len(tokens):
+            fault = "cut off" if len(tokens) else "said nothing for"
+            warnings += (f"{fault} {one.text[:60]!r} ({reason}); try another seed",)
+        return Speech(
+            waveform=torch.cat([silence, waveform]),
+            sample_rate=self.sample_rate,
+            tokens=tokens,
+            utterances=(SpokenUtterance(one.text, tokens, reason, result.seeds[index]),),
+            stats=result.utterance_stats[index],
+            warnings=warnings,
+        )
+
+    def _decode(self, texts: Sequence[str], options: DecodeOptions) -> DecodeResult:
+        engine = Engine(self.model, options, self._guards)
+        return engine.decode([self.tokenizer.encode(text) for text in texts], units=[len(text) for text in texts])
+
+    def _sound(self, tokens: Sequence[Tensor], speed: float) -> list[Tensor]:
+        """Waveform [samples] of each row of tokens; rows without tokens are silent."""
+        stage = self._stage()
+        voiced = [row for row in tokens if len(row)]
+        made: Iterator[Tensor] = iter(())
+        if voiced:
+            lengths = torch.tensor([len(row) for row in voiced])
+            waveforms, samples = stage(pad_sequence(voiced, batch_first=True), lengths, speed)
+            made = (row[:count].float().cpu() for row, count in zip(waveforms, samples.tolist(), strict=True))
+        return [next(made) if len(row) else torch.zeros(0) for row in tokens]
+
+
+def _cast(model: TextToSemantic, dtype: torch.dtype) -> TextToSemantic:
+    """The weights in `dtype`; tables such as rotary angles keep their own."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
+    return model
+
+
+def _options(folder: Path, values: dict[str, object]) -> DecodeOptions:
+    known = {field.name for field in fields(DecodeOptions)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise UserError(f"{folder / 'decoding.json'}: unknown option {', '.join(unknown)}; remove it")
+    return DecodeOptions(**values)  # type: ignore[arg-type]
+
+
+def _plan(text: str, longest: int) -> Iterator[_Planned]:
+    """The utterances of a text. Raises UserError when there are none."""
+    pause, found = 0.0, False
+    notes: tuple[str, ...] = ()
+    for paragraph in paragraphs(text):
+        spoken = normalise(paragraph)
+        notes += spoken.warnings
+        for utterance in segment(spoken.text, longest):
+            yield _Planned(utterance, pause, notes)
+            pause, found, notes = _PAUSES.get(utterance[-1], 0.0), True, ()
+        pause = max(pause, _PARAGRAPH_PAUSE) if found else 0.0
+    if not found:
+        reason = "; ".join(notes) or ("it is empty" if not text.strip() else "it holds no word and no figure")
+        raise UserError(f"nothing in the text can be read aloud: {reason}")
+
+
+def _groups(planned: Iterable[_Planned], sizes: Sequence[int]) -> Iterator[list[_Planned]]:
+    remaining = iter(planned)
+    step = 0
+    while group := list(islice(remaining, sizes[min(step, len(sizes) - 1)])):
+        yield group
+        step += 1
+
+
+def _join(spoken: Sequence[Speech], stats: Sequence[DecodeStats]) -> Speech:
+    counts = [sum(getattr(part, field.name) for part in stats) for field in fields(DecodeStats)]
+    return Speech(
+        waveform=torch.cat([part.waveform for part in spoken]),
+        sample_rate=spoken[0].sample_rate,
+        tokens=torch.cat([part.tokens for part in spoken]),
+        utterances=tuple(utterance for part in spoken for utterance in part.utterances),
+        stats=DecodeStats(*counts),
+        warnings=tuple(line for part in spoken for line in part.warnings),
+    )

@@ -1,0 +1,207 @@
+"""Trains the small speech encoder: CTC on phonemes or characters, from filterbanks.
+
+The recogniser is only a means: a middle layer of its encoder, clustered, becomes the semantic tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import ctc_loss
+from torchaudio.functional import edit_distance
+
+from spear_accel.data.batching import batches_by_length
+from spear_accel.data.manifest import read_manifest
+from spear_accel.errors import UserError
+from spear_accel.speech.audio import read_audio
+from spear_accel.speech.encoder import FBANK_RATE, SAMPLE_RATE, FbankEncoderConfig, create_ctc_model, fbank
+from spear_accel.training.loop import LoopConfig, run
+from spear_accel.training.settings import build, read_settings
+
+__all__ = ["CtcConfig", "CtcSource", "CtcTask", "read_symbols", "symbols_of", "train"]
+
+BLANK = "<blank>"
+
+
+@dataclass(frozen=True)
+class CtcSource:
+    """A manifest of recordings (``id``, ``audio``, ``phonemes``) and how many of them an epoch takes."""
+
+    manifest: str
+    per_epoch: int = 0
+    """Utterances drawn for an epoch; 0 takes each once."""
+
+
+@dataclass(frozen=True)
+class CtcConfig:
+    """Data and size of the recogniser's training."""
+
+    sources: tuple[CtcSource, ...]
+    validation: str
+    """Manifest of recordings that training never sees."""
+    symbols: tuple[str, ...]
+    """The CTC output classes; the first is the blank."""
+    batch_seconds: float = 80.0
+    """Padded audio in a batch."""
+    longest_seconds: float = 16.0
+    """Longer recordings are left out."""
+    frequency_mask: int = 20
+    """Widest band of filterbank channels that training hides (SpecAugment, arXiv 1904.08779); 0 hides none."""
+    model: dict[str, Any] = field(default_factory=dict)
+    """Fields of `FbankEncoderConfig` other than ``symbols``."""
+
+
+class CtcTask:
+    """The `Task` of `spear_accel.training.loop` that trains a `CtcModel`."""
+
+    def __init__(self, config: CtcConfig) -> None:
+        self.config = config
+        self.encoder = FbankEncoderConfig(symbols=len(config.symbols), **config.model)
+        self.modules: dict[str, nn.Module] = {"encoder": create_ctc_model(self.encoder)}
+        self._index = {symbol: index for index, symbol in enumerate(config.symbols)}
+        self._groups: list[np.ndarray] = []
+        records: list[dict[str, Any]] = []
+        for source in config.sources:
+            found = read_manifest(source.manifest, ("id", "audio", "phonemes"))
+            self._groups.append(np.arange(len(records), len(records) + len(found)))
+            records += found
+        self._training = _Recordings(records, self._index, self.encoder.stride)
+        held_out = read_manifest(config.validation, ("id", "audio", "phonemes"))
+        self._validation = _Recordings(held_out, self._index, self.encoder.stride)
+
+    def dataset(self) -> Sequence[Any]:
+        return self._training
+
+    def epoch(self, number: int, seed: int) -> list[list[int]]:
+        generator = np.random.default_rng((seed, number, 1))
+        lengths = self._training.lengths
+        order = np.concatenate([
+            _draw(generator, group[lengths[group] <= self.config.longest_seconds * FBANK_RATE], source.per_epoch)
+            for group, source in zip(self._groups, self.config.sources, strict=True)
+        ])  # fmt: skip
+        most = int(self.config.batch_seconds * FBANK_RATE)
+        return batches_by_length(lengths, most, number=number, seed=seed, order=order)
+
+    def collate(self, examples: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+        features, targets = zip(*examples, strict=True)
+        return {
+            "features": nn.utils.rnn.pad_sequence(list(features), batch_first=True),
+            "lengths": torch.tensor([len(item) for item in features]),
+            "targets": torch.cat(targets),
+            "target_lengths": torch.tensor([len(item) for item in targets]),
+        }
+
+    def losses(
+        self, modules: dict[str, nn.Module], batch: dict[str, Tensor]
+    ) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+        features = _mask_band(batch["features"], self.config.frequency_mask)
+        logits, lengths = modules["encoder"](features, batch["lengths"])
+        loss = _ctc(logits, lengths, batch)
+        yield "encoder", loss, {"loss": float(loss.detach())}
+
+    def validate(self, modules: dict[str, nn.Module]) -> dict[str, float]:
+        errors = symbols = 0
+        loss, batches = 0.0, batches_by_length(self._validation.lengths, 6000, number=0, seed=0)
+        device = next(modules["encoder"].parameters()).device
+        for indices in batches:
+            examples = [self._validation[i] for i in indices]
+            batch = {key: value.to(device) for key, value in self.collate(examples).items()}
+            logits, lengths = modules["encoder"](batch["features"], batch["lengths"])
+            loss += float(_ctc(logits, lengths, batch)) / len(batches)
+            for row, (_, target) in enumerate(examples):
+                best = logits[row, : int(lengths[row])].argmax(-1).unique_consecutive()
+                errors += edit_distance(best[best != 0].tolist(), target.tolist())
+                symbols += len(target)
+        return {"loss": loss, "symbol_error_rate": errors / max(1, symbols)}
+
+
+class _Recordings(Sequence[tuple[Tensor, Tensor]]):
+    """Filterbanks and targets by index; filterbanks are computed once and kept in half precision."""
+
+    def __init__(self, records: list[dict[str, Any]], index: dict[str, int], stride: int) -> None:
+        self._records, self._stride = records, stride
+        self._cache: dict[int, Tensor] = {}
+        self._targets = [torch.tensor([index[s] for s in r["phonemes"] if s in index]) for r in records]
+        self.lengths = np.array([_fbank_frames(record, stride) for record in records])
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, item: int) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        if item not in self._cache:
+            waveform = read_audio(self._records[item]["audio"], SAMPLE_RATE)
+            self._cache[item] = fbank(waveform, frames=int(self.lengths[item])).half()
+        return self._cache[item].float(), self._targets[item]
+
+
+def _fbank_frames(record: dict[str, Any], stride: int) -> int:
+    """Whole encoder frames of a recording, in filterbank frames; from the file's header alone."""
+    import soundfile
+
+    header = soundfile.info(record["audio"])
+    return -(-header.frames * FBANK_RATE // (header.samplerate * stride)) * stride
+
+
+def _draw(generator: np.random.Generator, group: np.ndarray, count: int) -> np.ndarray:
+    if count == 0:
+        return group
+    return generator.choice(group, size=min(count, len(group)), replace=False)
+
+
+def _mask_band(features: Tensor, widest: int) -> Tensor:
+    """Hide one random band of channels in each row; the mean of a normalised filterbank is 0."""
+    if widest == 0:
+        return features
+    rows, _, channels = features.shape
+    width = torch.randint(0, widest + 1, (rows, 1), device=features.device)
+    start = (torch.rand(rows, 1, device=features.device) * (channels - width)).long()
+    channel = torch.arange(channels, device=features.device)
+    hidden = (channel >= start) & (channel < start + width)
+    return features.masked_fill(hidden.unsqueeze(1), 0.0)
+
+
+def _ctc(logits: Tensor, lengths: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    """Mean CTC loss in nats per symbol."""
+    scores = logits.float().log_softmax(-1).transpose(0, 1)
+    total = ctc_loss(
+        scores, batch["targets"], lengths, batch["target_lengths"], reduction="sum", zero_infinity=True
+    )  # fmt: skip
+    return total / batch["target_lengths"].sum()
+
+
+def read_symbols(manifests: Sequence[str], least: int = 20) -> tuple[str, ...]:
+    """The symbols seen at least ``least`` times, after the blank; rarer ones are skipped in the targets."""
+    counts: dict[str, int] = {}
+    for manifest in manifests:
+        for record in read_manifest(manifest, ("phonemes",)):
+            for symbol in record["phonemes"]:
+                counts[symbol] = counts.get(symbol, 0) + 1
+    return (BLANK, *sorted(symbol for symbol, count in counts.items() if count >= least))
+
+
+def symbols_of(settings: dict[str, Any]) -> tuple[str, ...]:
+    """The CTC output classes that `train` derives from its settings."""
+    return read_symbols([source["manifest"] for source in settings["data"]["sources"]])
+
+
+def train(settings: Path | str) -> dict[str, float]:
+    """Train from a YAML file with the sections ``data``, ``model`` and ``loop`` and an ``output`` folder.
+
+    Raises:
+        UserError: A setting or a file it names is missing or wrong.
+    """
+    given = read_settings(settings, ("data", "model", "loop", "output"))
+    data = dict(given["data"])
+    sources = tuple(build(CtcSource, source, f"{settings}, data.sources") for source in data.pop("sources", ()))
+    if not sources:
+        raise UserError(f"{settings}: data.sources is empty; name at least one manifest")
+    symbols = symbols_of(given)
+    values = {**data, "sources": sources, "symbols": symbols, "model": given["model"]}
+    task = CtcTask(build(CtcConfig, values, f"{settings}, data"))
+    return run(task, build(LoopConfig, given["loop"], f"{settings}, loop"), Path(given["output"]))

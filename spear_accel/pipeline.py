@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from spear_accel.acoustic import AcousticStage
 from spear_accel.decoding import DecodeOptions, DecodeResult, DecodeStats, Engine, Guards, LengthGuard
@@ -29,7 +28,7 @@ _PARAGRAPH_PAUSE = 0.45
 # Utterances in one batch: bounds the memory that a long text needs.
 _LARGEST_GROUP = 16
 # Of the expected number of tokens: below, EOS is forbidden; above (plus the guard's slack), decoding stops.
-_SHORTEST, _LONGEST = 0.35, 2.5
+_SHORTEST, _LONGEST = 0.5, 2.0
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,7 @@ class Voice:
 
     def semantic_to_waveform(self, tokens: Tensor | Sequence[int], speed: float = 1.0) -> Tensor:
         """int64 [n] -> float32 [samples] on the CPU. Raises UserError where a token is not of this voice."""
-        return self._sound([torch.as_tensor(tokens, dtype=torch.int64).cpu()], speed)[0]
+        return self._sound(torch.as_tensor(tokens, dtype=torch.int64).cpu(), speed)
 
     def _choose(self, options: DecodeOptions | None, seed: int | None) -> DecodeOptions:
         chosen = options or self.defaults
@@ -178,11 +177,9 @@ class Voice:
         planned = _plan(text, self.card.longest_utterance)
         for group in _groups(planned, [min(size, options.batch_size) for size in sizes]):
             result = self._decode([one.text for one in group], options)
-            waveforms = self._sound(result.tokens, speed)
-            spoken = [self._speech(one, result, i, waveforms[i], speed) for i, one in enumerate(group)]
-            yield spoken, result.stats
+            yield [self._speech(one, result, index, speed) for index, one in enumerate(group)], result.stats
 
-    def _speech(self, one: _Planned, result: DecodeResult, index: int, waveform: Tensor, speed: float) -> Speech:
+    def _speech(self, one: _Planned, result: DecodeResult, index: int, speed: float) -> Speech:
         tokens, reason = result.tokens[index], result.stop_reasons[index]
         silence = torch.zeros(round(one.pause / speed * self.sample_rate))
         warnings = one.warnings
@@ -190,7 +187,7 @@ class Voice:
             fault = "cut off" if len(tokens) else "said nothing for"
             warnings += (f"{fault} {one.text[:60]!r} ({reason}); try another seed",)
         return Speech(
-            waveform=torch.cat([silence, waveform]),
+            waveform=torch.cat([silence, self._sound(tokens, speed)]),
             sample_rate=self.sample_rate,
             tokens=tokens,
             utterances=(SpokenUtterance(one.text, tokens, reason, result.seeds[index]),),
@@ -202,16 +199,16 @@ class Voice:
         engine = Engine(self.model, options, self._guards)
         return engine.decode([self.tokenizer.encode(text) for text in texts], units=[len(text) for text in texts])
 
-    def _sound(self, tokens: Sequence[Tensor], speed: float) -> list[Tensor]:
-        """Waveform [samples] of each row of tokens; rows without tokens are silent."""
+    def _sound(self, tokens: Tensor, speed: float) -> Tensor:
+        """Waveform [samples] of one utterance; silent where there are no tokens.
+
+        One at a time: a convolutional stage gains little from a batch, and its memory grows with every padded row.
+        """
         stage = self._stage()
-        voiced = [row for row in tokens if len(row)]
-        made: Iterator[Tensor] = iter(())
-        if voiced:
-            lengths = torch.tensor([len(row) for row in voiced])
-            waveforms, samples = stage(pad_sequence(voiced, batch_first=True), lengths, speed)
-            made = (row[:count].float().cpu() for row, count in zip(waveforms, samples.tolist(), strict=True))
-        return [next(made) if len(row) else torch.zeros(0) for row in tokens]
+        if not len(tokens):
+            return torch.zeros(0)
+        waveforms, samples = stage(tokens[None], torch.tensor([len(tokens)]), speed)
+        return waveforms[0, : int(samples[0])].float().cpu()
 
 
 def _cast(model: TextToSemantic, dtype: torch.dtype) -> TextToSemantic:

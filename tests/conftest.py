@@ -48,7 +48,7 @@ def shared_voice(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: TextT
     parts.save_text_to_semantic(_model(tiny_tokenizer.vocab_size), folder / "text_to_semantic")
     _acoustic().save(folder / "acoustic")
     torch.set_rng_state(generator_state)
-    seal(folder, VoiceCard("tiny", "en", "CC0-1.0", frame_rate=FRAME_RATE, sample_rate=24_000, tokens_per_character=1.0))
+    seal(folder, VoiceCard("tiny", "en", "CC0-1.0", FRAME_RATE, sample_rate=24_000, tokens_per_character=1.0))
     return folder
 
 

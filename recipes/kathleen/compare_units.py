@@ -19,11 +19,9 @@ from torch import Tensor
 
 from spear_accel.acoustic.mel import LogMelConfig
 from spear_accel.data.manifest import read_manifest
-from spear_accel.speech.encoder import FBANK_RATE, FbankEncoderConfig, SpeechEncoder
+from spear_accel.speech.encoder import FBANK_RATE, SpeechEncoder
 from spear_accel.speech.kmeans import fit_codebook
-from spear_accel.training.loop import load_modules
-from spear_accel.training.settings import read_settings
-from spear_accel.training.speech_tokenizer import symbols_of
+from spear_accel.training.speech_tokenizer import load_trained
 
 FITTED = 400
 MEASURED = 30
@@ -32,13 +30,11 @@ MEASURED = 30
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--settings", type=Path, default=Path(__file__).with_name("encoder.yaml"))
     parser.add_argument("--units", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--pools", type=int, nargs="+", default=[1, 2])
     arguments = parser.parse_args()
-    settings = read_settings(arguments.settings, ("data", "model"), {"WORK": str(arguments.work)})
-    config = FbankEncoderConfig(symbols=len(symbols_of(settings)), **settings["model"])
-    encoder = SpeechEncoder.from_config(config, load_modules(arguments.work / "encoder")["encoder"], config.layers)
+    config, weights = load_trained(arguments.work / "encoder")
+    encoder = SpeechEncoder.from_config(config, weights, config.layers)
     records = _records(arguments.work)
     mels = unit_tools.log_mels(records, LogMelConfig())
     rows = []

@@ -13,7 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,13 @@ import units
 from spear_accel.data.manifest import read_manifest, write_manifest
 from spear_accel.errors import UserError
 from spear_accel.io.voice import TOKENIZER
-from spear_accel.speech.encoder import FbankEncoderConfig
 from spear_accel.speech.tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from spear_accel.text.tokenizer import TextTokenizer
 from spear_accel.training import acoustic, speech_tokenizer, text_to_semantic
-from spear_accel.training.loop import load_modules
 from spear_accel.training.settings import read_settings
 
 HERE = Path(__file__).parent
+FOLDERS = ("corpus", "extra", "sentences", "work", "output", "config")
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,13 @@ class Recipe:
     extra: Path
     sentences: Path
     work: Path
+    output: Path
+    config: Path
     settings: dict[str, Any]
+
+    def run_settings(self, name: str) -> Path:
+        """The YAML file of one training run."""
+        return self.config / f"{name}.yaml"
 
     def manifest(self, name: str) -> Path:
         return self.work / "manifests" / f"{name}.jsonl"
@@ -63,42 +68,40 @@ def data(recipe: Recipe) -> None:
 
 def encoder(recipe: Recipe) -> None:
     """Train the speech encoder with CTC on phonemes."""
-    speech_tokenizer.train(HERE / "encoder.yaml")
+    speech_tokenizer.train(recipe.run_settings("encoder"))
 
 
 def tokens(recipe: Recipe) -> None:
     """Fit the codebook on the chosen layer and tokenize every recording."""
-    trained = read_settings(HERE / "encoder.yaml", ("data", "model"))
-    symbols = len(speech_tokenizer.symbols_of(trained))
-    shape = FbankEncoderConfig(symbols=symbols, **trained["model"])
-    weights = load_modules(recipe.work / "encoder")["encoder"]
-    chosen = recipe.settings["tokens"]
-    config = SpeechTokenizerConfig(encoder=vars(shape), **chosen["tokenizer"])
-    fitted_on = [r for name in ("train", "extra") for r in read_manifest(recipe.manifest(name))][:: chosen["every"]]
-    fitted_on += read_manifest(recipe.manifest("synthetic"))[: chosen["synthetic_files"]]
+    shape, weights = speech_tokenizer.load_trained(recipe.work / "encoder")
+    config = SpeechTokenizerConfig(encoder=asdict(shape), **recipe.settings["tokenizer"])
+    # The voice alone: its units describe its own sound, and other voices are mapped to the nearest of them.
+    fitted_on = read_manifest(recipe.manifest("train"))
     folder = recipe.work / "speech_tokenizer"
     kept = {key: value for key, value in weights.items() if _used(key, config.layer)}
     units.fit_tokenizer(config, weights, fitted_on, seed=0).save(folder, kept)
     tokenizer = SpeechTokenizer.from_folder(folder)
-    for name in ("train", "validation", "test", "extra", "synthetic"):
-        units.tokenize_manifest(tokenizer, recipe.manifest(name), recipe.tokens(name))
-    whole = [r for name in ("train", "validation", "extra") for r in read_manifest(recipe.tokens(name))]
+    for name in ("train", "validation", "extra"):
+        units.tokenize_manifest(tokenizer, read_manifest(recipe.manifest(name)), recipe.tokens(name))
+    whole = [r for name in ("train", "validation") for r in read_manifest(recipe.tokens(name))]
     write_manifest(recipe.work / "tokens.jsonl", whole)
+    spoken = recipe.settings["synthetic"]
+    paired = [r for r in read_manifest(recipe.manifest("synthetic")) if r["voice"] == spoken["main_voice"]]
+    units.tokenize_manifest(tokenizer, paired[: spoken["paired"]], recipe.tokens("synthetic"))
 
 
 def acoustic_stage(recipe: Recipe) -> None:
     """Train the mel decoder, and the vocoder in three passes."""
     for name in ("vocoder_spectral", "vocoder_adversarial", "mel_decoder", "vocoder"):
-        acoustic.train(HERE / f"{name}.yaml")
+        acoustic.train(recipe.run_settings(name))
 
 
 def text(recipe: Recipe) -> None:
     """Train the text tokenizer and pair text ids with semantic tokens."""
     manifests = [recipe.manifest("train"), recipe.manifest("synthetic")]
     tokenizer = texts.train_tokenizer(manifests, recipe.work / TOKENIZER, recipe.settings["text"])
-    main_voice = {"synthetic": recipe.settings["synthetic"]["main_voice"]}
     for name in ("train", "validation", "extra", "synthetic"):
-        texts.pair_manifest(tokenizer, recipe.tokens(name), recipe.work / "pairs" / f"{name}.jsonl", main_voice.get(name))
+        texts.pair_manifest(tokenizer, recipe.tokens(name), recipe.work / "pairs" / f"{name}.jsonl")
 
 
 def model(recipe: Recipe) -> None:
@@ -106,13 +109,13 @@ def model(recipe: Recipe) -> None:
     size = TextTokenizer.load(recipe.work / TOKENIZER).vocab_size
     os.environ["TEXT_VOCABULARY"], os.environ["TEXT_EOS"] = str(size + 1), str(size)
     for name in ("pretrain", "synthetic", "real"):
-        text_to_semantic.train(HERE / f"text_to_semantic_{name}.yaml")
+        text_to_semantic.train(recipe.run_settings(f"text_to_semantic_{name}"))
 
 
 def voice(recipe: Recipe) -> None:
-    """Assemble `checkpoints/kathleen`."""
-    target = HERE.parents[1] / "checkpoints" / recipe.settings["voice"]["name"]
-    package.package(recipe.work, target, recipe.settings["voice"], HERE / "model_card.md")
+    """Assemble the voice folder."""
+    target = recipe.output / recipe.settings["voice"]["name"]
+    package.package(recipe.work, target, recipe.settings["voice"], recipe.config / "model_card.md")
 
 
 STEPS: dict[str, Callable[[Recipe], None]] = {
@@ -128,12 +131,15 @@ def main() -> None:
         ("sentences", "text to speak with espeak-ng, a sentence a line"), ("work", "working folder, 8 GB"),
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=Path, required=True, help=what)
-    parser.add_argument("--from", dest="first", choices=STEPS, help="do this step and all after it anew")
+    parser.add_argument("--output", type=Path, default=HERE.parents[1] / "checkpoints", help="where the voice goes")
+    parser.add_argument("--config", type=Path, default=HERE, help="folder of the YAML files and the model card")
+    parser.add_argument("--from", dest="first", choices=STEPS, help="do this step and all after it again; a training goes on from its folder in WORK")
     parser.add_argument("--only", choices=STEPS, help="do this step alone")
     arguments = parser.parse_args()
-    folders = {name: getattr(arguments, name).resolve() for name in ("corpus", "extra", "sentences", "work")}
+    folders = {name: getattr(arguments, name).resolve() for name in FOLDERS}
     os.environ.update({name.upper(): str(path) for name, path in folders.items()})
-    recipe = Recipe(**folders, settings=read_settings(HERE / "settings.yaml", ("split", "synthetic", "tokens", "voice")))
+    needed = ("split", "synthetic", "tokenizer", "text", "voice")
+    recipe = Recipe(**folders, settings=read_settings(folders["config"] / "settings.yaml", needed))
     recipe.work.mkdir(parents=True, exist_ok=True)
     try:
         run(recipe, arguments.first, arguments.only)

@@ -21,13 +21,12 @@ def train_tokenizer(manifests: list[Path], target: Path, settings: Mapping[str, 
     return tokenizer
 
 
-def pair_manifest(tokenizer: TextTokenizer, source: Path, target: Path, voice: str | None = None) -> int:
-    """Write ``{"id", "text_ids", "tokens"}`` for each record of ``source``; only those of ``voice`` where it is given."""
+def pair_manifest(tokenizer: TextTokenizer, source: Path, target: Path) -> int:
+    """Write ``{"id", "text_ids", "tokens"}`` for each record of ``source``."""
 
     def pairs() -> Iterator[dict[str, Any]]:
         for record in read_manifest(source, ("id", "text", "tokens")):
-            if voice is None or record.get("voice") == voice:
-                text = normalise(record["text"]).text
-                yield {"id": record["id"], "text_ids": tokenizer.encode(text), "tokens": record["tokens"]}
+            text = normalise(record["text"]).text
+            yield {"id": record["id"], "text_ids": tokenizer.encode(text), "tokens": record["tokens"]}
 
     return write_manifest(target, pairs())

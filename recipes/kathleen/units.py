@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from spear_accel.acoustic.mel import LogMel, LogMelConfig
-from spear_accel.data.manifest import read_manifest, write_manifest
+from spear_accel.data.manifest import write_manifest
 from spear_accel.speech.audio import read_audio
 from spear_accel.speech.encoder import SAMPLE_RATE, FbankEncoderConfig, SpeechEncoder
 from spear_accel.speech.kmeans import Codebook, fit_codebook
@@ -49,14 +49,13 @@ def fit_tokenizer(
     return SpeechTokenizer(config, encoder, fit_codebook(joined, config.units, seed=seed))
 
 
-def tokenize_manifest(tokenizer: SpeechTokenizer, source: Path, target: Path) -> int:
-    """Write ``{"id", "text", "tokens"}`` (and ``voice`` where known) for every recording of the manifest ``source``."""
+def tokenize_manifest(tokenizer: SpeechTokenizer, records: Sequence[Mapping[str, Any]], target: Path) -> int:
+    """Write ``{"id", "text", "tokens"}`` for every recording of ``records``."""
 
     def tokens() -> Iterator[dict[str, Any]]:
-        for record in tqdm(read_manifest(source, ("id", "audio", "text")), desc=target.stem, mininterval=5):
+        for record in tqdm(records, desc=target.stem, mininterval=5):
             found = tokenizer.tokenize([read_audio(record["audio"], SAMPLE_RATE)])[0]
-            kept = {key: record[key] for key in ("id", "text", "voice") if key in record}
-            yield {**kept, "tokens": found.tolist()}
+            yield {"id": record["id"], "text": record["text"], "tokens": found.tolist()}
 
     return write_manifest(target, tokens())
 

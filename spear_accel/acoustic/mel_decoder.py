@@ -129,10 +129,12 @@ class MelDecoder(nn.Module):
         """Frame-level input [B, F, width]: what is said, where in the token, and the harmonics of the pitch."""
         x = self.dropout(self.embedding(tokens))
         x = self.token_stack(x if mask is None else x * mask, mask)
-        x: Tensor = (x.unsqueeze(2) + self.place).flatten(1, 2)
+        spread: Tensor = (x.unsqueeze(2) + self.place).flatten(1, 2)
         relative = (pitch.log_hz - self.config.pitch_mean) / self.config.pitch_scale
-        about = torch.cat([self.harmonics(pitch.log_hz), relative.unsqueeze(-1), torch.ones_like(x[..., :1])], dim=-1)
-        return x + self.voiced(about * pitch.voicing.unsqueeze(-1))
+        plain = torch.stack([relative, torch.ones_like(relative)], dim=-1)
+        about = torch.cat([self.harmonics(pitch.log_hz), plain], dim=-1)
+        voiced: Tensor = self.voiced(about * pitch.voicing.unsqueeze(-1))
+        return spread + voiced
 
     def forward(self, tokens: Tensor, lengths: Tensor | None = None, pitch: Pitch | None = None) -> MelPrediction:
         """Predict the mel frames of each row.

@@ -1,6 +1,7 @@
 """Entry point of `spear-accel`: collects the verbs and turns errors into one line and an exit code.
 
-Knows no verb's work. Exit codes: 0 done, 2 the user can mend it, 130 interrupted, 141 the reader of a pipe went away.
+Knows no verb's work. Exit codes: 0 done, 2 the user can mend it, 1 the reader of a pipe went away,
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The interpreter would complain again when it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return 1
     except (KeyboardInterrupt, typer.Abort):
         console.say("interrupted; nothing was left behind")
         return 130

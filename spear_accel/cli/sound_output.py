@@ -12,7 +12,7 @@ import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 import numpy as np
 
@@ -31,7 +31,8 @@ class Sink(Protocol):
 
 def pcm16(samples: np.ndarray) -> bytes:
     """Float samples [n] in [-1, 1] as signed 16-bit little-endian; what lies outside is clipped."""
-    return (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
+    scaled: np.ndarray = (np.clip(samples, -1.0, 1.0) * 32767.0).round()
+    return bytes(scaled.astype("<i2").data)
 
 
 class _Raw:
@@ -88,7 +89,6 @@ def _into(file: IO[bytes], raw: bool, sample_rate: int) -> Iterator[Sink]:
     if raw:
         yield _Raw(file)
         return
-    sound: Any = wave.open(file, "wb")
-    sound.setparams((1, 2, sample_rate, 0, "NONE", ""))
-    with sound:
+    with wave.open(file, "wb") as sound:
+        sound.setparams((1, 2, sample_rate, 0, "NONE", "not compressed"))
         yield _Wav(sound)

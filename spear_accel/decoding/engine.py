@@ -146,6 +146,7 @@ class _Job:
         return Round(
             state=self.state,
             pending=torch.tensor(last, device=self.device)[:, None],
+            committed=[row.tokens for row in rows],
             noise=RowNoise(self.words, positions, self.tokens, self.sampling.greedy),
             sampling=self.sampling,
             history=self._history() if self.sampling.uses_history else None,

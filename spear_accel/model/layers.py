@@ -14,8 +14,16 @@ EMBEDDING_STD = 0.02
 
 
 def drop(x: Tensor, probability: float, training: bool) -> Tensor:
-    """Dropout that costs nothing outside training."""
-    return F.dropout(x, probability) if training and probability > 0.0 else x
+    """Dropout that costs nothing outside training. On a CPU the probability is rounded to 1 / 256."""
+    if not training or probability == 0.0:
+        return x
+    if x.device.type != "cpu":
+        return F.dropout(x, probability)
+    # Bytes of wide random integers: torch's own Bernoulli draws on a CPU took a seventh of the training time.
+    words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
+    dropped = min(255, max(1, round(probability * 256)))
+    kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= dropped
+    return x * (kept * (256 / (256 - dropped))).to(x.dtype)
 
 
 def linear(inputs: int, outputs: int, gain: float = 1.0) -> nn.Linear:

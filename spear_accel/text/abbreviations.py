@@ -168,11 +168,12 @@ def _table(words: dict[str, str]) -> str:
 
 RULES: tuple[Rule, ...] = (
     (re.compile(rf"(?<![\w.])(?P<word>{_table(_LATIN)})\.?(?=[\s,:;)]|\Z)", re.IGNORECASE), _latin),
-    (re.compile(rf"\b(?P<word>{_table(_TITLES)})\.\s*(?=[A-Z])"), _title),
+    (re.compile(rf"\b(?P<word>{_table(_TITLES)})\.\s*(?=[A-Z]|and\b|&)"), _title),
+    (re.compile(r"\b(?P<word>Mrs?|Ms|Messrs)\b\.?\s?"), _title),
     (re.compile(r"\bDr\b(?:\.?\s(?=[A-Z])|\.?)"), _doctor_or_drive),
     (re.compile(r"\bSt\b(?:\.?\s(?=[A-Z])|\.?)"), _saint_or_street),
     (
-        re.compile(rf"(?<![\w.])(?P<word>{_table(_NUMBERED)})\.\s?(?=\d|[IVXLC]+\b)"),
+        re.compile(rf"(?<![\w.])(?P<word>{_table(_NUMBERED)})\.\s?(?=\d|[IVXLC]{{2,}}\b|[VX]\b)"),
         lambda match: _NUMBERED[match["word"]] + " ",
     ),
     (re.compile(r"\bPh\.?\s?D\b\.?"), lambda match: "P H D" + full_stop(match)),

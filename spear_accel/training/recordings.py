@@ -62,7 +62,7 @@ class Recording:
 
 def level(waveform: Tensor, gain_db: float, peak: float) -> Tensor:
     """Amplify by ``gain_db``, less where the peak would pass ``peak`` (full scale is one)."""
-    wanted = 10.0 ** (gain_db / 20)
+    wanted = float(10.0 ** (gain_db / 20))
     return waveform * min(wanted, peak / max(float(waveform.abs().max()), 1e-9))
 
 

@@ -5,8 +5,9 @@ The recogniser is only a means: a middle layer of its encoder, clustered, become
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ from spear_accel.data.manifest import read_manifest
 from spear_accel.errors import UserError
 from spear_accel.speech.audio import read_audio
 from spear_accel.speech.encoder import FBANK_RATE, SAMPLE_RATE, FbankEncoderConfig, create_ctc_model, fbank
-from spear_accel.training.loop import LoopConfig, run
+from spear_accel.training.loop import LoopConfig, load_modules, run
 from spear_accel.training.settings import build, read_settings
 
-__all__ = ["CtcConfig", "CtcSource", "CtcTask", "read_symbols", "symbols_of", "train"]
+__all__ = ["CtcConfig", "CtcSource", "CtcTask", "load_trained", "read_symbols", "train"]
 
 BLANK = "<blank>"
 
@@ -185,9 +186,17 @@ def read_symbols(manifests: Sequence[str], least: int = 20) -> tuple[str, ...]:
     return (BLANK, *sorted(symbol for symbol, count in counts.items() if count >= least))
 
 
-def symbols_of(settings: dict[str, Any]) -> tuple[str, ...]:
-    """The CTC output classes that `train` derives from its settings."""
-    return read_symbols([source["manifest"] for source in settings["data"]["sources"]])
+def load_trained(folder: Path) -> tuple[FbankEncoderConfig, dict[str, Tensor]]:
+    """Shape and newest weights of the recogniser in a training folder.
+
+    Raises:
+        UserError: The folder holds no finished checkpoint of this training.
+    """
+    weights = load_modules(folder)
+    path = folder / "config.json"
+    if "encoder" not in weights or not path.is_file():
+        raise UserError(f"{folder} holds no speech encoder; train one with: spear-accel train speech-tokenizer")
+    return FbankEncoderConfig(**json.loads(path.read_text())), weights["encoder"]
 
 
 def train(settings: Path | str) -> dict[str, float]:
@@ -201,7 +210,10 @@ def train(settings: Path | str) -> dict[str, float]:
     sources = tuple(build(CtcSource, source, f"{settings}, data.sources") for source in data.pop("sources", ()))
     if not sources:
         raise UserError(f"{settings}: data.sources is empty; name at least one manifest")
-    symbols = symbols_of(given)
+    symbols = read_symbols([source.manifest for source in sources])
     values = {**data, "sources": sources, "symbols": symbols, "model": given["model"]}
     task = CtcTask(build(CtcConfig, values, f"{settings}, data"))
-    return run(task, build(LoopConfig, given["loop"], f"{settings}, loop"), Path(given["output"]))
+    loop, folder = build(LoopConfig, given["loop"], f"{settings}, loop"), Path(given["output"])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(asdict(task.encoder), indent=2) + "\n")
+    return run(task, loop, folder)

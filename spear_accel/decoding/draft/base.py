@@ -21,12 +21,14 @@ class Round:
 
     state: caches of the live rows, whose lengths equal the number of committed tokens;
     pending: int64 [B, 1], each row's last committed token (the start id at first), not yet in the cache;
+    committed: all of each row's tokens so far, on the host, not to be changed;
     noise: the rows' randomness; history: int64 [B, W], the last W committed tokens, -1 where there are none,
     None where no penalty looks at them; minimum: [B] tokens before which EOS is forbidden, per row.
     """
 
     state: DecoderState
     pending: Tensor
+    committed: Sequence[Sequence[int]]
     noise: RowNoise
     sampling: Sampling
     history: Tensor | None

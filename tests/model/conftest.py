@@ -1,0 +1,38 @@
+"""Small models with random weights, whose logits are lively enough to test with."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from spear_accel.model import TextToSemantic, TextToSemanticConfig
+
+
+def tiny_config(**changes: object) -> TextToSemanticConfig:
+    fields = {
+        "text_vocab_size": 30, "semantic_units": 20, "dim": 32, "heads": 4, "kv_heads": 2, "head_dim": 8,
+        "encoder_layers": 2, "decoder_layers": 4, "ff_inner": 48, "embedding_scale": 6.0, "text_eos_id": 2,
+    }  # fmt: skip
+    return TextToSemanticConfig(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def lively(config: TextToSemanticConfig) -> TextToSemantic:
+    """A model whose every parameter matters: norms and embeddings are not at their mild initial values."""
+    torch.manual_seed(1)
+    model = TextToSemantic(config).eval()
+    with torch.no_grad():
+        model.decoder.embedding.weight.mul_(10.0)
+        for name, parameter in model.named_parameters():
+            if name.endswith("gain"):
+                parameter.add_(0.2 * torch.randn_like(parameter))
+    return model
+
+
+@pytest.fixture(scope="module")
+def model() -> TextToSemantic:
+    return lively(tiny_config())
+
+
+@pytest.fixture(params=[{}, {"kv_heads": 4}, {"null_kv": False}, {"heads": 3, "kv_heads": 1}], ids=str)
+def any_model(request: pytest.FixtureRequest) -> TextToSemantic:
+    return lively(tiny_config(**request.param))

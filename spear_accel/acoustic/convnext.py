@@ -19,8 +19,9 @@ def frame_mask(lengths: Tensor, frames: int) -> Tensor:
 class ConvNeXtBlock(nn.Module):
     """Depthwise convolution over frames, then a two-layer perceptron per frame, added to the input."""
 
-    def __init__(self, width: int, hidden: int, kernel: int, scale: float) -> None:
+    def __init__(self, width: int, hidden: int, kernel: int, scale: float, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
         self.norm = nn.LayerNorm(width)
         self.expand = nn.Linear(width, hidden)
@@ -31,16 +32,16 @@ class ConvNeXtBlock(nn.Module):
         """[B, frames, width] -> the same shape; ``mask`` [B, frames, 1] makes padding look like the edge."""
         update = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
         update = self.contract(nn.functional.gelu(self.expand(self.norm(update))))
-        x = x + self.scale * update
+        x = x + self.dropout(self.scale * update)
         return x if mask is None else x * mask
 
 
 class ConvNeXtStack(nn.Module):
     """Several blocks with a closing normalisation."""
 
-    def __init__(self, width: int, hidden: int, blocks: int, kernel: int) -> None:
+    def __init__(self, width: int, hidden: int, blocks: int, kernel: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(ConvNeXtBlock(width, hidden, kernel, 1.0 / blocks) for _ in range(blocks))
+        self.blocks = nn.ModuleList(ConvNeXtBlock(width, hidden, kernel, 1.0 / blocks, dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
         self.reach = blocks * (kernel // 2)
 

@@ -27,6 +27,8 @@ _VOICING_STEEPNESS = 4.0
 class MelDecoderConfig:
     """Sizes of the network. ``units`` semantic tokens (ids 0..units-1) at ``frame_rate`` tokens a second.
 
+    ``dropout`` and ``pitch_dropout`` act in the blocks of the mel and the pitch stacks; ``token_dropout`` hides whole
+    tokens, which a decoder must bear that will be given predicted ones.
     ``mel_mean`` and ``mel_scale`` are those of the vocoder; ``pitch_mean`` and ``pitch_scale`` are of natural-log Hz.
     """
 
@@ -41,6 +43,8 @@ class MelDecoderConfig:
     pitch_blocks: int = 6
     pitch_kernel: int = 9
     dropout: float = 0.1
+    pitch_dropout: float = 0.3
+    token_dropout: float = 0.1
     mel_mean: float = -5.5
     mel_scale: float = 2.5
     pitch_mean: float = 5.1
@@ -80,9 +84,10 @@ class PitchPredictor(nn.Module):
         super().__init__()
         self.config, self.frames_per_token = config, frames_per_token
         self.embedding = nn.Embedding(config.units, config.pitch_width)
-        self.dropout = nn.Dropout(config.dropout)
+        # One-dimensional dropout zeroes rows of [B, T, width], that is, whole tokens.
+        self.dropout = nn.Dropout1d(config.token_dropout)
         width = config.pitch_width
-        self.stack = ConvNeXtStack(width, 2 * width, config.pitch_blocks, config.pitch_kernel)
+        self.stack = ConvNeXtStack(width, 2 * width, config.pitch_blocks, config.pitch_kernel, config.pitch_dropout)
         self.head = nn.Linear(width, 2 * frames_per_token)
 
     def forward(self, tokens: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -107,13 +112,17 @@ class MelDecoder(nn.Module):
         self.config, self.mel, self.frames_per_token = config, mel, int(ratio)
         self.pitch = PitchPredictor(config, self.frames_per_token)
         self.embedding = nn.Embedding(config.units, config.width)
-        self.dropout = nn.Dropout(config.dropout)
-        self.token_stack = ConvNeXtStack(config.width, config.hidden, config.token_blocks, config.kernel)
+        self.dropout = nn.Dropout1d(config.token_dropout)
+        self.token_stack = self._stack(config.token_blocks)
         self.place = nn.Parameter(torch.randn(self.frames_per_token, config.width) * 0.1)
         self.harmonics = HarmonicTemplate(mel, config.pitch_lowest_hz, config.pitch_highest_hz)
         self.voiced = nn.Linear(mel.bins + 2, config.width)
-        self.frame_stack = ConvNeXtStack(config.width, config.hidden, config.frame_blocks, config.kernel)
+        self.frame_stack = self._stack(config.frame_blocks)
         self.head = nn.Linear(config.width, mel.bins)
+
+    def _stack(self, blocks: int) -> ConvNeXtStack:
+        config = self.config
+        return ConvNeXtStack(config.width, config.hidden, blocks, config.kernel, config.dropout)
 
     @property
     def reach(self) -> int:

@@ -85,9 +85,7 @@ def load_utterances(
     front_end = LogMel(options.mel)
     known = [recording for recording in recordings if recording.name in tokens]
     if recordings and not known:
-        raise UserError(
-            f"none of the {len(recordings)} recordings has tokens; ids in data.tokens must be file names"
-        )
+        raise UserError(f"none of the {len(recordings)} recordings has tokens; ids in data.tokens must be file names")
     return [_utterance(recording, tokens[recording.name], front_end, options, cache) for recording in known]
 
 

@@ -8,6 +8,7 @@ with label smoothing and conditioning dropout. Synthetic-then-real training is t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from spear_accel.data.batching import batches_by_length
 from spear_accel.data.manifest import read_manifest
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
+from spear_accel.training.alignment import DiagonalGuide
 from spear_accel.training.loop import LoopConfig, load_modules, run
 from spear_accel.training.losses import IGNORED, sequence_loss, top1_hits
 from spear_accel.training.settings import build, read_settings
@@ -60,8 +62,13 @@ class TextToSemanticTraining:
     """Share of utterances whose text is hidden, so that the null key and value learn to stand for any text."""
     delete: float = 0.6
     """Share of the tokens that `pretrain` deletes from the encoder's input."""
+    guided_layers: tuple[int, ...] = ()
+    """Decoder layers, from 0, whose cross-attention is pulled towards the diagonal; none in most runs."""
+    guide_weight: float = 1.0
+    """Factor on that penalty."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "guided_layers", tuple(self.guided_layers))
         if self.phase not in PHASES:
             raise UserError(f"data.phase is {self.phase!r}; choose one of {', '.join(PHASES)}")
         if not self.sources:
@@ -123,6 +130,7 @@ class TextToSemanticTask:
         self.pretrain = config.phase == "pretrain"
         self.name = "denoiser" if self.pretrain else "text_to_semantic"
         self.modules: dict[str, nn.Module] = {self.name: Denoiser(model) if self.pretrain else model}
+        self._guide = DiagonalGuide(model, config.guided_layers) if config.guided_layers else None
         self._training = self._examples([(s.manifest, s.weight) for s in config.sources])
         self._validation = self._examples([(config.validation, 1.0)])
 
@@ -156,9 +164,15 @@ class TextToSemanticTask:
         source = batch["source"]
         dropping = self.shape.null_kv and self.config.cond_dropout > 0.0
         cond_drop = torch.rand(len(source), device=source.device) < self.config.cond_dropout if dropping else None
-        logits = modules[self.name](source, batch["semantic"], cond_drop)
+        with self._guide or nullcontext():
+            logits = modules[self.name](source, batch["semantic"], cond_drop)
         loss = sequence_loss(logits, batch["targets"], self.config.label_smoothing)
-        yield self.name, loss, {"loss": float(loss.detach())}
+        metrics = {"loss": float(loss.detach())}
+        if self._guide is not None:
+            outside = self._guide.penalty(*self._lengths(batch), _all_or(cond_drop, len(source), source.device))
+            loss = loss + self.config.guide_weight * outside
+            metrics["attention_outside"] = float(outside.detach())
+        yield self.name, loss, metrics
 
     def validate(self, modules: dict[str, nn.Module]) -> dict[str, float]:
         """Nats per token (EOS counted) and top-1 accuracy, teacher forced, without smoothing."""
@@ -174,6 +188,11 @@ class TextToSemanticTask:
             hits, counted = hits + right, counted + number
         return {"loss": total / counted, "accuracy": hits / counted}
 
+    def _lengths(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Decoder and encoder positions of each row, [B] each."""
+        pad = self.shape.semantic_pad_id if self.pretrain else self.shape.text_pad_id
+        return (batch["targets"] != IGNORED).sum(dim=1), (batch["source"] != pad).sum(dim=1)
+
     def _examples(self, manifests: Sequence[tuple[str, float]]) -> Examples:
         needed = ("id", "tokens") if self.pretrain else ("id", "tokens", "text_ids")
         records = [
@@ -185,6 +204,11 @@ class TextToSemanticTask:
         if not records:
             raise UserError(f"no utterance of 1 to {self.config.longest_tokens} tokens in {manifests[0][0]}")
         return Examples(records, self.shape, self.config.delete if self.pretrain else None)
+
+
+def _all_or(dropped: Tensor | None, rows: int, device: torch.device) -> Tensor:
+    """bool [rows]: the rows whose text is visible."""
+    return torch.ones(rows, dtype=torch.bool, device=device) if dropped is None else ~dropped
 
 
 def _ids(record: dict[str, Any], key: str, size: int) -> Tensor:

@@ -52,9 +52,7 @@ def _records(work: Path) -> list[dict[str, Any]]:
     return training[:: max(1, len(training) // FITTED)] + held_out[:MEASURED]
 
 
-def _compare(
-    features: list[dict[int, Tensor]], mels: list[Tensor], sizes: list[int]
-) -> Iterator[dict[str, float]]:
+def _compare(features: list[dict[int, Tensor]], mels: list[Tensor], sizes: list[int]) -> Iterator[dict[str, float]]:
     for layer in features[0]:
         found = [item[layer] for item in features]
         joined = torch.cat(found[:-MEASURED]).float()

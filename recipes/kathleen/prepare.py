@@ -65,7 +65,11 @@ def synthetic_manifest(sentences: Path, folder: Path, settings: Mapping[str, Any
         path = audio / f"s{number:05d}.wav"
         if not path.exists():
             espeak.synthesise(
-                line, path, voice=voice, speed=chance.randint(*settings["speed"]), pitch=chance.randint(*settings["pitch"])
+                line,
+                path,
+                voice=voice,
+                speed=chance.randint(*settings["speed"]),
+                pitch=chance.randint(*settings["pitch"]),
             )
         return {"id": path.stem, "audio": str(path), "text": line, "voice": voice, "phonemes": espeak.phonemes(line)}
 

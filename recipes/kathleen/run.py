@@ -1,6 +1,6 @@
 """The shipped voice, from audio to `checkpoints/kathleen`: one script, restartable step by step.
 
-    python recipes/kathleen/run.py --corpus KATHLEEN --extra LJSPEECH --sentences FILE --work WORK [--from STEP] [--only STEP]
+    python recipes/kathleen/run.py --corpus KATHLEEN --extra LJSPEECH --sentences FILE --work WORK [--from STEP]
 
 Finished steps are passed over; a training that was stopped goes on from its last checkpoint. README.md beside this
 file lists the steps, what they took and what they reached.
@@ -108,7 +108,7 @@ def model(recipe: Recipe) -> None:
     """Train text-to-semantic: denoising, then synthetic and real pairs, then real pairs alone."""
     size = TextTokenizer.load(recipe.work / TOKENIZER).vocab_size
     os.environ["TEXT_VOCABULARY"], os.environ["TEXT_EOS"] = str(size + 1), str(size)
-    for name in ("pretrain", "synthetic", "real"):
+    for name in ("pretrain", "align", "synthetic", "real"):
         text_to_semantic.train(recipe.run_settings(f"text_to_semantic_{name}"))
 
 
@@ -133,7 +133,12 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True, help=what)
     parser.add_argument("--output", type=Path, default=HERE.parents[1] / "checkpoints", help="where the voice goes")
     parser.add_argument("--config", type=Path, default=HERE, help="folder of the YAML files and the model card")
-    parser.add_argument("--from", dest="first", choices=STEPS, help="do this step and all after it again; a training goes on from its folder in WORK")
+    parser.add_argument(
+        "--from",
+        dest="first",
+        choices=STEPS,
+        help="do this step and all after it again; a training goes on from its folder in WORK",
+    )
     parser.add_argument("--only", choices=STEPS, help="do this step alone")
     arguments = parser.parse_args()
     folders = {name: getattr(arguments, name).resolve() for name in FOLDERS}

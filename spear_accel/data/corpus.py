@@ -53,7 +53,9 @@ def prompt_of(utterance_id: str, length: int = 12) -> str:
     return utterance_id[:length]
 
 
-def split_by_prompt(utterances: Iterable[Utterance], held_out: Iterable[str]) -> tuple[list[Utterance], list[Utterance]]:
+def split_by_prompt(
+    utterances: Iterable[Utterance], held_out: Iterable[str]
+) -> tuple[list[Utterance], list[Utterance]]:
     """Split into ``(kept, held out)`` by a list of prompts."""
     prompts = set(held_out)
     kept: list[Utterance] = []

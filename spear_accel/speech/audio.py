@@ -45,4 +45,5 @@ def resample(waveform: Tensor, source_rate: int, target_rate: int) -> Tensor:
         return waveform
     from torchaudio.functional import resample as band_limited  # costs a second to import, so only where it is needed
 
-    return band_limited(waveform, source_rate, target_rate)
+    resampled: Tensor = band_limited(waveform, source_rate, target_rate)
+    return resampled

@@ -86,12 +86,16 @@ class SpeechEncoder(nn.Module):
 
     Layers count from 1, as in "w2v-BERT layer 7" (SPEAR-TTS, arXiv 2302.03540); layers above the last one wanted are
     not run. Features of a waveform do not depend on the other waveforms of its batch, with one exception: the first
-    wav2vec 2.0 models (``base``, ``large``) normalise their first convolution over the padded time axis, so whoever needs
-    exact features from those encodes one waveform at a time.
+    wav2vec 2.0 models (``base``, ``large``) normalise their first convolution over the padded time axis, so whoever
+    needs exact features from those encodes one waveform at a time.
     """
 
+    # fairseq2's modules, whose types are known only where it is installed.
+    frontend: Any
+    encoder: Any
+
     def __init__(
-        self, model: nn.Module, *, input_kind: str, frame_rate: int, stride: int = 1, last_layer: int | None = None
+        self, model: Any, *, input_kind: str, frame_rate: int, stride: int = 1, last_layer: int | None = None
     ) -> None:
         super().__init__()
         self.frontend, self.encoder = model.encoder_frontend, model.encoder
@@ -109,7 +113,7 @@ class SpeechEncoder(nn.Module):
         Raises:
             UserError: The weights do not fit the configuration.
         """
-        model = create_ctc_model(config).recogniser
+        model: Any = create_ctc_model(config).recogniser
         del model.encoder.layers[last_layer:]
         own = {key.removeprefix("recogniser."): value for key, value in weights.items()}
         wanted = {key: own.get(key) for key in model.state_dict() if key.startswith(("encoder.", "encoder_frontend."))}
@@ -136,7 +140,7 @@ class SpeechEncoder(nn.Module):
             model = load_model(name, device=torch.device("cpu"), dtype=torch.float32, progress=False)
         except ModelNotKnownError as error:
             raise UserError(f"fairseq2 knows no model {name!r}; `fairseq2 assets list` shows those it does") from error
-        trunk: nn.Module = getattr(model, "w2v2_model", model)
+        trunk: Any = getattr(model, "w2v2_model", model)
         if not hasattr(trunk, "encoder_frontend"):
             raise UserError(f"{name} is a {type(model).__name__}; a wav2vec 2.0 or w2v-BERT encoder is needed")
         extractor = trunk.encoder_frontend.feature_extractor
@@ -172,9 +176,7 @@ class SpeechEncoder(nn.Module):
         hidden, layout = self.frontend(padded, _layout(padded, lengths))
         with self.encoder.register_layer_hook(catch):
             self.encoder(hidden, layout)
-        return [
-            {layer: caught[layer][row, :length] for layer in layers} for row, length in enumerate(layout.seq_lens)
-        ]
+        return [{layer: caught[layer][row, :length] for layer in layers} for row, length in enumerate(layout.seq_lens)]
 
     def frames(self, samples: int) -> int:
         """Feature frames of a waveform of that many samples."""

@@ -78,7 +78,9 @@ class SpeechTokenizer:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
-        save_file({key: value.contiguous() for key, value in vars(self.codebook).items()}, folder / "codebook.safetensors")
+        save_file(
+            {key: value.contiguous() for key, value in vars(self.codebook).items()}, folder / "codebook.safetensors"
+        )
         if encoder_weights is not None:
             halved = {key: v.half().contiguous() if v.is_floating_point() else v for key, v in encoder_weights.items()}
             save_file(halved, folder / "encoder.safetensors")
@@ -108,9 +110,7 @@ class SpeechTokenizer:
         return collapse(tokens) if self.config.collapse_repeats else tokens
 
 
-def pooled_features(
-    encoder: SpeechEncoder, waveform: Tensor, layers: Sequence[int], pool: int
-) -> dict[int, Tensor]:
+def pooled_features(encoder: SpeechEncoder, waveform: Tensor, layers: Sequence[int], pool: int) -> dict[int, Tensor]:
     """Features of a waveform of any length, ``pool`` encoder frames averaged to one.
 
     Args:
@@ -135,7 +135,8 @@ def pooled_features(
 
 def collapse(tokens: Tensor) -> Tensor:
     """Drop every token that equals the one before it: [n] -> [m], m <= n."""
-    return torch.unique_consecutive(tokens)
+    collapsed: Tensor = torch.unique_consecutive(tokens)
+    return collapsed
 
 
 def _windows(waveform: Tensor, hop: int) -> Iterator[tuple[Tensor, int, int]]:

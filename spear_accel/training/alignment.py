@@ -31,7 +31,9 @@ class DiagonalGuide:
         """layers: decoder layers to guide, counted from 0; width: of the free band, as a share of the length."""
         wrong = [layer for layer in layers if not 0 <= layer < model.config.decoder_layers]
         if wrong:
-            raise UserError(f"guided layer {wrong[0]} is not there; the decoder has 0 to {model.config.decoder_layers - 1}")
+            raise UserError(
+                f"guided layer {wrong[0]} is not there; the decoder has 0 to {model.config.decoder_layers - 1}"
+            )
         self._modules = [model.decoder.stack[layer].cross for layer in layers]
         self._skipped = int(model.config.null_kv)
         self._width = width

@@ -146,7 +146,8 @@ def _fbank_frames(record: dict[str, Any], stride: int) -> int:
     import soundfile
 
     header = soundfile.info(record["audio"])
-    return -(-header.frames * FBANK_RATE // (header.samplerate * stride)) * stride
+    encoder_frames = -(-int(header.frames) * FBANK_RATE // (int(header.samplerate) * stride))
+    return encoder_frames * stride
 
 
 def _draw(generator: np.random.Generator, group: np.ndarray, count: int) -> np.ndarray:

@@ -62,6 +62,9 @@ class TextToSemanticTraining:
     """Share of utterances whose text is hidden, so that the null key and value learn to stand for any text."""
     delete: float = 0.6
     """Share of the tokens that `pretrain` deletes from the encoder's input."""
+    input_noise: float = 0.0
+    """Share of the decoder's input tokens that training replaces by random units: a model that cannot trust what it
+    said reads its text more, and forgives itself its own slips later."""
     guided_layers: tuple[int, ...] = ()
     """Decoder layers, from 0, whose cross-attention is pulled towards the diagonal; none in most runs."""
     guide_weight: float = 1.0
@@ -73,7 +76,7 @@ class TextToSemanticTraining:
             raise UserError(f"data.phase is {self.phase!r}; choose one of {', '.join(PHASES)}")
         if not self.sources:
             raise UserError("data.sources is empty; name at least one manifest")
-        for name in ("label_smoothing", "cond_dropout", "delete"):
+        for name in ("label_smoothing", "cond_dropout", "delete", "input_noise"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise UserError(f"data.{name} is {getattr(self, name)}; it must lie in [0, 1)")
 
@@ -165,7 +168,7 @@ class TextToSemanticTask:
         dropping = self.shape.null_kv and self.config.cond_dropout > 0.0
         cond_drop = torch.rand(len(source), device=source.device) < self.config.cond_dropout if dropping else None
         with self._guide or nullcontext():
-            logits = modules[self.name](source, batch["semantic"], cond_drop)
+            logits = modules[self.name](source, self._noisy(batch["semantic"]), cond_drop)
         loss = sequence_loss(logits, batch["targets"], self.config.label_smoothing)
         metrics = {"loss": float(loss.detach())}
         if self._guide is not None:
@@ -187,6 +190,14 @@ class TextToSemanticTask:
             right, number = top1_hits(logits, batch["targets"])
             hits, counted = hits + right, counted + number
         return {"loss": total / counted, "accuracy": hits / counted}
+
+    def _noisy(self, semantic: Tensor) -> Tensor:
+        """[B, T] with a share of the units replaced; pads stay."""
+        if self.config.input_noise == 0.0:
+            return semantic
+        replaced = torch.rand(semantic.shape, device=semantic.device) < self.config.input_noise
+        units = torch.randint_like(semantic, self.shape.semantic_units)
+        return torch.where(replaced & (semantic != self.shape.semantic_pad_id), units, semantic)
 
     def _lengths(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Decoder and encoder positions of each row, [B] each."""

@@ -109,7 +109,9 @@ def test_rates_must_agree(weights: dict[str, torch.Tensor]) -> None:
     encoder = SpeechEncoder.from_config(ENCODER, weights, last_layer=2)
     codebook = Codebook(torch.zeros(32), torch.ones(32), torch.randn(4, 32))
     with pytest.raises(UserError, match="rate of 50"):
-        SpeechTokenizer(SpeechTokenizerConfig(layer=2, units=4, frame_rate=25, encoder=vars(ENCODER)), encoder, codebook)
+        SpeechTokenizer(
+            SpeechTokenizerConfig(layer=2, units=4, frame_rate=25, encoder=vars(ENCODER)), encoder, codebook
+        )
 
 
 def test_a_waveform_without_samples_is_refused(weights: dict[str, torch.Tensor]) -> None:

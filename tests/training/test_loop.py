@@ -18,7 +18,8 @@ from spear_accel.training import checkpoints
 from spear_accel.training.loop import LoopConfig, learning_rate_scale, load_modules, run
 
 CONFIG = LoopConfig(
-    steps=12, learning_rate=0.05, warmup_steps=2, validate_every=6, save_every=4, log_every=3, average=0.9, precision="no"
+    steps=12, learning_rate=0.05, warmup_steps=2, validate_every=6, save_every=4, log_every=3, average=0.9,
+    precision="no",
 )  # fmt: skip
 
 

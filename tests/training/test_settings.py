@@ -20,7 +20,12 @@ def test_variables_are_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     ("text", "fault"),
-    [("a: [", "not YAML"), ("- 1", "expected a mapping"), ("a: 1", "lacks the section loop"), ("a: $UNSET_X", "UNSET_X")],
+    [
+        ("a: [", "not YAML"),
+        ("- 1", "expected a mapping"),
+        ("a: 1", "lacks the section loop"),
+        ("a: $UNSET_X", "UNSET_X"),
+    ],
 )
 def test_faults_name_the_file(tmp_path: Path, text: str, fault: str) -> None:
     (tmp_path / "a.yaml").write_text(text)

@@ -108,7 +108,7 @@ class Voice:
         Raises UserError: no such voice, or a file of it is missing, damaged or of another format version.
         """
         folder = open_voice(name)
-        model = _cast(parts.load_text_to_semantic(folder).to(device), dtype)
+        model = parts.load_text_to_semantic(folder).to(device, dtype)
         acoustic = parts.load_acoustic(folder, device)
         defaults = _options(folder.path, parts.load_decoding_defaults(folder))
         return cls(folder.card, parts.load_text_tokenizer(folder), model, acoustic, defaults)
@@ -153,8 +153,8 @@ class Voice:
     def decode_ids(
         self, text_ids: Sequence[Sequence[int]], options: DecodeOptions | None = None
     ) -> DecodeResult:
-        """The same from text ids without EOS, one list per utterance; no guard on the length from the text."""
-        return Engine(self.model, options or self.defaults).decode(text_ids)
+        """The same from text ids without EOS, one list per utterance."""
+        return self._decode_ids([[int(token) for token in ids] for ids in text_ids], options or self.defaults)
 
     def semantic_to_waveform(self, tokens: Tensor | Sequence[int], speed: float = 1.0) -> Tensor:
         """int64 [n] -> float32 [samples] on the CPU. Raises UserError where a token is not of this voice."""
@@ -196,8 +196,13 @@ class Voice:
         )
 
     def _decode(self, texts: Sequence[str], options: DecodeOptions) -> DecodeResult:
-        engine = Engine(self.model, options, self._guards)
-        return engine.decode([self.tokenizer.encode(text) for text in texts], units=[len(text) for text in texts])
+        return self._decode_ids([self.tokenizer.encode(text) for text in texts], options)
+
+    def _decode_ids(self, text_ids: list[list[int]], options: DecodeOptions) -> DecodeResult:
+        """Lengths are guarded by the characters of the text, which the ids give back."""
+        size = self.tokenizer.vocab_size
+        characters = [len(self.tokenizer.decode(token for token in ids if 0 <= token < size)) for ids in text_ids]
+        return Engine(self.model, options, self._guards).decode(text_ids, units=characters)
 
     def _sound(self, tokens: Tensor, speed: float) -> Tensor:
         """Waveform [samples] of one utterance; silent where there are no tokens.
@@ -209,13 +214,6 @@ class Voice:
             return torch.zeros(0)
         waveforms, samples = stage(tokens[None], torch.tensor([len(tokens)]), speed)
         return waveforms[0, : int(samples[0])].float().cpu()
-
-
-def _cast(model: TextToSemantic, dtype: torch.dtype) -> TextToSemantic:
-    """The weights in `dtype`; tables such as rotary angles keep their own."""
-    for parameter in model.parameters():
-        parameter.data = parameter.data.to(dtype)
-    return model
 
 
 def _options(folder: Path, values: dict[str, object]) -> DecodeOptions:

@@ -71,14 +71,21 @@ def test_speed_changes_the_length_and_not_the_words(voice: Voice) -> None:
     assert abs(len(fast.waveform) - len(plain.waveform) / 2) <= 240
 
 
-def test_text_to_semantic_and_decode_ids_agree_where_the_guard_is_wide(voice: Voice) -> None:
+def test_text_to_semantic_and_decode_ids_agree(voice: Voice) -> None:
     options = DecodeOptions(seed=4)
     texts = ["One fox.", "Two foxes, and 3 dogs."]
     result = voice.text_to_semantic(texts, options)
     assert len(result.tokens) == 2
     assert torch.equal(result.tokens[1], voice.text_to_semantic(texts[1:], options).tokens[0])
-    ids = [voice.tokenizer.encode("One fox.")]
-    assert voice.decode_ids(ids, options).tokens[0].dtype == torch.int64
+    ids = [voice.tokenizer.encode(text) for text in ("One fox.", "Two foxes, and three dogs.")]
+    for tokens, same_tokens in zip(result.tokens, voice.decode_ids(ids, options).tokens, strict=True):
+        assert tokens.dtype == torch.int64
+        assert torch.equal(tokens, same_tokens)
+
+
+def test_ids_that_are_not_of_this_voice_are_refused(voice: Voice) -> None:
+    with pytest.raises(UserError, match="text id 9999"):
+        voice.decode_ids([[3, 9999]])
 
 
 def test_tokens_become_sound(voice: Voice) -> None:

@@ -97,18 +97,26 @@ def acoustic_stage(recipe: Recipe) -> None:
 
 
 def text(recipe: Recipe) -> None:
-    """Train the text tokenizer and pair text ids with semantic tokens."""
+    """Train the text tokenizer; pair text ids with semantic tokens, and with phonemes."""
     manifests = [recipe.manifest("train"), recipe.manifest("synthetic")]
     tokenizer = texts.train_tokenizer(manifests, recipe.work / TOKENIZER, recipe.settings["text"])
     for name in ("train", "validation", "extra", "synthetic"):
         texts.pair_manifest(tokenizer, recipe.tokens(name), recipe.work / "pairs" / f"{name}.jsonl")
+    _spellings(recipe, tokenizer)
+
+
+def _spellings(recipe: Recipe, tokenizer: TextTokenizer) -> None:
+    folder = recipe.work / "spellings"
+    known = [recipe.manifest(name) for name in ("train", "extra", "synthetic")]
+    texts.spelling_manifest(tokenizer, known, folder / "train.jsonl")
+    texts.spelling_manifest(tokenizer, [recipe.manifest("validation")], folder / "validation.jsonl")
 
 
 def model(recipe: Recipe) -> None:
-    """Train text-to-semantic: denoising, then synthetic and real pairs, then real pairs alone."""
+    """Train text-to-semantic: pronunciation, denoising, alignment, synthetic and real pairs, then real pairs alone."""
     size = TextTokenizer.load(recipe.work / TOKENIZER).vocab_size
     os.environ["TEXT_VOCABULARY"], os.environ["TEXT_EOS"] = str(size + 1), str(size)
-    for name in ("pretrain", "align", "synthetic", "real"):
+    for name in ("pronounce", "pretrain", "align", "synthetic", "real"):
         text_to_semantic.train(recipe.run_settings(f"text_to_semantic_{name}"))
 
 

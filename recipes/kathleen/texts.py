@@ -10,7 +10,7 @@ from spear_accel.data.manifest import read_manifest, write_manifest
 from spear_accel.text.normalise import normalise
 from spear_accel.text.tokenizer import TextTokenizer, TokenizerConfig
 
-__all__ = ["pair_manifest", "train_tokenizer"]
+__all__ = ["pair_manifest", "spelling_manifest", "train_tokenizer"]
 
 
 def train_tokenizer(manifests: list[Path], target: Path, settings: Mapping[str, Any]) -> TextTokenizer:
@@ -30,3 +30,15 @@ def pair_manifest(tokenizer: TextTokenizer, source: Path, target: Path) -> int:
             yield {"id": record["id"], "text_ids": tokenizer.encode(text), "tokens": record["tokens"]}
 
     return write_manifest(target, pairs())
+
+
+def spelling_manifest(tokenizer: TextTokenizer, sources: list[Path], target: Path) -> int:
+    """Write ``{"id", "text_ids", "phonemes"}`` for each record of ``sources``: what pronunciation is learned from."""
+
+    def spellings() -> Iterator[dict[str, Any]]:
+        for source in sources:
+            for record in read_manifest(source, ("id", "text", "phonemes")):
+                ids = tokenizer.encode(normalise(record["text"]).text)
+                yield {"id": record["id"], "text_ids": ids, "phonemes": record["phonemes"]}
+
+    return write_manifest(target, spellings())

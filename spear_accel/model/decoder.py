@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from spear_accel.model.attention import CrossAttention, SelfAttention
 from spear_accel.model.cache import DecoderState, Placement
 from spear_accel.model.config import TextToSemanticConfig
-from spear_accel.model.layers import EMBEDDING_STD, FeedForward, RMSNorm, drop, rotary_table
+from spear_accel.model.layers import EMBEDDING_STD, FeedForward, RMSNorm, RotaryTable, drop
 
 ALL_LAYERS = slice(None)
 
@@ -55,8 +55,6 @@ class DecoderLayer(nn.Module):
 class Decoder(nn.Module):
     """Causal stack of `DecoderLayer` with its input embedding, which is also the output projection."""
 
-    turns: Tensor
-
     def __init__(self, config: TextToSemanticConfig) -> None:
         super().__init__()
         self.config = config
@@ -65,8 +63,7 @@ class Decoder(nn.Module):
         nn.init.normal_(self.embedding.weight, std=EMBEDDING_STD)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.final_norm = RMSNorm(config.dim, config.norm_eps)
-        table = rotary_table(config.max_positions, config.head_dim, config.rotary_theta)
-        self.register_buffer("turns", table, persistent=False)
+        self.rotary = RotaryTable(config.max_positions, config.head_dim, config.rotary_theta)
 
     @property
     def stack(self) -> list[DecoderLayer]:
@@ -91,7 +88,7 @@ class Decoder(nn.Module):
             visible = F.pad(visible, (1, 0), value=True)
         mask = None if bool(visible.all()) else visible[:, None, None]
         x = drop(self.embed(tokens), self.config.dropout, self.training)
-        turns = self.turns[: tokens.shape[1]]
+        turns = self.rotary.turns[: tokens.shape[1]]
         for layer in self.stack:
             x = layer.teach(x, turns, memory, mask)
         return x
@@ -112,7 +109,7 @@ class Decoder(nn.Module):
         """
         first, last, _ = layers.indices(self.config.decoder_layers)
         if placement is None:
-            placement = state.own.place(inputs.shape[1], self.turns)
+            placement = state.own.place(inputs.shape[1], self.rotary.turns)
         x = self.embed(inputs) if first == 0 else inputs
         for number, layer in enumerate(self.stack[first:last], first):
             x = layer(x, placement, state, number)

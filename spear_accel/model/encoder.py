@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from spear_accel.model.attention import SelfAttention
 from spear_accel.model.config import TextToSemanticConfig
-from spear_accel.model.layers import FeedForward, RMSNorm, drop, rotary_table
+from spear_accel.model.layers import FeedForward, RMSNorm, RotaryTable, drop
 
 
 class EncoderLayer(nn.Module):
@@ -31,20 +31,17 @@ class EncoderLayer(nn.Module):
 class Encoder(nn.Module):
     """Bidirectional stack of `EncoderLayer`."""
 
-    turns: Tensor
-
     def __init__(self, config: TextToSemanticConfig) -> None:
         super().__init__()
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.final_norm = RMSNorm(config.dim, config.norm_eps)
         self.dropout = config.dropout
-        table = rotary_table(config.max_positions, config.head_dim, config.rotary_theta)
-        self.register_buffer("turns", table, persistent=False)
+        self.rotary = RotaryTable(config.max_positions, config.head_dim, config.rotary_theta)
 
     def forward(self, embedded: Tensor, visible: Tensor) -> Tensor:
         """embedded [B, X, D]; visible: bool [B, X], false at padding -> memory [B, X, D]."""
         mask = None if bool(visible.all()) else visible[:, None, None]
-        turns = self.turns[: embedded.shape[1]]
+        turns = self.rotary.turns[: embedded.shape[1]]
         x = drop(embedded, self.dropout, self.training)
         for layer in self.layers:
             x = layer(x, turns, mask)

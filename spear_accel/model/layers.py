@@ -5,6 +5,8 @@ Knows nothing about attention, caches or tokens.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -61,6 +63,23 @@ class FeedForward(nn.Module):
         value, gate = self.expand(x).chunk(2, dim=-1)
         inner = drop(F.gelu(gate) * value, self.dropout, self.training)
         return F.linear(inner, self.out.weight)
+
+
+class RotaryTable(nn.Module):
+    """Rotary factors of every position, complex64 [positions, 1, C / 2] in `turns`.
+
+    Moves with its model from device to device but keeps its precision: in half precision, neighbouring positions far
+    from the start would be one. So the table is no buffer, which `Module.to(dtype)` would cast.
+    """
+
+    def __init__(self, positions: int, head_dim: int, theta: float) -> None:
+        super().__init__()
+        self.turns = rotary_table(positions, head_dim, theta)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> RotaryTable:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.turns = self.turns.to(fn(self.turns.real[:0]).device)
+        return self
 
 
 def rotary_table(positions: int, head_dim: int, theta: float) -> Tensor:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor
+from torchaudio.functional import edit_distance
 
-__all__ = ["IGNORED", "sequence_loss", "top1_hits"]
+__all__ = ["IGNORED", "best_path", "ctc_loss_per_symbol", "sequence_loss", "symbol_errors", "top1_hits"]
 
 IGNORED = -100
 """Target of positions that carry no loss (padding)."""
@@ -27,3 +30,28 @@ def top1_hits(logits: Tensor, targets: Tensor) -> tuple[int, int]:
     counted = targets != IGNORED
     hits = (logits.argmax(-1) == targets) & counted
     return int(hits.sum()), int(counted.sum())
+
+
+def ctc_loss_per_symbol(logits: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
+    """CTC loss (Graves et al. 2006) in nats per target symbol, in float32; the blank is class 0.
+
+    logits [B, T, classes]; lengths [B]; targets: the symbols of all rows in a row; target_lengths [B].
+    """
+    scores = logits.float().log_softmax(-1).transpose(0, 1)
+    total = F.ctc_loss(scores, targets, lengths, target_lengths, reduction="sum", zero_infinity=True)
+    return total / target_lengths.sum()
+
+
+def best_path(logits: Tensor, lengths: Tensor) -> list[list[int]]:
+    """Symbols of CTC's most likely path: [B, T, classes] -> a list a row, blanks and repeats taken out."""
+    rows = []
+    for row, length in zip(logits.argmax(-1), lengths.tolist(), strict=True):
+        best = row[:length].unique_consecutive()
+        rows.append(best[best != 0].tolist())
+    return rows
+
+
+def symbol_errors(said: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]]) -> float:
+    """Edits over wanted symbols."""
+    edits = sum(int(edit_distance(list(one), list(other))) for one, other in zip(said, wanted, strict=True))
+    return edits / max(1, sum(map(len, wanted)))

@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import ctc_loss
-from torchaudio.functional import edit_distance
 
 from spear_accel.data.batching import batches_by_length
 from spear_accel.data.manifest import read_manifest
@@ -23,6 +21,7 @@ from spear_accel.errors import UserError
 from spear_accel.speech.audio import read_audio
 from spear_accel.speech.encoder import FBANK_RATE, SAMPLE_RATE, FbankEncoderConfig, create_ctc_model, fbank
 from spear_accel.training.loop import LoopConfig, load_modules, run
+from spear_accel.training.losses import best_path, ctc_loss_per_symbol, symbol_errors
 from spear_accel.training.settings import build, read_settings
 
 __all__ = ["CtcConfig", "CtcSource", "CtcTask", "load_trained", "read_symbols", "train"]
@@ -103,23 +102,22 @@ class CtcTask:
     ) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         features = _mask_band(batch["features"], self.config.frequency_mask)
         logits, lengths = modules["encoder"](features, batch["lengths"])
-        loss = _ctc(logits, lengths, batch)
+        loss = ctc_loss_per_symbol(logits, lengths, batch["targets"], batch["target_lengths"])
         yield "encoder", loss, {"loss": float(loss.detach())}
 
     def validate(self, modules: dict[str, nn.Module]) -> dict[str, float]:
-        errors = symbols = 0
+        said: list[list[int]] = []
+        wanted: list[list[int]] = []
         loss, batches = 0.0, batches_by_length(self._validation.lengths, 6000, number=0, seed=0)
         device = next(modules["encoder"].parameters()).device
         for indices in batches:
             examples = [self._validation[i] for i in indices]
             batch = {key: value.to(device) for key, value in self.collate(examples).items()}
             logits, lengths = modules["encoder"](batch["features"], batch["lengths"])
-            loss += float(_ctc(logits, lengths, batch)) / len(batches)
-            for row, (_, target) in enumerate(examples):
-                best = logits[row, : int(lengths[row])].argmax(-1).unique_consecutive()
-                errors += edit_distance(best[best != 0].tolist(), target.tolist())
-                symbols += len(target)
-        return {"loss": loss, "symbol_error_rate": errors / max(1, symbols)}
+            loss += float(ctc_loss_per_symbol(logits, lengths, batch["targets"], batch["target_lengths"]))
+            said += best_path(logits, lengths)
+            wanted += [target.tolist() for _, target in examples]
+        return {"loss": loss / len(batches), "symbol_error_rate": symbol_errors(said, wanted)}
 
 
 class _Recordings(Sequence[tuple[Tensor, Tensor]]):
@@ -166,15 +164,6 @@ def _mask_band(features: Tensor, widest: int) -> Tensor:
     channel = torch.arange(channels, device=features.device)
     hidden = (channel >= start) & (channel < start + width)
     return features.masked_fill(hidden.unsqueeze(1), 0.0)
-
-
-def _ctc(logits: Tensor, lengths: Tensor, batch: dict[str, Tensor]) -> Tensor:
-    """Mean CTC loss in nats per symbol."""
-    scores = logits.float().log_softmax(-1).transpose(0, 1)
-    total = ctc_loss(
-        scores, batch["targets"], lengths, batch["target_lengths"], reduction="sum", zero_infinity=True
-    )  # fmt: skip
-    return total / batch["target_lengths"].sum()
 
 
 def read_symbols(manifests: Sequence[str], least: int = 20) -> tuple[str, ...]:

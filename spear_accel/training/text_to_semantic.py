@@ -23,8 +23,9 @@ from spear_accel.data.manifest import read_manifest
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
 from spear_accel.training.alignment import DiagonalGuide
-from spear_accel.training.loop import LoopConfig, load_modules, run
+from spear_accel.training.loop import LoopConfig, Task, load_modules, run
 from spear_accel.training.losses import IGNORED, sequence_loss, top1_hits
+from spear_accel.training.pronunciation import PronunciationTask, PronunciationTraining
 from spear_accel.training.settings import build, read_settings
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
 ]  # fmt: skip
 
 PHASES = ("pretrain", "supervised")
+WRAPPED = ("denoiser", "pronouncer")
+"""Modules that hold the model under ``model.``."""
 
 
 @dataclass(frozen=True)
@@ -240,8 +243,9 @@ def load_trained(folder: Path | str) -> TextToSemantic:
     model = TextToSemantic(TextToSemanticConfig.load(folder / "config.json"))
     if "text_to_semantic" in states:
         model.load_state_dict(states["text_to_semantic"])
-    elif "denoiser" in states:
-        model.load_state_dict({key.removeprefix("model."): value for key, value in states["denoiser"].items()})
+    elif wrapped := [name for name in WRAPPED if name in states]:
+        own = states[wrapped[0]].items()
+        model.load_state_dict({key.removeprefix("model."): value for key, value in own if key.startswith("model.")})
     else:
         raise UserError(f"{folder} holds {', '.join(states)}, no text-to-semantic model")
     return model
@@ -275,14 +279,24 @@ def train(settings: Path | str) -> dict[str, float]:
         UserError: A setting or a file it names is missing or wrong.
     """
     given = read_settings(settings, ("data", "model", "loop", "output"))
-    data = dict(given["data"])
-    sources = tuple(build(TokenSource, source, f"{settings}, data.sources") for source in data.pop("sources", ()))
-    config = build(TextToSemanticTraining, {**data, "sources": sources}, f"{settings}, data")
     shape = build(TextToSemanticConfig, given["model"], f"{settings}, model")
     loop = build(LoopConfig, given["loop"], f"{settings}, loop")
+    data = dict(given["data"])
     torch.manual_seed(loop.seed)
-    task = TextToSemanticTask(config, initial_model(shape, config.init_from))
+    model = initial_model(shape, data.get("init_from"))
+    task: Task
+    if data.get("phase") == "pronounce":
+        data = {key: value for key, value in data.items() if key not in ("phase", "init_from")}
+        task = PronunciationTask(build(PronunciationTraining, data, f"{settings}, data"), model)
+    else:
+        task = TextToSemanticTask(_training(data, settings), model)
     output = Path(given["output"])
     output.mkdir(parents=True, exist_ok=True)
     shape.save(output / "config.json")
     return run(task, loop, output)
+
+
+def _training(data: dict[str, Any], settings: Path | str) -> TextToSemanticTraining:
+    given = data.get("sources", ())
+    sources = tuple(build(TokenSource, source, f"{settings}, data.sources") for source in given)
+    return build(TextToSemanticTraining, {**data, "sources": sources}, f"{settings}, data")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from spear_accel.model.layers import FeedForward, RMSNorm, drop, rotary_table, rotate
+from spear_accel.model.layers import FeedForward, RMSNorm, RotaryTable, drop, rotary_table, rotate
 
 
 def test_rms_norm_formula() -> None:
@@ -48,3 +48,10 @@ def test_drop_acts_in_training_only() -> None:
     assert dropped.unique().tolist() == [0.0, torch.tensor(256 / 192).item()]
     for column in range(8):
         assert abs(float((dropped.flatten()[column::8] == 0).float().mean()) - 0.25) < 6 * (0.1875 / 12500) ** 0.5
+
+
+def test_rotary_table_keeps_its_precision_when_the_model_is_cast() -> None:
+    table = RotaryTable(50, 8, 10_000.0)
+    before = table.turns.clone()
+    for cast in (table.half(), table.to(torch.bfloat16), table.double(), table.to("cpu")):
+        assert torch.equal(cast.turns, before)

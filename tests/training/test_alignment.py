@@ -53,7 +53,7 @@ def test_the_penalty_teaches_the_diagonal() -> None:
         optimiser.zero_grad()
         outside.backward()
         optimiser.step()
-        found.append(float(outside))
+        found.append(float(outside.detach()))
     assert found[-1] < 0.5 * found[0]
 
 

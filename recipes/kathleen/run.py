@@ -113,10 +113,10 @@ def _spellings(recipe: Recipe, tokenizer: TextTokenizer) -> None:
 
 
 def model(recipe: Recipe) -> None:
-    """Train text-to-semantic: pronunciation, denoising, alignment, synthetic and real pairs, then real pairs alone."""
+    """Train text-to-semantic: denoising, pronunciation, alignment, synthetic and real pairs, then real pairs alone."""
     size = TextTokenizer.load(recipe.work / TOKENIZER).vocab_size
     os.environ["TEXT_VOCABULARY"], os.environ["TEXT_EOS"] = str(size + 1), str(size)
-    for name in ("pronounce", "pretrain", "align", "synthetic", "real"):
+    for name in ("pretrain", "pronounce", "align", "synthetic", "real"):
         text_to_semantic.train(recipe.run_settings(f"text_to_semantic_{name}"))
 
 

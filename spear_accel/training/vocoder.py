@@ -49,13 +49,18 @@ class AdversarialConfig:
 
 @dataclass(frozen=True)
 class VocoderTraining:
-    """Everything but data and loop."""
+    """Everything but data and loop.
+
+    ``aligned_share`` is the share of crops that are given predicted mel frames where there are such; the others are
+    given the true ones, so that the vocoder goes on inverting faithfully.
+    """
 
     mel: LogMelConfig = field(default_factory=LogMelConfig)
     model: VocoderConfig = field(default_factory=VocoderConfig)
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     crop_frames: int = 64
     batch_size: int = 16
+    aligned_share: float = 0.5
     mel_weight: float = 10.0
     distance_sizes: tuple[int, ...] = (256, 512, 1024, 2048)
 
@@ -67,10 +72,16 @@ class VocoderTraining:
 
 
 class Crops(Sequence[Any]):
-    """Random crops, as many of a clip as fit into it. Item: waveform [samples] and, where given, log_mel [F, bins]."""
+    """Random crops, as many of a clip as fit into it.
 
-    def __init__(self, recordings: Sequence[Recording], mels: dict[str, Tensor] | None, frames: int, hop: int) -> None:
-        self.frames, self.hop, self.mels = frames, hop, mels
+    Item: waveform [samples] with a margin of frames on both sides and, where there are predicted mel frames, log_mel
+    [F, bins] and whether they shall be given to the vocoder.
+    """
+
+    def __init__(
+        self, recordings: Sequence[Recording], mels: dict[str, Tensor] | None, share: float, frames: int, hop: int
+    ) -> None:
+        self.frames, self.hop, self.mels, self.share = frames, hop, mels, share
         self.entries = [r for r in recordings for _ in range(max(1, r.samples // (frames * hop)))]
 
     def __len__(self) -> int:
@@ -80,13 +91,13 @@ class Crops(Sequence[Any]):
         recording = self.entries[index]
         available = recording.samples // self.hop
         start = int(torch.randint(max(available - self.frames, 0) + 1, ()))
-        margin = 0 if self.mels is not None else _MARGIN
-        waveform = recording.read((start - margin) * self.hop, (self.frames + 2 * margin) * self.hop)
+        waveform = recording.read((start - _MARGIN) * self.hop, (self.frames + 2 * _MARGIN) * self.hop)
         if self.mels is None:
             return {"waveform": waveform}
         log_mel = self.mels[recording.name][start : start + self.frames]
         missing = self.frames - len(log_mel)
-        return {"waveform": waveform, "log_mel": torch.cat([log_mel, log_mel[-1:].expand(missing, -1)])}
+        log_mel = torch.cat([log_mel, log_mel[-1:].expand(missing, -1)])
+        return {"waveform": waveform, "log_mel": log_mel, "aligned": torch.rand(()) < self.share}
 
 
 class VocoderTask:
@@ -106,7 +117,7 @@ class VocoderTask:
         mels: dict[str, Tensor] | None = None,
     ) -> None:
         self.options, self.validation, self.mels = options, validation, mels
-        self.crops = Crops(training, mels, options.crop_frames, options.mel.hop)
+        self.crops = Crops(training, mels, options.aligned_share, options.crop_frames, options.mel.hop)
         self.log_mel = LogMel(options.mel)
         self.distance = MultiResolutionDistance(options.distance_sizes, options.mel.sample_rate)
         self.modules = {"vocoder": Vocoder(options.model, options.mel)}
@@ -147,17 +158,20 @@ class VocoderTask:
         yield "vocoder", loss, metrics
 
     def validate(self, modules: dict[str, nn.Module]) -> dict[str, float]:
-        totals: dict[str, float] = {"mel": 0.0, "magnitude": 0.0}
+        totals: dict[str, float] = {}
         device = next(modules["vocoder"].parameters()).device
         for recording in self.validation:
             frames = recording.samples // self.options.mel.hop
             real = recording.read(0, frames * self.options.mel.hop).to(device)[None]
-            log_mel = self._mel_of(real) if self.mels is None else self.mels[recording.name].to(device)[None, :frames]
-            made = modules["vocoder"](log_mel)
-            mel, magnitude = self.distance.to(device)(made, real[:, : made.shape[1]])
-            totals["mel"] += float(mel)
-            totals["magnitude"] += float(magnitude)
-        return {key: total / max(1, len(self.validation)) for key, total in totals.items()}
+            given = {"": self._mel_of(real)}
+            if self.mels is not None:
+                given["aligned_"] = self.mels[recording.name].to(device)[None, :frames]
+            for kind, log_mel in given.items():
+                made = modules["vocoder"](log_mel)
+                mel, magnitude = self.distance.to(device)(made, real[:, : made.shape[1]])
+                totals[f"{kind}mel"] = totals.get(f"{kind}mel", 0.0) + float(mel)
+                totals[f"{kind}magnitude"] = totals.get(f"{kind}magnitude", 0.0) + float(magnitude)
+        return {key: total / len(self.validation) for key, total in totals.items()}
 
     def _mel_of(self, waveform: Tensor) -> Tensor:
         with torch.autocast(waveform.device.type, enabled=False), torch.no_grad():
@@ -166,11 +180,11 @@ class VocoderTask:
 
     def _pair(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The log-mel to be given and the waveform to be made, of the same frames."""
-        waveform = batch["waveform"]
+        waveform, margin = batch["waveform"], _MARGIN * self.options.mel.hop
+        log_mel = self._mel_of(waveform)[:, _MARGIN:-_MARGIN]
         if "log_mel" in batch:
-            return batch["log_mel"], waveform
-        margin = _MARGIN * self.options.mel.hop
-        return self._mel_of(waveform)[:, _MARGIN:-_MARGIN], waveform[:, margin:-margin]
+            log_mel = torch.where(batch["aligned"][:, None, None], batch["log_mel"], log_mel)
+        return log_mel, waveform[:, margin:-margin]
 
     def _discriminator(
         self, discriminator: nn.Module, real: Tensor, made: Tensor

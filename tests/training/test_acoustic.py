@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -12,7 +13,7 @@ import soundfile
 import torch
 from torch import nn
 
-from spear_accel.acoustic import LogMelConfig, MelDecoderConfig, NeuralAcousticStage, VocoderConfig
+from spear_accel.acoustic import LogMel, LogMelConfig, MelDecoderConfig, NeuralAcousticStage, VocoderConfig
 from spear_accel.errors import UserError
 from spear_accel.training.acoustic import load_mel_decoder, load_vocoder, train
 from spear_accel.training.mel_decoder import MelDecoderTask, MelDecoderTraining, load_utterances, read_tokens
@@ -99,6 +100,21 @@ def test_every_parameter_of_every_module_receives_a_gradient(make: Any, corpus: 
     for module in task.modules.values():
         silent = [name for name, p in module.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
         assert not silent
+
+
+def test_predicted_frames_are_aligned_with_the_waveform(corpus: Path) -> None:
+    plain = vocoder_task(corpus)
+    recordings = [*dict.fromkeys(plain.crops.entries)]
+    mels = {recording.name: LogMel(LogMelConfig())(recording.read()[None])[0] for recording in recordings}
+    options = dataclasses.replace(plain.options, aligned_share=0.5)
+    task = VocoderTask(options, recordings, [], mels)
+    torch.manual_seed(0)
+    batch = task.collate([task.dataset()[i % len(task.dataset())] for i in range(12)])
+    assert 0 < int(batch["aligned"].sum()) < 12
+    log_mel, waveform = task._pair(batch)
+    assert log_mel.shape == batch["log_mel"].shape == (12, 20, 80) and waveform.shape == (12, 20 * 240)
+    # Told the true frames as if predicted, both kinds of crop are given the same.
+    torch.testing.assert_close(log_mel, batch["log_mel"], atol=0.05, rtol=0)
 
 
 def test_epochs_are_deterministic_and_complete(corpus: Path) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from spear_accel.acoustic.mel import LogMel, LogMelConfig
 from spear_accel.acoustic.vocoder import Vocoder, VocoderConfig
+from spear_accel.data.batching import shuffled_batches
 from spear_accel.errors import UserError
 from spear_accel.training.discriminators import (
     WaveformDiscriminator,
@@ -131,10 +132,7 @@ class VocoderTask:
         return self.crops
 
     def epoch(self, number: int, seed: int) -> list[list[int]]:
-        generator = torch.Generator().manual_seed(seed * 100_003 + number)
-        order = torch.randperm(len(self.crops), generator=generator).tolist()
-        size = min(self.options.batch_size, len(order))
-        return [order[i : i + size] for i in range(0, len(order) - size + 1, size)]
+        return shuffled_batches(len(self.crops), self.options.batch_size, number=number, seed=seed)
 
     def collate(self, examples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         return {key: torch.stack([example[key] for example in examples]) for key in examples[0]}

@@ -99,9 +99,7 @@ class Voice:
         self._guards = Guards(LengthGuard(card.tokens_per_character, _SHORTEST, _LONGEST))
 
     @classmethod
-    def load(
-        cls, name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
-    ) -> Voice:
+    def load(cls, name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Voice:
         """Load a shipped voice by name or any voice folder by path.
 
         `dtype` is that of the text-to-semantic model. Only the files that speaking needs are read and checked.
@@ -150,9 +148,7 @@ class Voice:
                 raise UserError(f"nothing in text {index + 1} of {len(texts)} can be read aloud: {given[:60]!r}")
         return self._decode(spoken, options or self.defaults)
 
-    def decode_ids(
-        self, text_ids: Sequence[Sequence[int]], options: DecodeOptions | None = None
-    ) -> DecodeResult:
+    def decode_ids(self, text_ids: Sequence[Sequence[int]], options: DecodeOptions | None = None) -> DecodeResult:
         """The same from text ids without EOS, one list per utterance."""
         return self._decode_ids([[int(token) for token in ids] for ids in text_ids], options or self.defaults)
 

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 def speak(
     text: Annotated[str | None, typer.Argument(help="What to say; standard input where left out.")] = None,
     input: Annotated[str | None, typer.Option("-i", "--input", help="Read the text from a file ('-': stdin).")] = None,
-    output: Annotated[
-        str, typer.Option("-o", "--output", help="WAV file, or '-' for standard output.")
-    ] = "-",
+    output: Annotated[str, typer.Option("-o", "--output", help="WAV file, or '-' for standard output.")] = "-",
     raw: Annotated[bool, typer.Option("--raw", help="Signed 16-bit mono samples without a header.")] = False,
     voice: Annotated[str, typer.Option(help="Name of a shipped voice, or a voice folder.")] = "kathleen",
     seed: Annotated[int, typer.Option(help="Another seed, another reading.")] = 0,

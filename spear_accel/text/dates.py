@@ -96,9 +96,7 @@ RULES: tuple[Rule, ...] = (
     ),
     (re.compile(rf"(?<![\d:.,])(?P<hour>1[0-2]|0?[1-9])\s?{_HALF_DAY}"), _hour),
     (
-        re.compile(
-            r"(?<![\w:.,])(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?!\d|:\d)"
-        ),
+        re.compile(r"(?<![\w:.,])(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?!\d|:\d)"),
         _clock,
     ),
     # "ten:forty-five a.m." (times that are already words) and any "p.m." left.

@@ -122,4 +122,3 @@ class PronunciationTask:
         ]
         # CTC writes at most one phoneme a letter; the few texts with more would give no gradient.
         return [(text, phonemes) for text, phonemes in pairs if 0 < len(phonemes) < len(text)]
-

@@ -16,9 +16,7 @@ from spear_accel.errors import UserError
 
 @pytest.mark.parametrize(("rate", "ratio"), [(25, 4), (50, 2), (100, 1)])
 def test_frames_per_token_follow_the_frame_rate(rate: float, ratio: int, mel: LogMelConfig) -> None:
-    config = MelDecoderConfig(
-        7, rate, width=8, hidden=8, token_blocks=1, frame_blocks=1, pitch_width=8, pitch_blocks=1
-    )
+    config = MelDecoderConfig(7, rate, width=8, hidden=8, token_blocks=1, frame_blocks=1, pitch_width=8, pitch_blocks=1)
     made = MelDecoder(config, mel)(torch.randint(0, 7, (2, 11)))
     assert made.log_mel.shape == (2, 11 * ratio, mel.bins)
     assert made.log_hz.shape == made.voicing_logits.shape == (2, 11 * ratio)

@@ -171,6 +171,8 @@ def _small_model(name: str, values: dict[str, dict[str, object]]) -> None:
     elif name.startswith("text_to_semantic"):
         values["model"].update(dim=32, heads=2, kv_heads=2, head_dim=16, encoder_layers=1, decoder_layers=2,
                                ff_inner=32, semantic_units=16)  # fmt: skip
+        if "guided_layers" in values["data"]:
+            values["data"]["guided_layers"] = [1]
     elif name.startswith("mel_decoder"):
         values["model"].update(units=16, width=16, hidden=32, token_blocks=1, frame_blocks=1)
         values["training"].update(crop_seconds=0.4, batch_size=2)

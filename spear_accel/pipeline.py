@@ -10,12 +10,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from spear_accel.acoustic import AcousticStage
 from spear_accel.decoding import DecodeOptions, DecodeResult, DecodeStats, Engine, Guards, LengthGuard
+from spear_accel.decoding.methods import Drafting
+from spear_accel.decoding.tuning import Tuning
 from spear_accel.errors import UserError
 from spear_accel.io import parts
 from spear_accel.io.voice import VoiceCard, open_voice
@@ -84,6 +87,7 @@ class Voice:
         model: TextToSemantic,
         acoustic: AcousticStage | None,
         defaults: DecodeOptions | None = None,
+        drafting: Drafting | None = None,
     ) -> None:
         """`acoustic` may be any stage, or None for a voice that ends at semantic tokens."""
         if acoustic is not None and acoustic.units < model.config.semantic_units:
@@ -96,20 +100,36 @@ class Voice:
         self.tokenizer = tokenizer
         self.acoustic = acoustic
         self.defaults = defaults or DecodeOptions()
+        self.drafting = drafting or Drafting()
         self._guards = Guards(LengthGuard(card.tokens_per_character, _SHORTEST, _LONGEST))
 
     @classmethod
-    def load(cls, name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Voice:
+    def load(
+        cls,
+        name: str | Path,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        draft_model: str | Path | None = None,
+    ) -> Voice:
         """Load a shipped voice by name or any voice folder by path.
 
-        `dtype` is that of the text-to-semantic model. Only the files that speaking needs are read and checked.
+        `dtype` is that of the text-to-semantic model and its heads. `draft_model` names a second, smaller voice whose
+        model drafts for this one. Only the files that speaking needs are read and checked.
         Raises UserError: no such voice, or a file of it is missing, damaged or of another format version.
         """
         folder = open_voice(name)
         model = parts.load_text_to_semantic(folder).to(device, dtype)
+        small = None if draft_model is None else parts.load_text_to_semantic(open_voice(draft_model)).to(device, dtype)
+        heads = {kind: head.to(device, dtype) for kind, head in parts.load_heads(folder, model.config).items()}
+        options, tuning = _decoding(folder.path / "decoding.json", parts.load_decoding_defaults(folder))
         acoustic = parts.load_acoustic(folder, device)
-        defaults = _options(folder.path, parts.load_decoding_defaults(folder))
-        return cls(folder.card, parts.load_text_tokenizer(folder), model, acoustic, defaults)
+        drafting = Drafting(heads, small, tuning)
+        return cls(folder.card, parts.load_text_tokenizer(folder), model, acoustic, options, drafting)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Decoding methods that this voice can run, "autoregressive" first."""
+        return self.drafting.methods
 
     @property
     def sample_rate(self) -> int:
@@ -198,7 +218,10 @@ class Voice:
         """Lengths are guarded by the characters of the text, which the ids give back."""
         size = self.tokenizer.vocab_size
         characters = [len(self.tokenizer.decode(token for token in ids if 0 <= token < size)) for ids in text_ids]
-        return Engine(self.model, options, self._guards).decode(text_ids, units=characters)
+        method = self.drafting.resolve(options, len(text_ids))
+        drafter, policy = self.drafting.prepare(self.model, method, options)
+        engine = Engine(self.model, options, self._guards, drafter, policy=policy)
+        return replace(engine.decode(text_ids, units=characters), method=method)
 
     def _sound(self, tokens: Tensor, speed: float) -> Tensor:
         """Waveform [samples] of one utterance; silent where there are no tokens.
@@ -212,12 +235,14 @@ class Voice:
         return waveforms[0, : int(samples[0])].float().cpu()
 
 
-def _options(folder: Path, values: dict[str, object]) -> DecodeOptions:
+def _decoding(path: Path, values: dict[str, Any]) -> tuple[DecodeOptions, Tuning]:
+    """What decoding.json says: options, and under "tuning" the measured costs of the methods."""
     known = {field.name for field in fields(DecodeOptions)}
-    unknown = sorted(set(values) - known)
+    given = {key: value for key, value in values.items() if key != "tuning"}
+    unknown = sorted(set(given) - known)
     if unknown:
-        raise UserError(f"{folder / 'decoding.json'}: unknown option {', '.join(unknown)}; remove it")
-    return DecodeOptions(**values)  # type: ignore[arg-type]
+        raise UserError(f"{path}: unknown option {', '.join(unknown)}; remove it")
+    return DecodeOptions(**given), Tuning.from_dict(values.get("tuning", {}), str(path))
 
 
 def _plan(text: str, longest: int) -> Iterator[_Planned]:
@@ -245,12 +270,11 @@ def _groups(planned: Iterable[_Planned], sizes: Sequence[int]) -> Iterator[list[
 
 
 def _join(spoken: Sequence[Speech], stats: Sequence[DecodeStats]) -> Speech:
-    counts = [sum(getattr(part, field.name) for part in stats) for field in fields(DecodeStats)]
     return Speech(
         waveform=torch.cat([part.waveform for part in spoken]),
         sample_rate=spoken[0].sample_rate,
         tokens=torch.cat([part.tokens for part in spoken]),
         utterances=tuple(utterance for part in spoken for utterance in part.utterances),
-        stats=DecodeStats(*counts),
+        stats=DecodeStats.total(stats),
         warnings=tuple(line for part in spoken for line in part.warnings),
     )

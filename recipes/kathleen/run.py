@@ -28,7 +28,7 @@ from spear_accel.errors import UserError
 from spear_accel.io.voice import TOKENIZER
 from spear_accel.speech.tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from spear_accel.text.tokenizer import TextTokenizer
-from spear_accel.training import acoustic, speech_tokenizer, text_to_semantic
+from spear_accel.training import acoustic, letter_times, speech_tokenizer, text_to_semantic
 from spear_accel.training.settings import read_settings
 
 HERE = Path(__file__).parent
@@ -83,6 +83,9 @@ def tokens(recipe: Recipe) -> None:
     tokenizer = SpeechTokenizer.from_folder(folder)
     for name in ("train", "validation", "extra"):
         units.tokenize_manifest(tokenizer, read_manifest(recipe.manifest(name)), recipe.tokens(name))
+    for name, change in recipe.settings["variants"].items():
+        target = recipe.tokens(f"train_{name}")
+        units.tokenize_manifest(tokenizer, read_manifest(recipe.manifest("train")), target, **change)
     whole = [r for name in ("train", "validation") for r in read_manifest(recipe.tokens(name))]
     write_manifest(recipe.work / "tokens.jsonl", whole)
     spoken = recipe.settings["synthetic"]
@@ -100,9 +103,14 @@ def text(recipe: Recipe) -> None:
     """Train the text tokenizer; pair text ids with semantic tokens, and with phonemes."""
     manifests = [recipe.manifest("train"), recipe.manifest("synthetic")]
     tokenizer = texts.train_tokenizer(manifests, recipe.work / TOKENIZER, recipe.settings["text"])
-    for name in ("train", "validation", "extra", "synthetic"):
+    for name in _paired(recipe):
         texts.pair_manifest(tokenizer, recipe.tokens(name), recipe.work / "pairs" / f"{name}.jsonl")
     _spellings(recipe, tokenizer)
+
+
+def _paired(recipe: Recipe) -> list[str]:
+    variants = [f"train_{name}" for name in recipe.settings["variants"]]
+    return ["train", *variants, "validation", "extra", "synthetic"]
 
 
 def _spellings(recipe: Recipe, tokenizer: TextTokenizer) -> None:
@@ -112,10 +120,24 @@ def _spellings(recipe: Recipe, tokenizer: TextTokenizer) -> None:
     texts.spelling_manifest(tokenizer, [recipe.manifest("validation")], folder / "validation.jsonl")
 
 
-def model(recipe: Recipe) -> None:
-    """Train text-to-semantic: denoising, pronunciation, alignment, synthetic and real pairs, then real pairs alone."""
+def times(recipe: Recipe) -> None:
+    """Learn to spell semantic tokens, and date the letters of every pair."""
+    _name_text_size(recipe)
+    settings = recipe.run_settings("letter_times")
+    letter_times.train(settings)
+    speller = letter_times.load_trained(settings)
+    for name in _paired(recipe):
+        texts.date_letters(speller, recipe.work / "pairs" / f"{name}.jsonl")
+
+
+def _name_text_size(recipe: Recipe) -> None:
     size = TextTokenizer.load(recipe.work / TOKENIZER).vocab_size
     os.environ["TEXT_VOCABULARY"], os.environ["TEXT_EOS"] = str(size + 1), str(size)
+
+
+def model(recipe: Recipe) -> None:
+    """Train text-to-semantic: denoising, pronunciation, alignment, synthetic and real pairs, then real pairs alone."""
+    _name_text_size(recipe)
     for name in ("pretrain", "pronounce", "align", "synthetic", "real"):
         text_to_semantic.train(recipe.run_settings(f"text_to_semantic_{name}"))
 
@@ -127,8 +149,8 @@ def voice(recipe: Recipe) -> None:
 
 
 STEPS: dict[str, Callable[[Recipe], None]] = {
-    "data": data, "encoder": encoder, "tokens": tokens, "acoustic": acoustic_stage, "text": text, "model": model,
-    "voice": voice,
+    "data": data, "encoder": encoder, "tokens": tokens, "acoustic": acoustic_stage, "text": text, "times": times,
+    "model": model, "voice": voice,
 }  # fmt: skip
 
 
@@ -151,7 +173,7 @@ def main() -> None:
     arguments = parser.parse_args()
     folders = {name: getattr(arguments, name).resolve() for name in FOLDERS}
     os.environ.update({name.upper(): str(path) for name, path in folders.items()})
-    needed = ("split", "synthetic", "tokenizer", "text", "voice")
+    needed = ("split", "synthetic", "tokenizer", "variants", "text", "voice")
     recipe = Recipe(**folders, settings=read_settings(folders["config"] / "settings.yaml", needed))
     recipe.work.mkdir(parents=True, exist_ok=True)
     try:

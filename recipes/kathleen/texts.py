@@ -9,8 +9,9 @@ from typing import Any
 from spear_accel.data.manifest import read_manifest, write_manifest
 from spear_accel.text.normalise import normalise
 from spear_accel.text.tokenizer import TextTokenizer, TokenizerConfig
+from spear_accel.training.letter_times import Speller, places
 
-__all__ = ["pair_manifest", "spelling_manifest", "train_tokenizer"]
+__all__ = ["date_letters", "pair_manifest", "spelling_manifest", "train_tokenizer"]
 
 
 def train_tokenizer(manifests: list[Path], target: Path, settings: Mapping[str, Any]) -> TextTokenizer:
@@ -30,6 +31,17 @@ def pair_manifest(tokenizer: TextTokenizer, source: Path, target: Path) -> int:
             yield {"id": record["id"], "text_ids": tokenizer.encode(text), "tokens": record["tokens"]}
 
     return write_manifest(target, pairs())
+
+
+def date_letters(speller: Speller, pairs: Path, rows: int = 32) -> None:
+    """Add ``places`` to every record of ``pairs``: where in its text each token is."""
+    records = read_manifest(pairs, ("text_ids", "tokens"))
+    order = sorted(range(len(records)), key=lambda index: len(records[index]["tokens"]))
+    for first in range(0, len(order), rows):
+        batch = [records[index] for index in order[first : first + rows]]
+        for record, found in zip(batch, places(speller, batch), strict=True):
+            record["places"] = found
+    write_manifest(pairs, records)
 
 
 def spelling_manifest(tokenizer: TextTokenizer, sources: list[Path], target: Path) -> int:

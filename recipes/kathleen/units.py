@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from spear_accel.acoustic.mel import LogMel, LogMelConfig
 from spear_accel.data.manifest import write_manifest
-from spear_accel.speech.audio import read_audio
+from spear_accel.speech.audio import read_audio, resample
 from spear_accel.speech.encoder import SAMPLE_RATE, FbankEncoderConfig, SpeechEncoder
 from spear_accel.speech.kmeans import Codebook, fit_codebook
 from spear_accel.speech.tokenizer import SpeechTokenizer, SpeechTokenizerConfig, pooled_features
@@ -49,12 +49,24 @@ def fit_tokenizer(
     return SpeechTokenizer(config, encoder, fit_codebook(joined, config.units, seed=seed))
 
 
-def tokenize_manifest(tokenizer: SpeechTokenizer, records: Sequence[Mapping[str, Any]], target: Path) -> int:
-    """Write ``{"id", "text", "tokens"}`` for every recording of ``records``."""
+def tokenize_manifest(
+    tokenizer: SpeechTokenizer,
+    records: Sequence[Mapping[str, Any]],
+    target: Path,
+    *,
+    speed: float = 1.0,
+    later: float = 0.0,
+) -> int:
+    """Write ``{"id", "text", "tokens"}`` for every recording of ``records``.
+
+    Recordings that are played a little faster, or cut to begin ``later`` seconds later, give other tokens for the same
+    words: more to learn from where recordings are few.
+    """
 
     def tokens() -> Iterator[dict[str, Any]]:
         for record in tqdm(records, desc=target.stem, mininterval=5):
-            found = tokenizer.tokenize([read_audio(record["audio"], SAMPLE_RATE)])[0]
+            waveform = resample(read_audio(record["audio"], SAMPLE_RATE), round(1000 * speed), 1000)
+            found = tokenizer.tokenize([waveform[round(later * SAMPLE_RATE) :]])[0]
             yield {"id": record["id"], "text": record["text"], "tokens": found.tolist()}
 
     return write_manifest(target, tokens())

@@ -14,11 +14,20 @@ from spear_accel.errors import UserError
 
 
 class Task(str, Enum):
-    """What can be trained; the module of `spear_accel.training` has the same name."""
+    """What can be trained."""
 
     SPEECH_TOKENIZER = "speech-tokenizer"
     TEXT_TO_SEMANTIC = "text-to-semantic"
+    HEADS = "heads"
     ACOUSTIC = "acoustic"
+
+
+_MODULES = {
+    Task.SPEECH_TOKENIZER: "speech_tokenizer",
+    Task.TEXT_TO_SEMANTIC: "text_to_semantic",
+    Task.HEADS: "draft_heads",
+    Task.ACOUSTIC: "acoustic",
+}
 
 
 def train(
@@ -29,7 +38,7 @@ def train(
     if not config.is_file():
         raise UserError(f"{config}: no such file; the recipes hold examples")
     try:
-        module = import_module(f"spear_accel.training.{task.value.replace('-', '_')}")
+        module = import_module(f"spear_accel.training.{_MODULES[task]}")
     except ModuleNotFoundError as error:
         raise UserError(f"training needs {error.name}; install it with: pip install 'spear-accel[train]'") from error
     metrics = module.train(config)

@@ -12,17 +12,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from spear_accel.decoding.controller import FixedLength, LengthPolicy
 from spear_accel.decoding.draft.autoregressive import Autoregressive
 from spear_accel.decoding.draft.base import Drafter, Round
 from spear_accel.decoding.guards import Guards
 from spear_accel.decoding.noise import RowNoise, row_words
 from spear_accel.decoding.options import DecodeOptions
-from spear_accel.decoding.proposal import Proposal
+from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.requests import Utterance, make_utterances
 from spear_accel.decoding.scheduler import Live, Scheduler
-from spear_accel.decoding.stats import DecodeResult, DecodeStats
+from spear_accel.decoding.stats import DecodeResult, DecodeStats, Judged, RoundCounts
+from spear_accel.decoding.target import make_target
 from spear_accel.decoding.verify.base import Verifier
-from spear_accel.decoding.verify.coupled import Coupled
+from spear_accel.decoding.verify.rules import make_verifier
 from spear_accel.model import TextToSemantic
 
 
@@ -36,13 +38,15 @@ class Engine:
         guards: Guards | None = None,
         drafter: Drafter | None = None,
         verifier: Verifier | None = None,
+        policy: LengthPolicy | None = None,
     ) -> None:
-        """What is left out: default options and guards, no draft, `Coupled`."""
+        """What is left out: default options and guards, no draft, the rule of the options, the longest drafts."""
         self.model = model.eval()
         self.options = options or DecodeOptions()
         self.guards = guards or Guards()
         self.drafter = drafter or Autoregressive()
-        self.verifier = verifier or Coupled()
+        self.verifier = verifier or make_verifier(self.options)
+        self.policy = policy or FixedLength(self.drafter.longest)
 
     @torch.inference_mode()
     def decode(
@@ -73,6 +77,8 @@ class Engine:
             attempts=[row.attempt + 1 for row in rows],
             stats=job.stats(time.perf_counter() - started),
             utterance_stats=[row.stats for row in rows],
+            lossless=self.verifier.lossless,
+            errors={row.utterance.index: row.error for row in rows if row.error},
         )
 
 
@@ -82,18 +88,20 @@ class _Job:
     def __init__(self, engine: Engine, utterances: Sequence[Utterance]) -> None:
         options = engine.options
         self.model, self.drafter, self.verifier = engine.model, engine.drafter, engine.verifier
+        self.policy = engine.policy
         self.sampling, self.config = options.sampling, engine.model.config
         retries = 0 if self.sampling.greedy else options.loop_retries
         self.scheduler = Scheduler(utterances, options.batch_size, engine.guards.loop, retries)
         rows = min(options.batch_size, len(utterances))
         capacity = max((u.maximum for u in utterances), default=0) + self.drafter.longest + 1
         text_capacity = max((len(u.text) for u in utterances), default=0)
-        self.state = self.model.new_state(rows, capacity, text_capacity)
+        self.target = make_target(self.model, rows, capacity, text_capacity, options.cond_scale)
+        self.state = self.target.state
         self.drafter.reset(rows, capacity, text_capacity)
         self.device = self.model.device
         self.tokens = torch.arange(self.config.vocab, device=self.device)
         self.words = self.tokens[:0]
-        self.calls = 0
+        self.counts = RoundCounts()
         self.ended: list[Live] = []
 
     def run(self) -> None:
@@ -105,12 +113,16 @@ class _Job:
 
     def stats(self, wall_seconds: float) -> DecodeStats:
         return DecodeStats(
-            target_calls=self.calls,
+            target_calls=self.counts.calls,
             row_calls=sum(row.calls for row in self.ended),
             drafted=sum(row.drafted for row in self.ended),
             accepted=sum(row.accepted for row in self.ended),
             committed=sum(row.committed for row in self.ended),
             wall_seconds=wall_seconds,
+            draft_seconds=self.counts.draft_seconds,
+            target_seconds=self.counts.target_seconds,
+            reached=tuple(self.counts.reached),
+            passed=tuple(self.counts.passed),
         )
 
     def _admit(self) -> None:
@@ -119,8 +131,9 @@ class _Job:
             return
         texts = [torch.tensor(row.utterance.text) for row in new]
         padded = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=self.config.text_pad_id)
-        self.model.admit(self.state, padded.to(self.device))
-        self.drafter.admit(self.state, len(new))
+        padded = padded.to(self.device)
+        self.target.admit(padded)
+        self.drafter.admit(self.state, padded)
         self._name_rows()
 
     def _name_rows(self) -> None:
@@ -128,16 +141,23 @@ class _Job:
         self.words = torch.tensor(words, dtype=torch.int64, device=self.device).view(-1, 2)
 
     def _round(self) -> None:
+        started = time.perf_counter()
         current = self._start_round()
         proposal = self.drafter.propose(current)
-        hidden = self._target(current, proposal)
-        logits = self.model.decoder.logits(hidden)
+        drafted = time.perf_counter()
+        hidden, logits = self.target.forward(current, proposal)
+        broken = logits.amax(dim=-1).isnan()
+        verified = time.perf_counter()
         log_p = current.log_probabilities(logits, 0, proposal.tokens)
         verdict = self.verifier.verify(proposal, log_p, current.noise)
         committed = verdict.committed(proposal)
-        self.state.keep([len(tokens) for tokens in committed])
+        if bool(broken.any()):
+            self._give_up(broken, verdict)
+        self.target.keep([len(tokens) for tokens in committed])
         self.drafter.keep(verdict, hidden)
-        self._commit(committed, proposal)
+        judged = self._commit(committed, proposal)
+        self.counts.add(judged, drafted - started, verified - drafted)
+        self.policy.observe(proposal.nodes, judged, time.perf_counter() - started)
 
     def _start_round(self) -> Round:
         rows = self.scheduler.rows
@@ -152,6 +172,7 @@ class _Job:
             history=self._history() if self.sampling.uses_history else None,
             minimum=[row.utterance.minimum for row in rows],
             eos_id=self.config.eos_id,
+            draft_length=min(self.policy.length(len(rows)), self.drafter.longest),
         )
 
     def _history(self) -> Tensor:
@@ -160,22 +181,30 @@ class _Job:
         recent = [row.tokens[-width:] for row in self.scheduler.rows]
         return torch.tensor([[-1] * (width - len(tokens)) + tokens for tokens in recent], device=self.device)
 
-    def _target(self, current: Round, proposal: Proposal) -> Tensor:
-        """The target's last hidden states at root and nodes, [B, N + 1, D]."""
-        decoder = self.model.decoder
-        if proposal.hidden is not None:
-            return decoder.forward(proposal.hidden, self.state, slice(proposal.layers, None))
-        block = torch.cat((current.pending, proposal.tokens), dim=1) if proposal.nodes else current.pending
-        return decoder.forward(block, self.state)
+    def _give_up(self, broken: Tensor, verdict: Verdict) -> None:
+        """Stop the rows whose model said NaN at the root or on the accepted path; a rejected node harms nobody.
 
-    def _commit(self, committed: list[list[int]], proposal: Proposal) -> None:
-        self.calls += 1
+        broken: bool [B, N + 1].
+        """
+        nodes = torch.nn.functional.pad(verdict.path + 1, (1, 0))
+        hurt = (broken.gather(1, nodes.clamp_min(0))).any(dim=1).tolist()
+        for row, gives_up in zip(self.scheduler.rows, hurt, strict=True):
+            if gives_up:
+                row.fail(f"utterance {row.utterance.index}: the model returned NaN at token {len(row.tokens)}")
+
+    def _commit(self, committed: list[list[int]], proposal: Proposal) -> list[Judged]:
+        """Extend the rows; returns what became of each row's draft."""
         drafted = proposal.lengths.tolist() if proposal.nodes else [0] * proposal.rows
+        judged = []
         for row, tokens, offered in zip(self.scheduler.rows, committed, drafted, strict=True):
             count = row.extend(tokens, self.config.eos_id)
+            accepted = min(count, len(tokens) - 1)
             row.calls += 1
             row.drafted += offered
-            row.accepted += min(count, len(tokens) - 1)
+            row.accepted += accepted
+            # Drafts behind a stop were neither accepted nor rejected.
+            judged.append(Judged(offered if count == len(tokens) else accepted, accepted))
+        return judged
 
     def _retire(self) -> None:
         stopped = [row for row in self.scheduler.rows if row.reason is not None]
@@ -183,6 +212,6 @@ class _Job:
         if order is None:
             return
         self.ended += stopped
-        self.state.select(order)
+        self.target.select(order)
         self.drafter.select(order)
         self._name_rows()

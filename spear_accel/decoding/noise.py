@@ -67,10 +67,22 @@ class RowNoise:
 
     def gumbel(self, depth: int, count: int) -> Tensor | None:
         """Noise [B, count, V] of the `count` positions from `depth` behind the next; None when silent."""
+        return None if self.silent else gumbel_from(self._uniforms(depth, count, self.tokens))
+
+    def judgement(self, count: int) -> Tensor:
+        """Uniform numbers [B, count] that decide on acceptance, independent of all Gumbel noise."""
+        return self._uniforms(0, count, self.tokens[-1:] + 1)[..., 0]
+
+    def recovery(self, depths: Tensor) -> Tensor | None:
+        """Gumbel noise [B, V] for the token drawn after a rejection at depths [B], independent of all the rest."""
         if self.silent:
             return None
+        others = self.tokens + (len(self.tokens) + 1)
+        return gumbel_from(uniforms(self.words, (self.positions + depths)[:, None], others))[:, 0]
+
+    def _uniforms(self, depth: int, count: int, tokens: Tensor) -> Tensor:
         ahead = torch.arange(depth, depth + count, device=self.positions.device)
-        return gumbel_from(uniforms(self.words, self.positions[:, None] + ahead, self.tokens))
+        return uniforms(self.words, self.positions[:, None] + ahead, tokens)
 
 
 def _mix32(x: Tensor) -> Tensor:

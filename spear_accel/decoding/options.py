@@ -10,11 +10,13 @@ from spear_accel.decoding.sampling import Sampling
 from spear_accel.errors import UserError
 
 METHODS = (
-    "auto", "autoregressive", "draft-model", "early-exit", "prophet", "medusa", "layer-skip", "ngram", "jacobi",
+    "auto", "autoregressive", "draft-model", "early-exit", "prophet", "prophet-linear", "medusa", "layer-skip", "ngram",
+    "jacobi",
 )  # fmt: skip
 RULES = ("coupled", "rejection", "k-seq", "lenient", "typical", "grouped")
-BUILT_METHODS = ("auto", "autoregressive")
-BUILT_RULES = ("coupled",)
+BUILT_METHODS = ("auto", "autoregressive", "draft-model", "early-exit", "prophet", "prophet-linear")
+BUILT_RULES = ("coupled", "rejection", "lenient")
+LONGEST_DRAFT = 32
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,10 @@ class DecodeOptions:
     method: str = "auto"
     """What drafts; "auto" takes the best that the voice has."""
     verify: str = "coupled"
-    """Verification rule; "coupled" gives the autoregressive tokens of the same seed."""
+    """Verification rule. "coupled" gives the autoregressive tokens of the same seed; "rejection" keeps their law;
+    "lenient" is lossy."""
     draft_length: int | Literal["auto"] = "auto"
+    """Tokens proposed per row and round; "auto" follows measured acceptance and step times."""
     temperature: float = 0.7
     """0 takes the most likely token."""
     top_k: int = 0
@@ -40,6 +44,11 @@ class DecodeOptions:
     repetition_penalty: float = 1.0
     """Above 1, tokens seen in the last `repetition_window` become less likely (Keskar et al. 2019)."""
     repetition_window: int = 10
+    cond_scale: float = 1.0
+    """Strength of classifier-free guidance (Ho & Salimans 2022): 1 is none and costs nothing, more follows the text
+    closer at the price of a second pass without it."""
+    lenience: float = 0.7
+    """For the rule "lenient": a draft token passes with probability p / (lenience * q)."""
     loop_retries: int = 2
     """How often an utterance that ran into a loop is decoded again, each time with another seed."""
 
@@ -48,6 +57,8 @@ class DecodeOptions:
         _choice("verify", self.verify, RULES, BUILT_RULES)
         if self.draft_length != "auto":
             _whole("draft_length", self.draft_length, 0)
+            if self.draft_length > LONGEST_DRAFT:
+                raise UserError(f"draft_length must be at most {LONGEST_DRAFT}, got {self.draft_length}")
         for name, least in (("top_k", 0), ("batch_size", 1), ("repetition_window", 1), ("loop_retries", 0)):
             _whole(name, getattr(self, name), least)
         if self.max_tokens is not None:
@@ -57,6 +68,10 @@ class DecodeOptions:
         _number("temperature", self.temperature, 0.0, math.inf)
         _number("top_p", self.top_p, 0.0, 1.0)
         _number("repetition_penalty", self.repetition_penalty, 0.0, math.inf)
+        _number("cond_scale", self.cond_scale, 0.0, math.inf)
+        _number("lenience", self.lenience, 0.0, 1.0)
+        if self.lenience == 0.0:
+            raise UserError("lenience must be above 0: at 0 every draft would pass")
         if self.top_p == 0.0 or self.repetition_penalty == 0.0:
             raise UserError("top_p and repetition_penalty must be above 0")
 

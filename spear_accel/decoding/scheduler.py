@@ -25,6 +25,7 @@ class Live:
     watch: LoopWatch
     tokens: list[int] = field(default_factory=list)
     reason: str | None = None
+    error: str | None = None
     calls: int = 0
     drafted: int = 0
     accepted: int = 0
@@ -40,6 +41,8 @@ class Live:
     def extend(self, tokens: Iterable[int], eos_id: int) -> int:
         """Commit tokens until one of them stops the utterance; returns how many were committed."""
         count = 0
+        if self.reason is not None:
+            return 0
         for token in tokens:
             count += 1
             self.reason = self._push(token, eos_id)
@@ -48,6 +51,11 @@ class Live:
                 break
         self.committed += count
         return count
+
+    def fail(self, message: str) -> None:
+        """Stop here: what comes next cannot be trusted."""
+        self.reason, self.error = "error", message
+        self.seconds = time.perf_counter() - self.started
 
     def _push(self, token: int, eos_id: int) -> str | None:
         if token == eos_id:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from itertools import zip_longest
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -19,6 +22,24 @@ class DecodeStats:
     accepted: int
     committed: int
     wall_seconds: float
+    draft_seconds: float = 0.0
+    """Spent by the drafter; of the whole call only."""
+    target_seconds: float = 0.0
+    """Spent in target calls; of the whole call only."""
+    reached: tuple[int, ...] = ()
+    """Rows times rounds in which draft token i = 1, 2, ... was offered."""
+    passed: tuple[int, ...] = ()
+    """Rows times rounds in which the first i draft tokens were all accepted."""
+
+    @classmethod
+    def total(cls, parts: Sequence[DecodeStats]) -> DecodeStats:
+        """Sums of several calls."""
+        values: dict[str, Any] = {}
+        for name in (entry.name for entry in fields(cls)):
+            column = [getattr(part, name) for part in parts]
+            by_position = isinstance(getattr(cls, name, 0), tuple)
+            values[name] = tuple(map(sum, zip_longest(*column, fillvalue=0))) if by_position else sum(column)
+        return cls(**values)
 
     @property
     def block_efficiency(self) -> float:
@@ -30,6 +51,11 @@ class DecodeStats:
         """Accepted / drafted tokens; 0 where nothing was drafted."""
         return self.accepted / self.drafted if self.drafted else 0.0
 
+    @property
+    def acceptance_by_position(self) -> tuple[float, ...]:
+        """P(first i draft tokens all accepted), i = 1, 2, ..., of the drafts that were that long."""
+        return tuple(passed / reached for passed, reached in zip(self.passed, self.reached, strict=True))
+
 
 @dataclass(frozen=True)
 class DecodeResult:
@@ -38,7 +64,7 @@ class DecodeResult:
     tokens: list[Tensor]
     """int64 [n_i] each, on the CPU, without start and EOS."""
     stop_reasons: list[str]
-    """"eos", "max_length" or "loop"."""
+    """"eos", "max_length", "loop", or "error": the model's numbers were not numbers."""
     seeds: list[int]
     """The seed that made the tokens: decoding with it gives them again at once."""
     attempts: list[int]
@@ -47,3 +73,40 @@ class DecodeResult:
     """Of the whole call, failed attempts included."""
     utterance_stats: list[DecodeStats] = field(default_factory=list)
     """Of each utterance's last attempt."""
+    method: str = "autoregressive"
+    """What drafted; where the options said "auto", what it chose."""
+    lossless: bool = True
+    """False where the verification rule may change what is said."""
+    errors: dict[int, str] = field(default_factory=dict)
+    """What went wrong, by utterance, for those that stopped with "error"."""
+
+
+class Judged(NamedTuple):
+    """What became of one row's draft in one round."""
+
+    offered: int
+    accepted: int
+
+
+@dataclass
+class RoundCounts:
+    """Sums over the rounds of one call."""
+
+    calls: int = 0
+    draft_seconds: float = 0.0
+    target_seconds: float = 0.0
+    reached: list[int] = field(default_factory=list)
+    passed: list[int] = field(default_factory=list)
+
+    def add(self, rows: Sequence[Judged], draft_seconds: float, target_seconds: float) -> None:
+        """One round: what became of each row's draft, and the seconds of its two halves."""
+        self.calls += 1
+        self.draft_seconds += draft_seconds
+        self.target_seconds += target_seconds
+        missing = max(row.offered for row in rows) - len(self.reached)
+        self.reached += [0] * missing
+        self.passed += [0] * missing
+        for offered, accepted in rows:
+            for number in range(offered):
+                self.reached[number] += 1
+                self.passed[number] += number < accepted

@@ -10,13 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from spear_accel.errors import UserError
 from spear_accel.io import files
-from spear_accel.io.voice import ACOUSTIC, DECODING, SPEECH_TOKENIZER, TEXT_TO_SEMANTIC, TOKENIZER, VoiceFolder
+from spear_accel.io.voice import (
+    ACOUSTIC,
+    DECODING,
+    DRAFT_HEADS,
+    SPEECH_TOKENIZER,
+    TEXT_TO_SEMANTIC,
+    TOKENIZER,
+    VoiceFolder,
+)
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from spear_accel.acoustic import AcousticStage
-    from spear_accel.model import TextToSemantic
+    from spear_accel.model import TextToSemantic, TextToSemanticConfig
     from spear_accel.speech.tokenizer import SpeechTokenizer
     from spear_accel.text.tokenizer import TextTokenizer
 
@@ -47,6 +56,40 @@ def save_text_to_semantic(model: TextToSemantic, folder: str | Path) -> None:
     from spear_accel.io.checkpoint import save_module
 
     save_module(model, model.config.to_dict(), folder)
+
+
+def load_heads(voice: VoiceFolder, target: TextToSemanticConfig) -> dict[str, nn.Module]:
+    """The voice's draft heads by kind, in float32 on the CPU, in evaluation mode; none where it has none.
+
+    Raises UserError naming the file and the fault: damaged, of an unknown kind or shape, or weights that do not fit.
+    """
+    if not voice.has(DRAFT_HEADS):
+        return {}
+    folder = voice.part(DRAFT_HEADS)
+    inside = (name.split("/") for name in voice.card.files if name.startswith(f"{DRAFT_HEADS}/"))
+    return {kind: _read_head(folder / kind, target) for kind in sorted({path[1] for path in inside if len(path) > 2})}
+
+
+def _read_head(folder: Path, target: TextToSemanticConfig) -> nn.Module:
+    from spear_accel.heads import build_head
+    from spear_accel.io.checkpoint import CONFIG, load_module, read_config
+
+    values = read_config(folder)
+    kind = values.pop("kind", None)
+    if kind != folder.name:
+        raise UserError(f"{folder / CONFIG}: says kind {kind!r}, but the folder of a head has the name of its kind")
+    head = build_head(kind, values, target, str(folder / CONFIG))
+    load_module(head, folder)
+    return head.eval()
+
+
+def save_head(folder: str | Path, head: nn.Module) -> None:
+    """Write a head into the voice folder `folder`, in place of one of its kind; seal the voice afterwards."""
+    from spear_accel.heads import head_config
+    from spear_accel.io.checkpoint import save_module
+
+    config = head_config(head)
+    save_module(head, config, Path(folder) / DRAFT_HEADS / config["kind"])
 
 
 def load_acoustic(voice: VoiceFolder, device: torch.device | str = "cpu") -> AcousticStage | None:

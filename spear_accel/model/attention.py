@@ -15,13 +15,41 @@ from spear_accel.model.config import TextToSemanticConfig
 from spear_accel.model.layers import linear, rotate
 
 
+def mix(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
+    """Values [B, H, T, C] weighed by softmax(q keys^T / sqrt(C)).
+
+    q [B, H, T, C]; keys, values [B, G, X, C], G dividing H; mask: bool [B or 1, 1, T or 1, X], true where visible.
+    """
+    if torch.is_grad_enabled() and q.device.type == "cpu":
+        return _mix_plainly(q, keys, values, mask, causal)
+    grouped = q.shape[1] != keys.shape[1]
+    return F.scaled_dot_product_attention(q, keys, values, mask, is_causal=causal, enable_gqa=grouped)
+
+
+def _mix_plainly(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    """`mix` by plain products: with its gradient, less than half the time of torch's fused kernel on a CPU
+    (docs/training.md)."""
+    rows, heads, count, _ = q.shape
+    if heads != keys.shape[1]:
+        keys, values = (side.repeat_interleave(heads // side.shape[1], dim=1) for side in (keys, values))
+    hidden = -0.5 * torch.finfo(q.dtype).max
+    bias = q.new_zeros(1, 1, 1)
+    if causal:
+        bias = q.new_full((count, keys.shape[2]), hidden).triu(1)
+    if mask is not None:
+        bias = bias + torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, hidden)
+        bias = bias.expand(rows, heads, -1, -1).flatten(0, 1)
+    q, keys, values = (part.flatten(0, 1) for part in (q, keys, values))
+    weights = torch.baddbmm(bias, q, keys.transpose(1, 2), alpha=q.shape[-1] ** -0.5).softmax(dim=-1)
+    return torch.bmm(weights, values).view(rows, heads, count, -1)
+
+
 class SelfAttention(nn.Module):
     """Rotary self-attention with grouped key/value heads (Ainslie et al. 2023)."""
 
     def __init__(self, config: TextToSemanticConfig, out_gain: float) -> None:
         super().__init__()
         self.heads, self.kv_heads, self.head_dim = config.heads, config.kv_heads, config.head_dim
-        self.grouped = config.heads != config.kv_heads
         self.qkv = linear(config.dim, (config.heads + 2 * config.kv_heads) * config.head_dim)
         self.out = linear(config.heads * config.head_dim, config.dim, out_gain)
 
@@ -44,22 +72,32 @@ class SelfAttention(nn.Module):
         return qk[:, :, : self.heads], qk[:, :, self.heads :], packed[:, :, turned:]
 
     def _attend(self, q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
-        mixed = F.scaled_dot_product_attention(
-            q.transpose(1, 2), keys, values, mask, is_causal=causal, enable_gqa=self.grouped
-        )
+        mixed = mix(q.transpose(1, 2), keys, values, mask, causal)
         return F.linear(mixed.transpose(1, 2).flatten(2), self.out.weight)
 
 
-class CrossAttention(nn.Module):
-    """Attention from semantic positions to the encoded text. The null key and value are never masked."""
+class CrossReader(nn.Module):
+    """The half of cross-attention that reads: queries and output. Keys and values come from outside, made once."""
 
     def __init__(self, config: TextToSemanticConfig, out_gain: float) -> None:
         super().__init__()
         self.head_dim = config.head_dim
-        self.grouped = config.heads != config.kv_heads
         self.query = linear(config.dim, config.heads * config.head_dim)
-        self.kv = linear(config.dim, 2 * config.kv_heads * config.head_dim)
         self.out = linear(config.heads * config.head_dim, config.dim, out_gain)
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        """x [B, T, D]; keys, values [B, G, X', C]; mask: bool [B, 1, 1, X'], true where visible."""
+        q = self.query(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+        mixed = mix(q, keys, values, mask)
+        return F.linear(mixed.transpose(1, 2).flatten(2), self.out.weight)
+
+
+class CrossAttention(CrossReader):
+    """Attention from semantic positions to the encoded text. The null key and value are never masked."""
+
+    def __init__(self, config: TextToSemanticConfig, out_gain: float) -> None:
+        super().__init__(config, out_gain)
+        self.kv = linear(config.dim, 2 * config.kv_heads * config.head_dim)
         null = torch.randn(2, config.kv_heads, config.head_dim) if config.null_kv else None
         self.null = None if null is None else nn.Parameter(null)
 
@@ -71,9 +109,3 @@ class CrossAttention(nn.Module):
             packed = torch.cat((null, packed), dim=1)
         keys, values = packed.permute(2, 0, 3, 1, 4).unbind(0)
         return keys, values
-
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        """x [B, T, D]; keys, values from `project`; mask: bool [B, 1, 1, X'], true where visible."""
-        q = self.query(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
-        mixed = F.scaled_dot_product_attention(q, keys, values, mask, enable_gqa=self.grouped)
-        return F.linear(mixed.transpose(1, 2).flatten(2), self.out.weight)

@@ -21,6 +21,7 @@ FIRST_SLOTS = 256
 class Placement:
     """Where a block of T new tokens per row goes, and what it may see.
 
+    slots: positions of the new tokens, as an index into a table: a slice (rows level) or int64 [B, T] (ragged).
     turns: rotary factors, complex64 [T, 1, C / 2] (rows level) or [B, T, 1, C / 2] (ragged).
     keys, values: per layer [B, G, span, C], views of the cache up to the last slot in use.
     index: ragged rows only: (rows [B, 1], slots [B, T]) that receive the block.
@@ -28,6 +29,7 @@ class Placement:
     mask: bool [1 or B, 1, T, span], true where visible; None where everything is.
     """
 
+    slots: slice | Tensor
     turns: Tensor
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
@@ -81,13 +83,14 @@ class KeyValueCache:
         keys, values = self.storage[:, :, : self.rows, :, :span].unbind(0)
         if min(self.lengths) == longest:
             mask = self._level_mask(count, span) if count > 1 else None
-            return Placement(turns[longest:span], keys.unbind(0), values.unbind(0), None, longest, mask)
+            level = slice(longest, span)
+            return Placement(level, turns[level], keys.unbind(0), values.unbind(0), None, longest, mask)
         device = self.storage.device
         starts = torch.tensor(self.lengths, device=device)[:, None]
         slots = starts + torch.arange(count, device=device)
         visible = torch.arange(span, device=device) <= slots[:, :, None]
         index = (torch.arange(self.rows, device=device)[:, None], slots)
-        return Placement(turns[slots], keys.unbind(0), values.unbind(0), index, 0, visible[:, None])
+        return Placement(slots, turns[slots], keys.unbind(0), values.unbind(0), index, 0, visible[:, None])
 
     def _reserve(self, slots: int) -> None:
         """Make room for `slots` slots in every row."""

@@ -42,6 +42,9 @@ class TextToSemanticConfig:
     null_kv: bool = True
     """Whether cross-attention always sees one learned null key and value before the text."""
     rotary_theta: float = 10_000.0
+    pace: float | None = None
+    """Semantic tokens a text id, on average. Given, encoded text and decoder inputs also carry sinusoidal positions on
+    one scale, so that a token finds the text of its time; None: rotary positions within each side, nothing across."""
     embedding_scale: float = 16.0
     """Factor on every input embedding; sqrt(dim) keeps them level with the residual branches."""
     norm_eps: float = 1e-6
@@ -71,6 +74,8 @@ class TextToSemanticConfig:
             raise UserError(f"model config: max_positions must be at least 128, got {self.max_positions}")
         if self.heads % self.kv_heads:
             raise UserError(f"model config: kv_heads {self.kv_heads} must divide heads {self.heads}")
+        if self.pace is not None and not self.pace > 0.0:
+            raise UserError(f"model config: pace must be above 0, got {self.pace}")
         if self.head_dim % 2:
             raise UserError(f"model config: head_dim must be even, got {self.head_dim}")
         if not 0.0 <= self.dropout < 1.0:

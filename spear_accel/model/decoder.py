@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spear_accel.model.attention import CrossAttention, SelfAttention
-from spear_accel.model.cache import DecoderState, Placement
+from spear_accel.model.attention import CrossAttention, CrossReader, SelfAttention
+from spear_accel.model.cache import CrossCache, DecoderState, Placement
 from spear_accel.model.config import TextToSemanticConfig
-from spear_accel.model.layers import EMBEDDING_STD, FeedForward, RMSNorm, RotaryTable, drop
+from spear_accel.model.layers import EMBEDDING_STD, FeedForward, FixedTable, RMSNorm, drop, rotary_table, sinusoid_table
 
 ALL_LAYERS = slice(None)
 
@@ -23,33 +23,39 @@ ALL_LAYERS = slice(None)
 class DecoderLayer(nn.Module):
     """Pre-norm self-attention, cross-attention and feed-forward. [B, T, D] -> [B, T, D]."""
 
-    def __init__(self, config: TextToSemanticConfig) -> None:
+    def __init__(self, config: TextToSemanticConfig, own_memory: bool = True) -> None:
+        """own_memory: whether the layer projects its own keys and values of the text; draft heads borrow a layer's."""
         super().__init__()
         gain = (3 * config.decoder_layers) ** -0.5
         self.attention_norm = RMSNorm(config.dim, config.norm_eps)
         self.attention = SelfAttention(config, gain)
         self.cross_norm = RMSNorm(config.dim, config.norm_eps)
-        self.cross = CrossAttention(config, gain)
+        self.cross = CrossAttention(config, gain) if own_memory else CrossReader(config, gain)
         self.feed_forward_norm = RMSNorm(config.dim, config.norm_eps)
         self.feed_forward = FeedForward(config.dim, config.ff_inner, config.dropout, gain)
         self.dropout = config.dropout
 
-    def teach(self, x: Tensor, turns: Tensor, memory: Tensor, visible: Tensor | None) -> Tensor:
-        """Whole causal sequence x [B, T, D]; memory [B, X, D]; visible: bool [B, 1, 1, X'] or None."""
+    def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross-attention keys and values of encoded text [B, X, D]: [B, G, X', C] each."""
+        return cast("CrossAttention", self.cross).project(memory)
+
+    def attend(self, x: Tensor, turns: Tensor) -> Tensor:
+        """Causal self-attention over whole sequences x [B, T, D]."""
         branch = self.attention(self.attention_norm(x), turns, causal=True)
-        x = x + drop(branch, self.dropout, self.training)
-        return self._read(x, *self.cross.project(memory), visible)
+        return x + drop(branch, self.dropout, self.training)
 
-    def forward(self, x: Tensor, placement: Placement, state: DecoderState, layer: int) -> Tensor:
-        """New tokens x [B, T, D] on the caches of `layer`, this layer's number in `state`."""
-        x = x + self.attention.step(self.attention_norm(x), placement, layer)
-        return self._read(x, state.cross.keys[layer], state.cross.values[layer], state.cross.mask)
-
-    def _read(self, x: Tensor, keys: Tensor, values: Tensor, visible: Tensor | None) -> Tensor:
+    def read(self, x: Tensor, keys: Tensor, values: Tensor, visible: Tensor | None) -> Tensor:
+        """Cross-attention and feed-forward, each position by itself. visible: bool [B, 1, 1, X'] or None."""
         branch = self.cross(self.cross_norm(x), keys, values, visible)
         x = x + drop(branch, self.dropout, self.training)
         branch = self.feed_forward(self.feed_forward_norm(x))
         return x + drop(branch, self.dropout, self.training)
+
+    def step(self, x: Tensor, placement: Placement, layer: int, cross: CrossCache, source: int) -> Tensor:
+        """New tokens x [B, T, D]. `layer`: where `placement` holds this layer's cache; `source`: the layer whose
+        keys and values of the text it reads in `cross`."""
+        x = x + self.attention.step(self.attention_norm(x), placement, layer)
+        return self.read(x, cross.keys[source], cross.values[source], cross.mask)
 
 
 class Decoder(nn.Module):
@@ -63,7 +69,10 @@ class Decoder(nn.Module):
         nn.init.normal_(self.embedding.weight, std=EMBEDDING_STD)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.final_norm = RMSNorm(config.dim, config.norm_eps)
-        self.rotary = RotaryTable(config.max_positions, config.head_dim, config.rotary_theta)
+        self.rotary = FixedTable(rotary_table(config.max_positions, config.head_dim, config.rotary_theta))
+        self.times = (
+            FixedTable(sinusoid_table(config.max_positions, config.dim, 1 / config.pace)) if config.pace else None
+        )
 
     @property
     def stack(self) -> list[DecoderLayer]:
@@ -73,9 +82,13 @@ class Decoder(nn.Module):
         """Semantic ids (units, EOS or the start id) [B, T] -> [B, T, D]."""
         return F.embedding(tokens, self.embedding.weight) * self.config.embedding_scale
 
+    def place(self, embedded: Tensor, slots: slice | Tensor) -> Tensor:
+        """Add the positions of `slots` (of [T] or [B, T] tokens), if the model has any, to [B, T, D]."""
+        return embedded if self.times is None else embedded + self.times.values[slots].to(embedded.dtype)
+
     def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-attention keys and values of every layer from encoded text [B, X, D]: [L, B, G, X', C]."""
-        pairs = [layer.cross.project(memory) for layer in self.stack]
+        pairs = [layer.project(memory) for layer in self.stack]
         keys, values = zip(*pairs, strict=True)
         return torch.stack(keys), torch.stack(values)
 
@@ -84,14 +97,23 @@ class Decoder(nn.Module):
 
         Returns hidden states [B, T, D] before the final norm; position t has seen tokens 0 .. t.
         """
+        return self.trace(tokens, memory, visible)[-1]
+
+    def trace(self, tokens: Tensor, memory: Tensor, visible: Tensor) -> list[Tensor]:
+        """`teach`, with what entered the first layer and what left each layer: L + 1 tensors [B, T, D]."""
+        mask = self.text_mask(visible)
+        slots = slice(tokens.shape[1])
+        x = drop(self.place(self.embed(tokens), slots), self.config.dropout, self.training)
+        left = [x]
+        for layer in self.stack:
+            left.append(layer.read(layer.attend(left[-1], self.rotary.values[slots]), *layer.project(memory), mask))
+        return left
+
+    def text_mask(self, visible: Tensor) -> Tensor | None:
+        """bool [B, X] -> what cross-attention takes: bool [B, 1, 1, X'] with the null slot, None if all is visible."""
         if self.config.null_kv:
             visible = F.pad(visible, (1, 0), value=True)
-        mask = None if bool(visible.all()) else visible[:, None, None]
-        x = drop(self.embed(tokens), self.config.dropout, self.training)
-        turns = self.rotary.turns[: tokens.shape[1]]
-        for layer in self.stack:
-            x = layer.teach(x, turns, memory, mask)
-        return x
+        return None if bool(visible.all()) else visible[:, None, None]
 
     def forward(
         self,
@@ -109,10 +131,10 @@ class Decoder(nn.Module):
         """
         first, last, _ = layers.indices(self.config.decoder_layers)
         if placement is None:
-            placement = state.own.place(inputs.shape[1], self.rotary.turns)
-        x = self.embed(inputs) if first == 0 else inputs
+            placement = state.own.place(inputs.shape[1], self.rotary.values)
+        x = self.place(self.embed(inputs), placement.slots) if first == 0 else inputs
         for number, layer in enumerate(self.stack[first:last], first):
-            x = layer(x, placement, state, number)
+            x = layer.step(x, placement, number, state.cross, number)
         return x
 
     def logits(self, hidden: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from spear_accel.model.attention import SelfAttention
 from spear_accel.model.config import TextToSemanticConfig
-from spear_accel.model.layers import FeedForward, RMSNorm, RotaryTable, drop
+from spear_accel.model.layers import FeedForward, FixedTable, RMSNorm, drop, rotary_table, sinusoid_table
 
 
 class EncoderLayer(nn.Module):
@@ -36,14 +36,18 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.final_norm = RMSNorm(config.dim, config.norm_eps)
         self.dropout = config.dropout
-        self.rotary = RotaryTable(config.max_positions, config.head_dim, config.rotary_theta)
+        self.rotary = FixedTable(rotary_table(config.max_positions, config.head_dim, config.rotary_theta))
+        self.times = FixedTable(sinusoid_table(config.max_positions, config.dim, 1.0)) if config.pace else None
 
     def forward(self, embedded: Tensor, visible: Tensor) -> Tensor:
         """embedded [B, X, D]; visible: bool [B, X], false at padding -> memory [B, X, D]."""
         mask = None if bool(visible.all()) else visible[:, None, None]
-        turns = self.rotary.turns[: embedded.shape[1]]
+        turns = self.rotary.values[: embedded.shape[1]]
         x = drop(embedded, self.dropout, self.training)
         for layer in self.layers:
             x = layer(x, turns, mask)
         memory: Tensor = self.final_norm(x)
+        if self.times is not None:
+            # Behind the norm: letters are told apart without positions, the decoder finds them by both.
+            memory = memory + self.times.values[: memory.shape[1]].to(memory.dtype)
         return memory

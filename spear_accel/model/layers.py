@@ -1,4 +1,4 @@
-"""Building blocks without state: RMS norm, GEGLU feed-forward, dropout, rotary positions.
+"""Building blocks without state: RMS norm, GEGLU feed-forward, dropout, rotary and sinusoidal positions.
 
 Knows nothing about attention, caches or tokens.
 """
@@ -65,20 +65,20 @@ class FeedForward(nn.Module):
         return F.linear(inner, self.out.weight)
 
 
-class RotaryTable(nn.Module):
-    """Rotary factors of every position, complex64 [positions, 1, C / 2] in `turns`.
+class FixedTable(nn.Module):
+    """Numbers of every position in `values`, [positions, ...], computed once and never learned.
 
     Moves with its model from device to device but keeps its precision: in half precision, neighbouring positions far
     from the start would be one. So the table is no buffer, which `Module.to(dtype)` would cast.
     """
 
-    def __init__(self, positions: int, head_dim: int, theta: float) -> None:
+    def __init__(self, values: Tensor) -> None:
         super().__init__()
-        self.turns = rotary_table(positions, head_dim, theta)
+        self.values = values
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> RotaryTable:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> FixedTable:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        self.turns = self.turns.to(fn(self.turns.real[:0]).device)
+        self.values = self.values.to(fn(self.values.real[:0]).device)
         return self
 
 
@@ -96,3 +96,13 @@ def rotate(x: Tensor, turns: Tensor) -> Tensor:
     """
     pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
     return torch.view_as_real(pairs * turns).flatten(-2).to(x.dtype)
+
+
+def sinusoid_table(positions: int, dim: int, step: float) -> Tensor:
+    """Sines, then cosines of position * step (Vaswani et al. 2017), float32 [positions, dim].
+
+    The longest wave is 1000 * 2 pi steps: utterances are short, and slower waves would tell their positions nothing.
+    """
+    frequencies = 1000.0 ** (-torch.arange(0, dim, 2, dtype=torch.float64) / dim)
+    angles = torch.outer(torch.arange(positions, dtype=torch.float64) * step, frequencies)
+    return torch.cat((angles.sin(), angles.cos()), dim=-1)[:, :dim].float()

@@ -119,9 +119,12 @@ class _Trainer:
 
     def __init__(self, task: Task, config: LoopConfig, folder: Path) -> None:
         self.task, self.config, self.folder = task, config, folder
+        # Said aloud, or several processes on a machine without a GPU would not find each other.
+        cpu = not torch.accelerator.is_available()
         self.accelerator = Accelerator(
-            mixed_precision=_precision(config.precision), log_with=list(config.trackers) or None, project_dir=folder
-        )
+            cpu=cpu, mixed_precision=_precision(config.precision), log_with=list(config.trackers) or None,
+            project_dir=folder,
+        )  # fmt: skip
         optimisers = {name: _adamw(module, config) for name, module in task.modules.items()}
         self.modules = {name: self.accelerator.prepare(module) for name, module in task.modules.items()}
         self.optimisers = {name: self.accelerator.prepare(optimiser) for name, optimiser in optimisers.items()}

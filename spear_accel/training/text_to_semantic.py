@@ -22,7 +22,7 @@ from spear_accel.data.batching import batches_by_length
 from spear_accel.data.manifest import read_manifest
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
-from spear_accel.training.alignment import DiagonalGuide
+from spear_accel.training.alignment import AttentionGuide, diagonal, penalty
 from spear_accel.training.loop import LoopConfig, Task, load_modules, run
 from spear_accel.training.losses import IGNORED, sequence_loss, top1_hits
 from spear_accel.training.pronunciation import PronunciationTask, PronunciationTraining
@@ -39,7 +39,10 @@ WRAPPED = ("denoiser", "pronouncer")
 
 @dataclass(frozen=True)
 class TokenSource:
-    """A manifest of ``id``, ``text_ids`` (without EOS), ``tokens`` and, optionally, ``weight`` a line."""
+    """A manifest of ``id``, ``text_ids`` (without EOS), ``tokens`` and, optionally, ``weight`` and ``places`` a line.
+
+    Places say where in its text each token is, and the end of speech: `spear_accel.training.letter_times`.
+    """
 
     manifest: str
     weight: float = 1.0
@@ -69,9 +72,12 @@ class TextToSemanticTraining:
     """Share of the decoder's input tokens that training replaces by random units: a model that cannot trust what it
     said reads its text more, and forgives itself its own slips later."""
     guided_layers: tuple[int, ...] = ()
-    """Decoder layers, from 0, whose cross-attention is pulled towards the diagonal; none in most runs."""
+    """Decoder layers, from 0, whose cross-attention is pulled towards the places of the manifest or, where it has none,
+    towards the diagonal."""
     guide_weight: float = 1.0
     """Factor on that penalty."""
+    guide_width: float = 2.0
+    """Standard deviation of the free band around a place, in text ids."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "guided_layers", tuple(self.guided_layers))
@@ -85,9 +91,14 @@ class TextToSemanticTraining:
 
 
 class Examples(Sequence[dict[str, Tensor]]):
-    """Checked records as tensors. Item: source [X] (encoder input) and tokens [T], both int64."""
+    """Checked records as tensors.
 
-    def __init__(self, records: Sequence[dict[str, Any]], config: TextToSemanticConfig, delete: float | None) -> None:
+    Item: source [X] (encoder input) and tokens [T], both int64; centres [T + 1] and width [] of the guide, float32.
+    """
+
+    def __init__(
+        self, records: Sequence[dict[str, Any]], config: TextToSemanticConfig, delete: float | None, width: float
+    ) -> None:
         """``delete``: share of tokens to drop for denoising; None takes the text as encoder input."""
         self.delete = delete
         end = [] if config.text_eos_id is None else [config.text_eos_id]
@@ -95,6 +106,8 @@ class Examples(Sequence[dict[str, Tensor]]):
         if delete is None:
             self.text = [_ids({**r, "text_ids": [*r["text_ids"], *end]}, "text_ids", config.text_vocab_size)
                          for r in records]  # fmt: skip
+            self.places = [_places(r) for r in records]
+        self.width = width
         self.lengths = np.array([len(tokens) + 1 for tokens in self.tokens])
         self.weights = np.array([float(r.get("weight", 1.0)) for r in records])
 
@@ -104,7 +117,9 @@ class Examples(Sequence[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:  # type: ignore[override]
         tokens = self.tokens[index]
         source = self.text[index] if self.delete is None else corrupt(tokens, self.delete)
-        return {"source": source, "tokens": tokens}
+        places = None if self.delete is not None else self.places[index]
+        centres, width = diagonal(len(tokens) + 1, len(source)) if places is None else (places, self.width)
+        return {"source": source, "tokens": tokens, "centres": centres, "width": torch.tensor(width)}
 
 
 def corrupt(tokens: Tensor, delete: float) -> Tensor:
@@ -136,7 +151,7 @@ class TextToSemanticTask:
         self.pretrain = config.phase == "pretrain"
         self.name = "denoiser" if self.pretrain else "text_to_semantic"
         self.modules: dict[str, nn.Module] = {self.name: Denoiser(model) if self.pretrain else model}
-        self._guide = DiagonalGuide(model, config.guided_layers) if config.guided_layers else None
+        self._guide = AttentionGuide(model, config.guided_layers) if config.guided_layers else None
         self._training = self._examples([(s.manifest, s.weight) for s in config.sources])
         self._validation = self._examples([(config.validation, 1.0)])
 
@@ -153,7 +168,7 @@ class TextToSemanticTask:
         )
 
     def collate(self, examples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-        """source [B, X], semantic [B, T], targets [B, T + 1] with EOS, `IGNORED` at padding."""
+        """source [B, X], semantic [B, T], targets [B, T + 1] with EOS, `IGNORED` at padding; centres, width."""
         end = torch.tensor([self.shape.eos_id])
         pad = self.shape.semantic_pad_id
         tokens = [example["tokens"] for example in examples]
@@ -162,6 +177,8 @@ class TextToSemanticTask:
             "source": pad_sequence([e["source"] for e in examples], batch_first=True, padding_value=source_pad),
             "semantic": pad_sequence(tokens, batch_first=True, padding_value=pad),
             "targets": pad_sequence([torch.cat((t, end)) for t in tokens], batch_first=True, padding_value=IGNORED),
+            "centres": pad_sequence([e["centres"] for e in examples], batch_first=True),
+            "width": torch.stack([e["width"] for e in examples]),
         }
 
     def losses(
@@ -175,9 +192,10 @@ class TextToSemanticTask:
         loss = sequence_loss(logits, batch["targets"], self.config.label_smoothing)
         metrics = {"loss": float(loss.detach())}
         if self._guide is not None:
-            outside = self._guide.penalty(*self._lengths(batch), _all_or(cond_drop, len(source), source.device))
-            loss = loss + self.config.guide_weight * outside
-            metrics["attention_outside"] = float(outside.detach())
+            reading = _all_or(cond_drop, len(source), source.device)[:, None] & (batch["targets"] != IGNORED)
+            inside = self._guide.inside(batch["centres"], batch["width"], reading)
+            loss = loss + self.config.guide_weight * penalty(inside)
+            metrics["attention_inside"] = float(inside.detach().mean())
         yield self.name, loss, metrics
 
     def validate(self, modules: dict[str, nn.Module]) -> dict[str, float]:
@@ -202,11 +220,6 @@ class TextToSemanticTask:
         units = torch.randint_like(semantic, self.shape.semantic_units)
         return torch.where(replaced & (semantic != self.shape.semantic_pad_id), units, semantic)
 
-    def _lengths(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Decoder and encoder positions of each row, [B] each."""
-        pad = self.shape.semantic_pad_id if self.pretrain else self.shape.text_pad_id
-        return (batch["targets"] != IGNORED).sum(dim=1), (batch["source"] != pad).sum(dim=1)
-
     def _examples(self, manifests: Sequence[tuple[str, float]]) -> Examples:
         needed = ("id", "tokens") if self.pretrain else ("id", "tokens", "text_ids")
         records = [
@@ -217,12 +230,20 @@ class TextToSemanticTask:
         ]
         if not records:
             raise UserError(f"no utterance of 1 to {self.config.longest_tokens} tokens in {manifests[0][0]}")
-        return Examples(records, self.shape, self.config.delete if self.pretrain else None)
+        return Examples(records, self.shape, self.config.delete if self.pretrain else None, self.config.guide_width)
 
 
 def _all_or(dropped: Tensor | None, rows: int, device: torch.device) -> Tensor:
     """bool [rows]: the rows whose text is visible."""
     return torch.ones(rows, dtype=torch.bool, device=device) if dropped is None else ~dropped
+
+
+def _places(record: dict[str, Any]) -> Tensor | None:
+    if "places" not in record:
+        return None
+    if len(record["places"]) != len(record["tokens"]) + 1:
+        raise UserError(f"utterance {record['id']}: places must be one more than tokens; date its letters again")
+    return torch.tensor(record["places"], dtype=torch.float32)
 
 
 def _ids(record: dict[str, Any], key: str, size: int) -> Tensor:

@@ -148,8 +148,8 @@ class Scripted:
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         self.rows = 0
 
-    def admit(self, state: DecoderState, count: int) -> None:
-        self.rows += count
+    def admit(self, state: DecoderState, texts: Tensor) -> None:
+        self.rows += len(texts)
 
     def propose(self, current: Round) -> Proposal:
         """Rows draft different lengths, 1 to `longest`, and fewer where the answer ends."""

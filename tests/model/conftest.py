@@ -33,6 +33,9 @@ def model() -> TextToSemantic:
     return lively(tiny_config())
 
 
-@pytest.fixture(params=[{}, {"kv_heads": 4}, {"null_kv": False}, {"heads": 3, "kv_heads": 1}], ids=str)
+VARIANTS = ({}, {"kv_heads": 4}, {"null_kv": False}, {"heads": 3, "kv_heads": 1}, {"pace": 2.5})
+
+
+@pytest.fixture(params=VARIANTS, ids=str)
 def any_model(request: pytest.FixtureRequest) -> TextToSemantic:
     return lively(tiny_config(**request.param))

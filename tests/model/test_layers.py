@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from spear_accel.model.layers import FeedForward, RMSNorm, RotaryTable, drop, rotary_table, rotate
+from spear_accel.model.layers import FeedForward, FixedTable, RMSNorm, drop, rotary_table, rotate, sinusoid_table
 
 
 def test_rms_norm_formula() -> None:
@@ -51,7 +51,15 @@ def test_drop_acts_in_training_only() -> None:
 
 
 def test_rotary_table_keeps_its_precision_when_the_model_is_cast() -> None:
-    table = RotaryTable(50, 8, 10_000.0)
-    before = table.turns.clone()
+    table = FixedTable(rotary_table(50, 8, 10_000.0))
+    before = table.values.clone()
     for cast in (table.half(), table.to(torch.bfloat16), table.double(), table.to("cpu")):
-        assert torch.equal(cast.turns, before)
+        assert torch.equal(cast.values, before)
+
+
+def test_sinusoids_at_one_step_a_text_id_meet_those_of_the_tokens() -> None:
+    text, tokens = sinusoid_table(20, 8, 1.0), sinusoid_table(60, 8, 1 / 3)
+    torch.testing.assert_close(text, tokens[::3])
+    assert float(text[0, :4].abs().max()) == 0.0
+    assert torch.equal(text[0, 4:], torch.ones(4))
+    torch.testing.assert_close(text[7, 0], torch.tensor(7.0).sin())

@@ -19,7 +19,7 @@ class Autoregressive:
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         """Nothing to size."""
 
-    def admit(self, state: DecoderState, count: int) -> None:
+    def admit(self, state: DecoderState, texts: Tensor) -> None:
         """Nothing to prepare."""
 
     def propose(self, current: Round) -> Proposal:

@@ -23,7 +23,8 @@ class Round:
     pending: int64 [B, 1], each row's last committed token (the start id at first), not yet in the cache;
     committed: all of each row's tokens so far, on the host, not to be changed;
     noise: the rows' randomness; history: int64 [B, W], the last W committed tokens, -1 where there are none,
-    None where no penalty looks at them; minimum: [B] tokens before which EOS is forbidden, per row.
+    None where no penalty looks at them; minimum: [B] tokens before which EOS is forbidden, per row;
+    draft_length: nodes wanted per row, at most the drafter's `longest`; 0 asks for an empty proposal.
     """
 
     state: DecoderState
@@ -34,6 +35,7 @@ class Round:
     history: Tensor | None
     minimum: Sequence[int]
     eos_id: int
+    draft_length: int = 0
 
     def log_probabilities(self, logits: Tensor, depth: int, drafted: Tensor) -> Tensor:
         """The law of chain positions depth .. depth + M - 1 behind the committed tokens.
@@ -50,7 +52,7 @@ class Round:
 
     def _forbidden(self, logits: Tensor, depth: int) -> Tensor | None:
         """bool [B, M, V], true at EOS where the utterance is too short to end; None where none is."""
-        short = [least - length - depth for least, length in zip(self.minimum, self.state.lengths, strict=True)]
+        short = [least - len(tokens) - depth for least, tokens in zip(self.minimum, self.committed, strict=True)]
         if max(short) <= 0:
             return None
         forbidden = torch.zeros_like(logits, dtype=torch.bool)
@@ -68,8 +70,8 @@ class Drafter(Protocol):
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         """A new job begins: at most `rows` live rows of `capacity` slots."""
 
-    def admit(self, state: DecoderState, count: int) -> None:
-        """The last `count` rows of `state` are new, at position 0."""
+    def admit(self, state: DecoderState, texts: Tensor) -> None:
+        """The last n rows of `state` are new, at position 0. texts: their ids [n, X] as the encoder reads them."""
 
     def propose(self, current: Round) -> Proposal:
         """Draft for every live row. May write the cache behind the rows' lengths; must leave the lengths as found."""

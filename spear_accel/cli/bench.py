@@ -1,0 +1,156 @@
+"""`spear-accel bench`: how fast a voice decodes by each method, and whether the tokens stay the same."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from spear_accel.cli import console
+from spear_accel.errors import UserError
+
+if TYPE_CHECKING:
+    from spear_accel.bench import Record, Run
+    from spear_accel.decoding import DecodeOptions
+    from spear_accel.pipeline import Voice
+
+
+def bench(
+    voice: Annotated[str, typer.Argument(help="Name of a shipped voice, or a voice folder.")],
+    text: Annotated[str | None, typer.Option(help="Utterances, one a line ('-': stdin); built-in if left out.")] = None,
+    utterances: Annotated[int | None, typer.Option(min=1, help="Decode only the first N.")] = None,
+    batch_sizes: Annotated[str, typer.Option(help="Most utterances decoded at once.")] = "1,8,32",
+    methods: Annotated[str | None, typer.Option(help="All that the voice has if left out.")] = None,
+    verify: Annotated[str, typer.Option(help="Rules that check drafts.")] = "coupled",
+    draft_lengths: Annotated[str, typer.Option(help="Tokens drafted a round, or auto.")] = "auto",
+    draft_model: Annotated[str | None, typer.Option(help="Small voice for method draft-model.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="The voice's default if left out.")] = None,
+    seed: Annotated[int, typer.Option(help="The same for all methods.")] = 0,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each; the median counts.")] = 3,
+    threads: Annotated[int | None, typer.Option(min=1, help="Of the processor; those idle if left out.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    json_output: Annotated[str | None, typer.Option("--json", help="Write records ('-': stdout, no tables).")] = None,
+    plot: Annotated[str | None, typer.Option(help="Draw a PNG chart.")] = None,
+) -> None:
+    """Measure decoding by each method against autoregressive decoding on the same texts and seeds."""
+    sizes = [_whole("--batch-sizes", item, 1) for item in _items("--batch-sizes", batch_sizes)]
+    lengths = [_draft_length(item) for item in _items("--draft-lengths", draft_lengths)]
+    rules = _items("--verify", verify)
+    _check_outputs(json_output, plot)
+    texts = _texts(text, utterances, max(sizes))
+
+    from spear_accel.bench import make_cases, measure
+    from spear_accel.cli import inputs
+
+    _set_threads(threads)
+    loaded = inputs.load_voice(voice, device, draft_model)
+    chosen = loaded.methods if methods is None else _items("--methods", methods)
+    cases = make_cases(chosen, rules, lengths)
+    options = _options(loaded, seed, temperature)
+    runs = measure(loaded, texts, cases, sizes, options, repeats)
+    total = len(sizes) * repeats * len(cases)
+    measured = list(console.progress(runs, unit="run", total=total))
+    _report(_records(loaded, measured, options), json_output, plot)
+
+
+def _items(option: str, value: str) -> list[str]:
+    """Parts of a comma-separated list, each once."""
+    items = [item.strip() for item in value.split(",")]
+    if not all(items):
+        raise UserError(f"{option} {value!r}: give one or more values with commas between them")
+    return list(dict.fromkeys(items))
+
+
+def _whole(option: str, item: str, least: int) -> int:
+    if not item.isascii() or not item.isdigit() or int(item) < least:
+        raise UserError(f"{option}: {item!r} is not a whole number of at least {least}")
+    return int(item)
+
+
+def _draft_length(item: str) -> int | Literal["auto"]:
+    return "auto" if item == "auto" else _whole("--draft-lengths", item, 0)
+
+
+def _check_outputs(json_output: str | None, plot: str | None) -> None:
+    from spear_accel.io import files
+
+    if json_output not in (None, "-"):
+        files.check_writable(str(json_output))
+    if plot is not None:
+        from spear_accel.bench.plot import check_available
+
+        if not plot.lower().endswith(".png"):
+            raise UserError(f"--plot {plot}: only PNG is drawn; give a name that ends in .png")
+        files.check_writable(plot)
+        check_available()
+
+
+def _texts(source: str | None, count: int | None, largest_batch: int) -> list[str]:
+    from spear_accel.bench import SENTENCES, choose_texts, split_lines
+    from spear_accel.cli import inputs
+
+    if source is None:
+        return choose_texts(list(SENTENCES), count, largest_batch)
+    name = "standard input" if source == "-" else source
+    return choose_texts(split_lines(inputs.read_text(source), name), count, largest_batch)
+
+
+def _set_threads(count: int | None) -> None:
+    import torch
+
+    from spear_accel.cli import threads
+
+    if count is None:
+        threads.apply()
+    else:
+        torch.set_num_threads(count)
+
+
+def _options(voice: Voice, seed: int, temperature: float | None) -> DecodeOptions:
+    options = replace(voice.defaults, seed=seed)
+    return options if temperature is None else replace(options, temperature=temperature)
+
+
+def _records(voice: Voice, runs: Sequence[Run], options: DecodeOptions) -> list[Record]:
+    from spear_accel.bench.records import Conditions, make_records
+
+    return make_records(runs, Conditions.of(next(voice.model.parameters()), options))
+
+
+def _report(records: Sequence[Record], json_output: str | None, plot: str | None) -> None:
+    from spear_accel.bench.plot import save_plot
+    from spear_accel.bench.table import make_tables, print_tables
+    from spear_accel.io import files
+
+    lines = json.dumps([record.to_dict() for record in records], indent=2, allow_nan=False) + "\n"
+    if json_output == "-":
+        sys.stdout.write(lines)
+    else:
+        print_tables(make_tables(records), sys.stdout)
+    if json_output not in (None, "-"):
+        files.write_text(str(json_output), lines)
+    if plot is not None:
+        save_plot(records, plot)
+    for record in records:
+        _warn(record)
+
+
+def _warn(record: Record) -> None:
+    name = f"{record.method}, {record.verify}, draft length {record.draft_length}, batch size {record.batch_size}"
+    first = record.first_difference
+    if first is not None:
+        console.warn(
+            f"{name}: {record.different_utterances} of {record.utterances} utterances differ; first utterance "
+            f"{first.utterance}, token {first.position}: {_token(first.found)} instead of {_token(first.expected)}"
+        )
+    failed = record.stop_reasons.get("error", 0)
+    if failed:
+        console.warn(f"{name}: {failed} of {record.utterances} utterances stopped with an error")
+
+
+def _token(token: int | None) -> str:
+    return "the end" if token is None else str(token)

@@ -1,0 +1,42 @@
+"""What verbs read: text from a file or standard input, and a voice. Knows no verb."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spear_accel.errors import UserError
+
+if TYPE_CHECKING:
+    from spear_accel.pipeline import Voice
+
+
+def read_text(source: str) -> str:
+    """The whole of a UTF-8 file, of standard input for '-'. Raises UserError: cannot be read, or other than UTF-8."""
+    name = "standard input" if source == "-" else source
+    try:
+        data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        raise UserError(f"{name}: cannot read ({error.strerror})") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name}: not UTF-8 text (byte {error.start + 1}); convert it with iconv") from error
+
+
+def load_voice(voice: str, device: str, draft_model: str | None = None) -> Voice:
+    """A voice by name or folder, with a smaller one that drafts for it if given; imports torch.
+
+    Raises UserError where there is no such voice or device.
+    """
+    from spear_accel.pipeline import Voice
+
+    if device.startswith("cuda"):
+        import torch
+
+        if not torch.cuda.is_available():
+            raise UserError("--device cuda: no CUDA device here; leave the option out to use the processor")
+    elif device != "cpu":
+        raise UserError(f"--device {device}: choose cpu or cuda")
+    return Voice.load(voice, device=device, draft_model=draft_model)

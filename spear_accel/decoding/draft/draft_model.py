@@ -1,0 +1,87 @@
+"""Drafting with a smaller text-to-semantic model of the same vocabulary (Leviathan et al. 2022, Chen et al. 2023).
+
+It has its own encoder, caches and rollback. Committed tokens that its cache lacks (its last draft, or all that the
+engine decoded without it) are read in one block at the start of the next draft.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from spear_accel.decoding.draft.base import Round
+from spear_accel.decoding.draft.chain import draw_chain
+from spear_accel.decoding.proposal import Proposal, Verdict
+from spear_accel.errors import UserError
+from spear_accel.model import DecoderState, TextToSemantic, TextToSemanticConfig
+
+__all__ = ["DraftModelDrafter"]
+
+
+class DraftModelDrafter:
+    """See `Drafter` for the methods."""
+
+    def __init__(self, model: TextToSemantic, target: TextToSemanticConfig, longest: int) -> None:
+        """Raises UserError where the two models do not share their vocabularies."""
+        for name in ("semantic_units", "text_vocab_size", "text_eos_id"):
+            own, other = getattr(model.config, name), getattr(target, name)
+            if own != other:
+                raise UserError(f"the draft model has {name} {own}, the target {other}; they must have one vocabulary")
+        self.model, self.longest = model.eval(), longest
+        self._state: DecoderState
+        self._drafted = 0
+
+    def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
+        self._state = self.model.new_state(rows, capacity + self.longest, text_capacity)
+
+    def admit(self, state: DecoderState, texts: Tensor) -> None:
+        self.model.admit(self._state, texts)
+
+    def propose(self, current: Round) -> Proposal:
+        self._drafted = current.draft_length
+        if current.draft_length == 0:
+            return Proposal.empty(current.state.rows, current.pending.device)
+        own, ones = self._state, [1] * self._state.rows
+        unread, counts = self._unread(current)
+        lengths = [length + count for length, count in zip(own.lengths, counts, strict=True)]
+        blocks = [unread]
+
+        def step(token: Tensor) -> Tensor:
+            block = blocks.pop() if blocks else token
+            hidden = self.model.decoder.forward(block, own)
+            own.keep(counts if block is unread else ones)
+            return self.model.decoder.logits(_at_ends(hidden, counts) if block is unread else hidden)
+
+        proposal = draw_chain(current, current.draft_length, step)
+        own.rewind(lengths)
+        return proposal
+
+    def keep(self, verdict: Verdict, hidden: Tensor) -> None:
+        """The cache holds all drafts but the last, which was drawn and never read."""
+        held = max(0, self._drafted - 1)
+        self._state.keep([min(count, held) for count in verdict.accepted.tolist()])
+
+    def select(self, rows: Sequence[int]) -> None:
+        self._state.select(rows)
+
+    def _unread(self, current: Round) -> tuple[Tensor, list[int]]:
+        """Inputs that the cache lacks, int64 [B, n] with rows filled up by anything, and how many there are."""
+        start = self.model.config.start_id
+        rows = [
+            [start, *tokens][length:] if length == 0 else list(tokens[length - 1 :])
+            for tokens, length in zip(current.committed, self._state.lengths, strict=True)
+        ]
+        counts = [len(row) for row in rows]
+        width = max(counts)
+        filled = [row + [0] * (width - len(row)) for row in rows]
+        return torch.tensor(filled, device=current.pending.device), counts
+
+
+def _at_ends(hidden: Tensor, counts: Sequence[int]) -> Tensor:
+    """hidden [B, n, D] -> [B, 1, D], row b's at counts[b] - 1."""
+    if hidden.shape[1] == 1:
+        return hidden
+    ends = torch.tensor(counts, device=hidden.device)[:, None, None] - 1
+    return hidden.gather(1, ends.expand(-1, -1, hidden.shape[-1]))

@@ -1,0 +1,91 @@
+"""From the name of a method to its drafter and its policy of draft lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from spear_accel.decoding.controller import AdaptiveLength, FixedLength, LengthPolicy
+from spear_accel.decoding.draft.autoregressive import Autoregressive
+from spear_accel.decoding.draft.base import Drafter
+from spear_accel.decoding.draft.draft_model import DraftModelDrafter
+from spear_accel.decoding.draft.early_exit import EarlyExitDrafter
+from spear_accel.decoding.draft.prophet import LinearProphetDrafter, ProphetDrafter
+from spear_accel.decoding.options import DecodeOptions
+from spear_accel.decoding.tuning import Tuning
+from spear_accel.errors import UserError
+from spear_accel.heads import EarlyExit, Prophet, ProphetLinear
+from spear_accel.model import TextToSemantic
+
+__all__ = ["Drafting"]
+
+# Without measurements, the first of these that a voice has is its best guess.
+_PREFERRED = ("prophet", "prophet-linear", "early-exit", "draft-model")
+
+
+@dataclass(frozen=True)
+class Drafting:
+    """Everything a target model can draft with, and what is known of its speed."""
+
+    heads: Mapping[str, nn.Module] = field(default_factory=dict)
+    """Draft heads by method."""
+    draft_model: TextToSemantic | None = None
+    tuning: Tuning = field(default_factory=Tuning)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Methods that can run, "autoregressive" first."""
+        ready = [name for name in _PREFERRED if name in self.heads or (name == "draft-model" and self.draft_model)]
+        return ("autoregressive", *ready)
+
+    def resolve(self, options: DecodeOptions, utterances: int) -> str:
+        """The method that decodes `utterances` under `options`: "auto" becomes a name.
+
+        Raises UserError where a method lacks its head.
+        """
+        if options.method == "auto":
+            if options.draft_length == 0:
+                return "autoregressive"
+            return self.tuning.best_method(max(1, min(options.batch_size, utterances)), self.methods)
+        if options.method == "draft-model" and self.draft_model is None:
+            raise UserError(
+                "method 'draft-model' needs a draft model: a small voice with the same tokens (--draft-model)"
+            )
+        if options.method not in self.methods:
+            raise UserError(
+                f"method {options.method!r} needs a head that this voice lacks (it can run {', '.join(self.methods)}); "
+                "train one with: spear-accel train heads CONFIG.yaml"
+            )
+        return options.method
+
+    def prepare(self, model: TextToSemantic, method: str, options: DecodeOptions) -> tuple[Drafter, LengthPolicy]:
+        """A fresh drafter of a resolved `method`, and how long its drafts are to be.
+
+        Raises UserError where the draft length is more than the head can draft.
+        """
+        if method == "autoregressive":
+            return Autoregressive(), FixedLength(0)
+        costs = self.tuning.costs(method)
+        longest = costs.longest if options.draft_length == "auto" else options.draft_length
+        drafter = self._drafter(model, method, longest)
+        if options.draft_length == "auto":
+            return drafter, AdaptiveLength(costs, drafter.longest)
+        if longest > drafter.longest:
+            raise UserError(f"draft_length {longest}: the head of {method!r} drafts at most {drafter.longest} tokens")
+        return drafter, FixedLength(longest)
+
+    def _drafter(self, model: TextToSemantic, method: str, longest: int) -> Drafter:
+        head = self.draft_model if method == "draft-model" else self.heads.get(method)
+        if head is not None:
+            head.eval()
+        if isinstance(head, EarlyExit):
+            return EarlyExitDrafter(head, model.decoder, longest)
+        if isinstance(head, Prophet):
+            return ProphetDrafter(head, longest)
+        if isinstance(head, ProphetLinear):
+            return LinearProphetDrafter(head, longest)
+        if isinstance(head, TextToSemantic):
+            return DraftModelDrafter(head, model.config, longest)
+        raise UserError(f"method {method!r}: {type(head).__name__} is no head that can draft")

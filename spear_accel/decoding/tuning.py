@@ -1,0 +1,64 @@
+"""What a voice knows about its own speed: measured costs of each method, kept in decoding.json.
+
+Knows numbers and names; measuring is the benchmark's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from spear_accel.decoding.controller import DraftCosts
+from spear_accel.errors import UserError
+
+__all__ = ["Tuning"]
+
+_WORTHWHILE = 1.03
+"""Promise below which autoregressive decoding is taken: smaller gains drown in noise."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Costs by method."""
+
+    methods: Mapping[str, DraftCosts] = field(default_factory=dict)
+
+    def best_method(self, live: int, available: Sequence[str]) -> str:
+        """The method of `available` that promises most with `live` rows. Without measurements: the first head."""
+        measured = [name for name in available if name in self.methods]
+        if not measured:
+            drafting = [name for name in available if name != "autoregressive"]
+            return drafting[0] if drafting else "autoregressive"
+        promise, name = max((self.methods[name].speedup(live)[0], name) for name in measured)
+        return name if promise > _WORTHWHILE else "autoregressive"
+
+    def costs(self, method: str) -> DraftCosts:
+        """Measured costs, or a guess."""
+        return self.methods.get(method, DraftCosts())
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            name: {
+                "acceptance": list(costs.acceptance),
+                "rounds": {str(rows): list(times) for rows, times in sorted(costs.rounds.items())},
+            }
+            for name, costs in self.methods.items()
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], source: str) -> Tuning:
+        """Raises UserError naming `source` where the numbers are not as `to_dict` writes them."""
+        try:
+            return cls({name: _costs(item) for name, item in values.items()})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"{source}: the tuning is damaged ({error}); measure it again") from error
+
+
+def _costs(item: Mapping[str, Any]) -> DraftCosts:
+    acceptance = tuple(float(share) for share in item["acceptance"])
+    rounds = {int(rows): tuple(float(time) for time in times) for rows, times in item["rounds"].items()}
+    sound = acceptance and rounds and all(0.0 <= share <= 1.0 for share in acceptance)
+    if not sound or any(len(times) < 2 or min(times) <= 0.0 or rows < 1 for rows, times in rounds.items()):
+        raise ValueError("acceptance must lie in 0 to 1, round times above 0")
+    return DraftCosts(acceptance, rounds)

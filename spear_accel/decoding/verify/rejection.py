@@ -1,0 +1,76 @@
+"""Speculative sampling (Leviathan et al. 2022, arXiv 2211.17192; Chen et al. 2023, arXiv 2302.01318).
+
+Keeps the law of the target, not its tokens: the same seed gives other tokens than `coupled` does. With a lenience below
+1 (Leviathan's appendix) more drafts pass and the law is no longer kept. Chains only. Knows no model.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from spear_accel.decoding.noise import RowNoise
+from spear_accel.decoding.proposal import Proposal, Verdict
+from spear_accel.decoding.sampling import choose
+
+__all__ = ["Lenient", "Rejection", "residual"]
+
+
+class Rejection:
+    """Accept a draft token x with probability min(1, p(x) / q(x)); after a rejection draw from norm([p - q]+)."""
+
+    lossless = True
+    lenience = 1.0
+
+    def verify(self, proposal: Proposal, log_p: Tensor, noise: RowNoise) -> Verdict:
+        """See `Verifier.verify`. `proposal.log_q` must be the law each token was really drawn from."""
+        if proposal.nodes == 0:
+            draws = choose(log_p, noise.gumbel(0, 1))
+            nothing = torch.zeros_like(draws)
+            return Verdict(nothing[:, 0], nothing[:, :0], draws[:, 0])
+        if proposal.log_q is None:
+            raise ValueError("rejection needs the draft's law in Proposal.log_q")
+        q = proposal.log_q.exp() * self.lenience
+        accepted = self._accepted(proposal, log_p.exp(), q, noise)
+        return _verdict(proposal, accepted, self._final(proposal, log_p, q, accepted, noise))
+
+    def _accepted(self, proposal: Proposal, p: Tensor, q: Tensor, noise: RowNoise) -> Tensor:
+        """Length [B] of each row's accepted chain."""
+        drafted = proposal.tokens[..., None]
+        p_x, q_x = p[:, :-1].gather(-1, drafted)[..., 0], q.gather(-1, drafted)[..., 0]
+        # Multiplied out and strict, so that p = 0 never passes and q = 0 needs no division.
+        passes = noise.judgement(proposal.nodes) * q_x < p_x
+        counts = torch.arange(proposal.nodes, device=p.device) < proposal.lengths[:, None]
+        return (passes & counts).long().cumprod(dim=1).sum(dim=1)
+
+    def _final(self, proposal: Proposal, log_p: Tensor, q: Tensor, accepted: Tensor, noise: RowNoise) -> Tensor:
+        """The recovered token after a rejection, the bonus token after a whole draft, [B]."""
+        rows = torch.arange(len(accepted), device=accepted.device)
+        at_p = log_p[rows, accepted]
+        at_q = q[rows, accepted.clamp_max(proposal.nodes - 1)]
+        rejected = accepted < proposal.lengths
+        law = torch.where(rejected[:, None], residual(at_p.exp(), at_q).log(), at_p)
+        return choose(law, noise.recovery(accepted))
+
+
+class Lenient(Rejection):
+    """Accept with min(1, p(x) / (l q(x))), l below 1: longer drafts, no token more likely than p / l. LOSSY."""
+
+    lossless = False
+
+    def __init__(self, lenience: float) -> None:
+        """lenience: l in (0, 1]."""
+        self.lenience = lenience
+
+
+def residual(p: Tensor, q: Tensor) -> Tensor:
+    """[p - q]+ [..., V], not normalised; p itself where nothing is left (rounding can leave 0 / 0)."""
+    left = (p - q).clamp_min(0.0)
+    total = left.sum(dim=-1, keepdim=True)
+    return torch.where((total > 0.0) & total.isfinite(), left, p)
+
+
+def _verdict(proposal: Proposal, accepted: Tensor, final: Tensor) -> Verdict:
+    nodes = torch.arange(proposal.nodes, device=accepted.device)
+    path = torch.where(nodes < accepted[:, None], nodes, -1)
+    return Verdict(accepted, path, final)

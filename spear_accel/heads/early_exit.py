@@ -1,0 +1,91 @@
+"""Early exit: the decoder's first layers and a head that speaks from what leaves them.
+
+The first `exit_layer` layers are the target's own, so their keys, values and hidden states serve the verification
+again. The head may hold transformer blocks apart from the trunk, which then need not serve two masters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor, nn
+
+from spear_accel.errors import UserError
+from spear_accel.heads.trunk import Trunk
+from spear_accel.model import CrossCache, KeyValueCache, TextToSemanticConfig
+from spear_accel.model.decoder import DecoderLayer
+from spear_accel.model.layers import FixedTable, RMSNorm, rotary_table
+
+__all__ = ["EarlyExit", "EarlyExitConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyExitConfig:
+    """Shape of an `EarlyExit` head."""
+
+    exit_layer: int
+    """E: how many of the decoder's layers run before the exit."""
+    blocks: int = 1
+    """Transformer blocks of the head's own."""
+    ff_inner: int = 512
+    """Inner width of their feed-forward."""
+    memory_layer: int | None = None
+    """The decoder layer, from 0, whose keys and values of the text the blocks read; None takes layer E."""
+
+
+class EarlyExit(nn.Module):
+    """Blocks, a norm and a projection on the hidden states that leave layer E."""
+
+    horizon = 1
+
+    def __init__(self, config: EarlyExitConfig, target: TextToSemanticConfig) -> None:
+        """Raises UserError where the exit or the memory layer is none of the target's."""
+        super().__init__()
+        self.config = config
+        self.source = config.exit_layer if config.memory_layer is None else config.memory_layer
+        if not 1 <= config.exit_layer < target.decoder_layers:
+            raise UserError(f"exit_layer {config.exit_layer}: choose 1 to {target.decoder_layers - 1}")
+        if not 0 <= self.source < target.decoder_layers:
+            raise UserError(f"memory_layer {self.source}: choose 0 to {target.decoder_layers - 1}")
+        self.shape = replace(target, ff_inner=config.ff_inner, decoder_layers=max(1, config.blocks))
+        self.blocks = nn.ModuleList(DecoderLayer(self.shape, own_memory=False) for _ in range(config.blocks))
+        self.norm = RMSNorm(target.dim, target.norm_eps)
+        self.projection = nn.Linear(target.dim, target.vocab, bias=False)
+        nn.init.normal_(self.projection.weight, std=0.02)
+        self.rotary = FixedTable(rotary_table(target.max_positions, target.head_dim, target.rotary_theta))
+
+    def begin_like(self, embedding: Tensor) -> None:
+        """Start the projection from the target's output embedding [at least V, D]."""
+        self.projection.weight.data.copy_(embedding[: self.projection.out_features])
+
+    def teach(self, trunk: Trunk, positions: Tensor) -> Tensor:
+        """Logits [B, P, 1, V] of what the decoder says after reading input `positions` [P]."""
+        x = trunk.hidden[self.config.exit_layer]
+        turns = self.rotary.values[: x.shape[1]]
+        for block in self._blocks:
+            x = block.read(block.attend(x, turns), trunk.keys[self.source], trunk.values[self.source], trunk.mask)
+        return self.logits(x[:, positions])[:, :, None]
+
+    def new_cache(self, rows: int, capacity: int) -> KeyValueCache:
+        """The blocks' own self-attention cache."""
+        return KeyValueCache(
+            len(self.blocks), rows, self.shape.kv_heads, capacity, self.shape.head_dim, self.projection.weight
+        )
+
+    def step(self, hidden: Tensor, cache: KeyValueCache, cross: CrossCache) -> Tensor:
+        """States [B, T, D] that left layer E -> states of the head, written behind the lengths of `cache`."""
+        if not len(self.blocks):
+            return hidden
+        placement = cache.place(hidden.shape[1], self.rotary.values)
+        for number, block in enumerate(self._blocks):
+            hidden = block.step(hidden, placement, number, cross, self.source)
+        return hidden
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[..., D] -> [..., V]."""
+        logits: Tensor = self.projection(self.norm(hidden))
+        return logits
+
+    @property
+    def _blocks(self) -> list[DecoderLayer]:
+        return [block for block in self.blocks if isinstance(block, DecoderLayer)]

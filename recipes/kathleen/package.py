@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spear_accel.acoustic import save_stage
-from spear_accel.io.parts import save_text_to_semantic
+from spear_accel import Voice
+from spear_accel.bench.costs import TunePlan, measure_costs
+from spear_accel.data.manifest import read_manifest
+from spear_accel.io.parts import save_decoding_defaults, save_head, save_text_to_semantic
 from spear_accel.io.voice import ACOUSTIC, SPEECH_TOKENIZER, TEXT_TO_SEMANTIC, TOKENIZER, VoiceCard, VoiceFolder, seal
-from spear_accel.training.acoustic import load_trained_stage
+from spear_accel.training.draft_heads import load_trained_heads
 from spear_accel.training.text_to_semantic import load_trained
 
-__all__ = ["package"]
+__all__ = ["package", "tune"]
 
 
 def package(work: Path, target: Path, card: Mapping[str, Any], readme: Path) -> VoiceFolder:
@@ -26,10 +28,25 @@ def package(work: Path, target: Path, card: Mapping[str, Any], readme: Path) -> 
     building.mkdir(parents=True)
     shutil.copyfile(work / TOKENIZER, building / TOKENIZER)
     save_text_to_semantic(load_trained(work / "text_to_semantic" / "real"), building / TEXT_TO_SEMANTIC)
-    save_stage(load_trained_stage(work / "mel_decoder", work / "vocoder"), building / ACOUSTIC)
-    shutil.copytree(work / SPEECH_TOKENIZER, building / SPEECH_TOKENIZER)
+    for head in load_trained_heads(work / "heads").values():
+        save_head(building, head)
+    for part in (ACOUSTIC, SPEECH_TOKENIZER):
+        shutil.copytree(work / part, building / part)
     shutil.copyfile(readme, building / "README.md")
     voice = seal(building, VoiceCard(**card))
     shutil.rmtree(target, ignore_errors=True)
     building.rename(target)
     return VoiceFolder(target, voice.card)
+
+
+def tune(folder: Path, texts: Path, plan: TunePlan) -> None:
+    """Measure on this machine, which must be idle, what drafts of each method cost and bring, and keep it in the voice.
+
+    texts: a manifest of ``text_ids`` that no part of the voice was trained on.
+    """
+    voice = Voice.load(folder)
+    spoken = [record["text_ids"] for record in read_manifest(texts, ("text_ids",))]
+    tuning = measure_costs(voice.model, voice.drafting, spoken, voice.defaults, plan)
+    options = {"method": "auto", "verify": "coupled", "draft_length": "auto", "temperature": voice.defaults.temperature}
+    save_decoding_defaults(folder, {**options, "tuning": tuning.to_dict()})
+    seal(folder, voice.card)

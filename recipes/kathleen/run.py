@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -23,13 +24,15 @@ import prepare
 import texts
 import units
 
+from spear_accel.acoustic import save_stage
+from spear_accel.bench.costs import TunePlan
 from spear_accel.data.manifest import read_manifest, write_manifest
 from spear_accel.errors import UserError
-from spear_accel.io.voice import TOKENIZER
+from spear_accel.io.voice import ACOUSTIC, SPEECH_TOKENIZER, TOKENIZER, VoiceFolder, open_voice
 from spear_accel.speech.tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from spear_accel.text.tokenizer import TextTokenizer
-from spear_accel.training import acoustic, letter_times, speech_tokenizer, text_to_semantic
-from spear_accel.training.settings import read_settings
+from spear_accel.training import acoustic, draft_heads, letter_times, speech_tokenizer, text_to_semantic
+from spear_accel.training.settings import build, read_settings
 
 HERE = Path(__file__).parent
 FOLDERS = ("corpus", "extra", "sentences", "work", "output", "config")
@@ -46,6 +49,8 @@ class Recipe:
     output: Path
     config: Path
     settings: dict[str, Any]
+    base: VoiceFolder | None = None
+    """A voice whose speech tokenizer and acoustic stage are taken over."""
 
     def run_settings(self, name: str) -> Path:
         """The YAML file of one training run."""
@@ -53,6 +58,10 @@ class Recipe:
 
     def manifest(self, name: str) -> Path:
         return self.work / "manifests" / f"{name}.jsonl"
+
+    @property
+    def voice(self) -> Path:
+        return self.output / str(self.settings["voice"]["name"])
 
     def tokens(self, name: str) -> Path:
         return self.work / "tokens" / f"{name}.jsonl"
@@ -73,14 +82,9 @@ def encoder(recipe: Recipe) -> None:
 
 def tokens(recipe: Recipe) -> None:
     """Fit the codebook on the chosen layer and tokenize every recording."""
-    shape, weights = speech_tokenizer.load_trained(recipe.work / "encoder")
-    config = SpeechTokenizerConfig(encoder=asdict(shape), **recipe.settings["tokenizer"])
-    # The voice alone: its units describe its own sound, and other voices are mapped to the nearest of them.
-    fitted_on = read_manifest(recipe.manifest("train"))
-    folder = recipe.work / "speech_tokenizer"
-    kept = {key: value for key, value in weights.items() if _used(key, config.layer)}
-    units.fit_tokenizer(config, weights, fitted_on, seed=0).save(folder, kept)
-    tokenizer = SpeechTokenizer.from_folder(folder)
+    if recipe.base is None:
+        _fit_tokenizer(recipe)
+    tokenizer = SpeechTokenizer.from_folder(recipe.work / SPEECH_TOKENIZER)
     for name in ("train", "validation", "extra"):
         units.tokenize_manifest(tokenizer, read_manifest(recipe.manifest(name)), recipe.tokens(name))
     for name, change in recipe.settings["variants"].items():
@@ -93,10 +97,21 @@ def tokens(recipe: Recipe) -> None:
     units.tokenize_manifest(tokenizer, paired[: spoken["paired"]], recipe.tokens("synthetic"))
 
 
+def _fit_tokenizer(recipe: Recipe) -> None:
+    shape, weights = speech_tokenizer.load_trained(recipe.work / "encoder")
+    config = SpeechTokenizerConfig(encoder=asdict(shape), **recipe.settings["tokenizer"])
+    # The voice alone: its units describe its own sound, and other voices are mapped to the nearest of them.
+    fitted_on = read_manifest(recipe.manifest("train"))
+    kept = {key: value for key, value in weights.items() if _used(key, config.layer)}
+    units.fit_tokenizer(config, weights, fitted_on, seed=0).save(recipe.work / SPEECH_TOKENIZER, kept)
+
+
 def acoustic_stage(recipe: Recipe) -> None:
     """Train the mel decoder, and the vocoder in three passes."""
     for name in ("vocoder_spectral", "vocoder_adversarial", "mel_decoder", "vocoder"):
         acoustic.train(recipe.run_settings(name))
+    stage = acoustic.load_trained_stage(recipe.work / "mel_decoder", recipe.work / "vocoder")
+    save_stage(stage, recipe.work / ACOUSTIC)
 
 
 def text(recipe: Recipe) -> None:
@@ -142,15 +157,25 @@ def model(recipe: Recipe) -> None:
         text_to_semantic.train(recipe.run_settings(f"text_to_semantic_{name}"))
 
 
+def heads(recipe: Recipe) -> None:
+    """Teach the draft heads what the finished model says itself."""
+    draft_heads.train(recipe.run_settings("heads"))
+
+
 def voice(recipe: Recipe) -> None:
     """Assemble the voice folder."""
-    target = recipe.output / recipe.settings["voice"]["name"]
-    package.package(recipe.work, target, recipe.settings["voice"], recipe.config / "model_card.md")
+    package.package(recipe.work, recipe.voice, recipe.settings["voice"], recipe.config / "model_card.md")
+
+
+def tune(recipe: Recipe) -> None:
+    """Measure what drafting costs and brings: the voice's own defaults. Leave the machine idle meanwhile."""
+    plan = build(TunePlan, recipe.settings["tune"], "settings, tune")
+    package.tune(recipe.voice, recipe.work / "pairs" / "validation.jsonl", plan)
 
 
 STEPS: dict[str, Callable[[Recipe], None]] = {
     "data": data, "encoder": encoder, "tokens": tokens, "acoustic": acoustic_stage, "text": text, "times": times,
-    "model": model, "voice": voice,
+    "model": model, "heads": heads, "voice": voice, "tune": tune,
 }  # fmt: skip
 
 
@@ -162,6 +187,9 @@ def main() -> None:
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=Path, required=True, help=what)
     parser.add_argument("--output", type=Path, default=HERE.parents[1] / "checkpoints", help="where the voice goes")
+    parser.add_argument(
+        "--base", help="take the speech tokenizer and the acoustic stage of this voice instead of training them"
+    )
     parser.add_argument("--config", type=Path, default=HERE, help="folder of the YAML files and the model card")
     parser.add_argument(
         "--from",
@@ -173,10 +201,11 @@ def main() -> None:
     arguments = parser.parse_args()
     folders = {name: getattr(arguments, name).resolve() for name in FOLDERS}
     os.environ.update({name.upper(): str(path) for name, path in folders.items()})
-    needed = ("split", "synthetic", "tokenizer", "variants", "text", "voice")
-    recipe = Recipe(**folders, settings=read_settings(folders["config"] / "settings.yaml", needed))
-    recipe.work.mkdir(parents=True, exist_ok=True)
+    needed = ("split", "synthetic", "tokenizer", "variants", "text", "voice", "tune")
     try:
+        base = None if arguments.base is None else open_voice(arguments.base)
+        recipe = Recipe(**folders, settings=read_settings(folders["config"] / "settings.yaml", needed), base=base)
+        recipe.work.mkdir(parents=True, exist_ok=True)
         run(recipe, arguments.first, arguments.only)
     except UserError as error:
         sys.exit(f"error: {error}")
@@ -189,6 +218,10 @@ def run(recipe: Recipe, first: str | None, only: str | None) -> None:
     names = list(STEPS)
     if first is not None:
         done -= set(names[names.index(first) :])
+    if recipe.base is not None:
+        for part in (SPEECH_TOKENIZER, ACOUSTIC):
+            shutil.copytree(recipe.base.part(part), recipe.work / part, dirs_exist_ok=True)
+        done |= {"encoder", "acoustic"}
     for name in [only] if only else [name for name in names if name not in done]:
         print(f"== {name}: {STEPS[name].__doc__}", file=sys.stderr)
         STEPS[name](recipe)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spear_accel.cli import console
+from spear_accel.cli import console, inputs
 from spear_accel.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def speak(
     if tokens_out is not None:
         files.check_writable(tokens_out)
     threads.apply()
-    loaded = _load(voice, device)
+    loaded = inputs.load_voice(voice, device)
     options = _options(loaded, seed, method, verify, temperature)
     if raw:
         console.say(f"signed 16-bit little-endian mono at {loaded.sample_rate} Hz")
@@ -63,38 +63,10 @@ def _read_text(text: str | None, input: str | None) -> str:
         raise UserError("give the text or -i FILE, not both")
     if text is not None and text != "-":
         return text
-    if input is not None and input != "-":
-        return _decode(_read_file(Path(input)), input)
-    if sys.stdin.isatty():
+    source = input or "-"
+    if source == "-" and sys.stdin.isatty():
         raise UserError("no text: give it as an argument, with -i FILE, or on standard input")
-    return _decode(sys.stdin.buffer.read(), "standard input")
-
-
-def _read_file(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot read ({error.strerror})") from error
-
-
-def _decode(data: bytes, source: str) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{source}: not UTF-8 text (byte {error.start + 1}); convert it with iconv") from error
-
-
-def _load(voice: str, device: str) -> Voice:
-    from spear_accel.pipeline import Voice
-
-    if device.startswith("cuda"):
-        import torch
-
-        if not torch.cuda.is_available():
-            raise UserError("--device cuda: no CUDA device here; leave the option out to use the processor")
-    elif device != "cpu":
-        raise UserError(f"--device {device}: choose cpu or cuda")
-    return Voice.load(voice, device=device)
+    return inputs.read_text(source)
 
 
 def _options(

@@ -69,14 +69,15 @@ class Drafting:
             return Autoregressive(), FixedLength(0)
         costs = self.tuning.costs(method)
         longest = costs.longest if options.draft_length == "auto" else options.draft_length
-        drafter = self._drafter(model, method, longest)
+        drafter = self.drafter(model, method, longest)
         if options.draft_length == "auto":
             return drafter, AdaptiveLength(costs, drafter.longest)
         if longest > drafter.longest:
             raise UserError(f"draft_length {longest}: the head of {method!r} drafts at most {drafter.longest} tokens")
         return drafter, FixedLength(longest)
 
-    def _drafter(self, model: TextToSemantic, method: str, longest: int) -> Drafter:
+    def drafter(self, model: TextToSemantic, method: str, longest: int) -> Drafter:
+        """A fresh drafter of a `method` that can run, for drafts of up to `longest` tokens or what its head can do."""
         head = self.draft_model if method == "draft-model" else self.heads.get(method)
         if head is not None:
             head.eval()

@@ -120,3 +120,8 @@ def load_speech_tokenizer(voice: VoiceFolder) -> SpeechTokenizer:
 def load_decoding_defaults(voice: VoiceFolder) -> dict[str, Any]:
     """What decoding.json says, or nothing."""
     return files.read_json(voice.part(DECODING)) if voice.has(DECODING) else {}
+
+
+def save_decoding_defaults(folder: str | Path, values: dict[str, Any]) -> None:
+    """Write decoding.json into the voice folder `folder`; seal the voice afterwards."""
+    files.write_json(Path(folder) / DECODING, values)

@@ -111,7 +111,7 @@ def test_the_shipped_settings_are_well_formed(monkeypatch: pytest.MonkeyPatch) -
 
     for name in ("WORK", "CORPUS", "TEXT_VOCABULARY", "TEXT_EOS"):
         monkeypatch.setenv(name, "7")
-    settings = read_settings(RECIPE / "settings.yaml", ("split", "synthetic", "tokenizer", "text", "voice"))
+    settings = read_settings(RECIPE / "settings.yaml", ("split", "synthetic", "tokenizer", "variants", "text", "voice"))
     card, tokens = VoiceCard(**settings["voice"]), SpeechTokenizerConfig(**settings["tokenizer"])
     assert card.frame_rate == tokens.frame_rate
     for path in RECIPE.glob("text_to_semantic_*.yaml"):
@@ -173,6 +173,11 @@ def _small_model(name: str, values: dict[str, dict[str, object]]) -> None:
                                ff_inner=32, semantic_units=16)  # fmt: skip
         if "guided_layers" in values["data"]:
             values["data"]["guided_layers"] = [1]
+    elif name == "letter_times":
+        values["model"].update(semantic_units=16, width=16, hidden=16, blocks=1)
+    elif name == "heads":
+        values["data"]["samples"].update(count=6, batch_size=6)
+        values["heads"]["early-exit"].update(exit_layer=1)
     elif name.startswith("mel_decoder"):
         values["model"].update(units=16, width=16, hidden=32, token_blocks=1, frame_blocks=1)
         values["training"].update(crop_seconds=0.4, batch_size=2)
@@ -186,3 +191,4 @@ def _small_settings(name: str, values: dict[str, dict[str, object]]) -> None:
         values["split"].update(test=2, validation=2)
         values["tokenizer"].update(layer=2, units=16)
         values["voice"].update(name="toy")
+        values["tune"].update(rows=[1, 2], longest=2, tokens=12, utterances=4)

@@ -37,6 +37,7 @@ class EarlyExit(nn.Module):
     """Blocks, a norm and a projection on the hidden states that leave layer E."""
 
     horizon = 1
+    stepwise = True
 
     def __init__(self, config: EarlyExitConfig, target: TextToSemanticConfig) -> None:
         """Raises UserError where the exit or the memory layer is none of the target's."""

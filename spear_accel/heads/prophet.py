@@ -39,6 +39,8 @@ class ProphetConfig:
 class Prophet(nn.Module):
     """Hidden states and tokens -> logits of the tokens that follow."""
 
+    stepwise = False
+
     def __init__(self, config: ProphetConfig, target: TextToSemanticConfig) -> None:
         """Raises UserError where the memory layer is none of the target's."""
         super().__init__()

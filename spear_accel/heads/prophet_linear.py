@@ -31,6 +31,8 @@ class ProphetLinearConfig:
 class ProphetLinear(nn.Module):
     """One hidden state and one token -> logits of the next `horizon` tokens."""
 
+    stepwise = False
+
     def __init__(self, config: ProphetLinearConfig, target: TextToSemanticConfig) -> None:
         super().__init__()
         if config.horizon < 1:

@@ -23,6 +23,8 @@ class DraftHead(Protocol):
 
     horizon: int
     """Tokens that one teacher-forced position predicts."""
+    stepwise: bool
+    """Whether it drafts further by taking the same step at the next position, as the decoder would."""
 
     def begin_like(self, embedding: Tensor) -> None:
         """Start from the target's embedding [V + 1, D]."""

@@ -53,16 +53,16 @@ def train(settings: Path | str) -> dict[str, float]:
     model = load_trunk(config.trunk)
     torch.manual_seed(loop.seed)
     heads = {kind: _fresh(kind, shape, model, config, f"{settings}, heads.{kind}") for kind, shape in shapes.items()}
+    for kind, head in heads.items():
+        losses[kind].weights(int(head.horizon))  # type: ignore[arg-type]
     training, validation = _records(config, model)
     task = DraftHeadTask(config, model, heads, losses, training, validation)
-    output = Path(given["output"])
-    output.mkdir(parents=True, exist_ok=True)
-    files.write_json(output / CONFIG, {
+    shape = {
         "trunk": model.config.to_dict(),
         "joint": config.trunk_weight > 0.0,
         "heads": {kind: head_config(head) for kind, head in heads.items()},
-    })  # fmt: skip
-    return run(task, loop, output)
+    }
+    return run(task, loop, Path(given["output"]), shape)
 
 
 def load_trained_heads(folder: Path | str) -> dict[str, nn.Module]:
@@ -140,6 +140,8 @@ def _fresh(
 def _records(config: DraftHeadTraining, model: TextToSemantic) -> tuple[Records, Records]:
     """What to learn from and what to validate on."""
     validation = read_manifest(config.validation, ("text_ids",) if config.targets == "samples" else _PAIR)
+    if not validation:
+        raise UserError(f"{config.validation} is empty; name utterances to validate on")
     if config.targets != "samples" or config.samples is None:
         return _read(config.sources, _PAIR), validation
     held_out = {tuple(record["text_ids"]) for record in validation}

@@ -19,7 +19,7 @@ from spear_accel.training.losses import IGNORED
 __all__ = ["AcceptanceCounts", "HeadLoss", "HeadReport", "Labels", "ahead"]
 
 STEPS_SHOWN = 4
-"""Draft length at which heads that are taught one token at a time are reported."""
+"""Draft length at which stepwise heads are reported."""
 _DECAY = 0.8
 
 
@@ -59,7 +59,8 @@ class HeadLoss:
         """
         horizon = logits.shape[2]
         tokens = ahead(labels.tokens, positions, horizon, IGNORED)
-        weight = (tokens != IGNORED) * logits.new_tensor(self.weights(horizon))
+        depths = torch.tensor(self.weights(horizon), dtype=torch.float32, device=logits.device)
+        weight = (tokens != IGNORED) * depths
         scores = logits.float().flatten(0, 2)
         cost = torch.zeros_like(weight)
         if self.distill:
@@ -111,6 +112,8 @@ def ahead(values: Tensor, positions: Tensor, count: int, beyond: int | None = No
 class AcceptanceCounts:
     """Sums over batches: how often a head's draw was the decoder's draw with the same noise."""
 
+    stepwise: bool = False
+    """Whether deeper drafts are the same step again, so that the positions behind stand for them (`DraftHead`)."""
     hits: list[float] = field(default_factory=list)
     chains: list[float] = field(default_factory=list)
     counted: list[float] = field(default_factory=list)
@@ -118,11 +121,11 @@ class AcceptanceCounts:
     def add(self, drafted: Tensor, said: Tensor) -> None:
         """drafted: the head's draws [B, P, n]; said: the decoder's, `IGNORED` where nothing counts.
 
-        A head taught one token at a time (n = 1) at every position is followed along `STEPS_SHOWN` positions.
+        A stepwise head, n = 1 at every position, is followed along `STEPS_SHOWN` positions.
         """
         counted = said != IGNORED
         hits = (drafted == said) & counted
-        if drafted.shape[2] == 1:
+        if self.stepwise:
             hits, counted = _along(hits), _along(counted)
         sums = [x.sum((0, 1)).tolist() for x in (hits, hits.cumprod(2), counted)]
         for own, new in zip((self.hits, self.chains, self.counted), sums, strict=True):

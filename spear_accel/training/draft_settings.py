@@ -63,7 +63,9 @@ class DraftHeadTraining:
             raise UserError(f"data.positions is {self.positions}; it must lie in (0, 1]")
         if not self.distill_temperature > 0.0:
             raise UserError(f"data.distill_temperature is {self.distill_temperature}; it must be above 0")
-        if self.trunk_weight < 0.0:
+        if not 0.0 <= self.label_smoothing < 1.0:
+            raise UserError(f"data.label_smoothing is {self.label_smoothing}; it must lie in [0, 1)")
+        if not self.trunk_weight >= 0.0:
             raise UserError(f"data.trunk_weight is {self.trunk_weight}; it must be 0 or more")
         if self.detach and not self.trunk_weight:
             raise UserError("data.detach needs data.trunk_weight above 0: a frozen trunk takes no gradients")

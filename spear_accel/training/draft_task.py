@@ -19,7 +19,7 @@ from spear_accel.decoding.sampling import Sampling
 from spear_accel.errors import UserError
 from spear_accel.heads import DraftHead, Trunk, trunk_pass
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
-from spear_accel.training.draft_losses import HeadLoss, HeadReport, Labels
+from spear_accel.training.draft_losses import AcceptanceCounts, HeadLoss, HeadReport, Labels
 from spear_accel.training.draft_settings import DraftHeadTraining
 from spear_accel.training.losses import IGNORED, sequence_loss
 from spear_accel.training.text_to_semantic import Examples
@@ -82,9 +82,7 @@ class DraftHeadTask:
             UserError: No record is left to learn from, or one holds ids that the model does not know.
         """
         self.config, self.shape, self._losses = config, model.config, dict(losses)
-        self._horizons = {name: cast("DraftHead", head).horizon for name, head in heads.items()}
-        for name, horizon in self._horizons.items():
-            self._losses[name].weights(horizon)
+        self._stepwise = {name: cast("DraftHead", head).stepwise for name, head in heads.items()}
         joint = config.trunk_weight > 0.0
         self._frozen = None if joint else model.eval()
         self.modules: dict[str, nn.Module] = {NAME: DraftHeads(heads, model if joint else None, config.detach)}
@@ -118,13 +116,13 @@ class DraftHeadTask:
         self, modules: dict[str, nn.Module], batch: dict[str, Tensor]
     ) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         length = batch["targets"].shape[1]
-        positions = {name: self._drawn(name, length).to(batch["targets"].device) for name in self._horizons}
+        positions = {name: self._drawn(name, length).to(batch["targets"].device) for name in self._stepwise}
         logits, drafts = modules[NAME](batch, self._trunk(batch), positions)
         labels = self._labels(logits, batch)
         total, metrics = logits.new_zeros(()), {}
         for name, draft in drafts.items():
             cost, weight = self._losses[name](draft, labels, positions[name])
-            loss = cost / weight.clamp_min(1.0)
+            loss = cost / weight.clamp_min(torch.finfo(weight.dtype).tiny)
             metrics[f"{name}/loss"] = float(loss.detach())
             total = total + loss
         if self._frozen is None:
@@ -139,12 +137,12 @@ class DraftHeadTask:
         On the model's own samples the noise is the one that drew them, so acceptance is that of decoding these very
         utterances, averaged over all positions where a round may start.
         """
-        reports = {name: HeadReport() for name in self._horizons}
+        reports = {name: HeadReport(acceptance=AcceptanceCounts(stepwise)) for name, stepwise in self._stepwise.items()}
         own, number = 0.0, 0
         for indices in batches_by_length(self._validation.lengths, self.config.batch_tokens, number=0, seed=0):
             device = next(modules[NAME].parameters()).device
             batch = {k: v.to(device) for k, v in self.collate([self._validation[i] for i in indices]).items()}
-            positions = {name: self._spread(name, batch["targets"].shape[1]).to(device) for name in self._horizons}
+            positions = {name: self._spread(name, batch["targets"].shape[1]).to(device) for name in self._stepwise}
             logits, drafts = modules[NAME](batch, self._trunk(batch), positions)
             labels, gumbel = self._labels(logits, batch), self._noise(batch)
             for name, draft in drafts.items():
@@ -169,9 +167,9 @@ class DraftHeadTask:
         return Labels.of(logits, batch["targets"], self.config.distill_temperature, self.config.token_temperature)
 
     def _share(self, name: str) -> float:
-        """A head that drafts one token from each position gets all of them at no more cost."""
+        """A stepwise head gets all positions at no more cost."""
         given = self._losses[name].positions
-        return given or (1.0 if self._horizons[name] == 1 else self.config.positions)
+        return given or (1.0 if self._stepwise[name] else self.config.positions)
 
     def _drawn(self, name: str, length: int) -> Tensor:
         """Positions for a training batch of `length` inputs, from torch's generator."""
@@ -182,7 +180,7 @@ class DraftHeadTask:
 
     def _spread(self, name: str, length: int) -> Tensor:
         """Positions for validation: every one, or evenly spaced ones."""
-        return torch.arange(0, length, 1 if self._horizons[name] == 1 else round(1.0 / self._share(name)))
+        return torch.arange(0, length, 1 if self._stepwise[name] else round(1.0 / self._share(name)))
 
     def _noise(self, batch: dict[str, Tensor]) -> Tensor | None:
         """Gumbel noise [B, T + 1, V] of every position of the batch; None for greedy decoding."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,8 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from spear_accel.errors import UserError
+from spear_accel.io import files
+from spear_accel.io.checkpoint import CONFIG
 from spear_accel.training import checkpoints
 from spear_accel.training.log import MetricLog
 
@@ -93,12 +95,13 @@ def learning_rate_scale(config: LoopConfig, step: int) -> float:
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
-def run(task: Task, config: LoopConfig, folder: Path) -> dict[str, float]:
+def run(task: Task, config: LoopConfig, folder: Path, shape: Mapping[str, Any] | None = None) -> dict[str, float]:
     """Train ``task`` until ``config.steps``, going on from the newest checkpoint in ``folder`` if there is one.
 
     A run that was killed and started again takes the same steps on the same batches with the same random numbers as
     one that was not. ``folder`` then holds ``checkpoint/`` (weights, averaged weights, optimiser state) and
-    ``log.jsonl``.
+    ``log.jsonl``. ``shape``, what loading the weights again needs to know, is written to ``config.json`` once it is
+    clear that an older checkpoint fits.
 
     Returns:
         The metrics of the last validation.
@@ -108,6 +111,8 @@ def run(task: Task, config: LoopConfig, folder: Path) -> dict[str, float]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     trainer = _Trainer(task, config, folder)
+    if shape is not None and trainer.accelerator.is_main_process:
+        files.write_json(folder / CONFIG, dict(shape))
     try:
         return trainer.train()
     finally:

@@ -311,10 +311,7 @@ def train(settings: Path | str) -> dict[str, float]:
         task = PronunciationTask(build(PronunciationTraining, data, f"{settings}, data"), model)
     else:
         task = TextToSemanticTask(_training(data, settings), model)
-    output = Path(given["output"])
-    output.mkdir(parents=True, exist_ok=True)
-    shape.save(output / "config.json")
-    return run(task, loop, output)
+    return run(task, loop, Path(given["output"]), shape.to_dict())
 
 
 def _training(data: dict[str, Any], settings: Path | str) -> TextToSemanticTraining:

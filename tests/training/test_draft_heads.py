@@ -189,7 +189,8 @@ def test_what_was_cut_off_is_left_out(model: TextToSemantic) -> None:
 
 @torch.no_grad()
 def test_a_batch_uses_its_share_of_the_positions(model: TextToSemantic) -> None:
-    """Those of heads that draft one token: all. Of 41 inputs, a quarter is 10 and a tenth is raised to 8."""
+    """Of 41 inputs a half is 20, a quarter 10, and a tenth is raised to 8. Heads that draft one token use all unless
+    told otherwise, and are judged on all."""
     seen: dict[str, list[int]] = {}
 
     def noting(name: str, teach: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -199,22 +200,23 @@ def test_a_batch_uses_its_share_of_the_positions(model: TextToSemantic) -> None:
 
         return noted
 
-    heads = make_heads(model, {name: KINDS[name] for name in ("exit-1", "prophet", "linear")})
+    heads = make_heads(model, {name: KINDS[name] for name in ("exit-1", "exit-2", "prophet", "linear")})
     for name, head in heads.items():
         head.teach = noting(name, head.teach)  # type: ignore[assignment, arg-type]
     task = make_task(model, heads, [{"id": "a", "text_ids": [3, 4], "tokens": [5] * 40}], HeadLoss(), positions=0.25)
-    task._losses["linear"] = HeadLoss(positions=0.1)
+    task._losses |= {"linear": HeadLoss(positions=0.1), "exit-2": HeadLoss(positions=0.5)}
     batch = task.collate([task.dataset()[0]])
     list(task.losses(task.modules, batch))
     assert seen["exit-1"] == list(range(41))
-    for name, count in (("prophet", 10), ("linear", 8)):
+    for name, count in (("exit-2", 20), ("prophet", 10), ("linear", 8)):
         assert len(seen[name]) == len(set(seen[name])) == count
         assert seen[name] == sorted(seen[name])
     first = seen["prophet"]
     list(task.losses(task.modules, batch))
     assert seen["prophet"] != first, "other positions for every batch"
     task.validate(task.modules)
-    assert seen == {"exit-1": list(range(41)), "prophet": list(range(0, 41, 4)), "linear": list(range(0, 41, 10))}
+    every, fourth, tenth = (list(range(0, 41, step)) for step in (1, 4, 10))
+    assert seen == {"exit-1": every, "exit-2": every, "prophet": fourth, "linear": tenth}
 
 
 def last_layer(model: TextToSemantic, noise: float = 0.0) -> EarlyExit:
@@ -352,7 +354,7 @@ def caught(monkeypatch: pytest.MonkeyPatch, settings: Path) -> DraftHeadTask:
     """The task that these settings would train."""
     tasks: list[DraftHeadTask] = []
     with monkeypatch.context() as patch:
-        patch.setattr(draft_heads, "run", lambda task, loop, folder: tasks.append(task) or {})
+        patch.setattr(draft_heads, "run", lambda task, loop, folder, shape: tasks.append(task) or {})
         train(settings)
     return tasks[0]
 
@@ -547,9 +549,9 @@ def test_wrong_settings_are_refused(place: Path, fault: str) -> None:
     ("emptied", "trunk_weight", "message"),
     [
         ("train", 0.0, "no texts to speak"),
-        ("validation", 0.0, "no texts to speak"),
+        ("validation", 0.0, "validation.jsonl is empty"),
         ("train", 1.0, "no finished training utterance"),
-        ("validation", 1.0, "no finished validation utterance"),
+        ("validation", 1.0, "validation.jsonl is empty"),
     ],
 )
 def test_an_empty_manifest_is_refused(place: Path, emptied: str, trunk_weight: float, message: str) -> None:

@@ -163,16 +163,17 @@ class _Job:
         rows = self.scheduler.rows
         last = [row.tokens[-1] if row.tokens else self.config.start_id for row in rows]
         positions = torch.tensor(self.state.lengths, device=self.device)
+        draft_length = min(self.policy.length(len(rows)), self.drafter.longest)
         return Round(
             state=self.state,
             pending=torch.tensor(last, device=self.device)[:, None],
             committed=[row.tokens for row in rows],
-            noise=RowNoise(self.words, positions, self.tokens, self.sampling.greedy),
+            noise=RowNoise(self.words, positions, self.tokens, self.sampling.greedy, draft_length + 1),
             sampling=self.sampling,
             history=self._history() if self.sampling.uses_history else None,
             minimum=[row.utterance.minimum for row in rows],
             eos_id=self.config.eos_id,
-            draft_length=min(self.policy.length(len(rows)), self.drafter.longest),
+            draft_length=draft_length,
         )
 
     def _history(self) -> Tensor:

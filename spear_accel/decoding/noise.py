@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -38,14 +37,16 @@ def row_words(seed: int, key: int) -> tuple[int, int]:
 def uniforms(words: Tensor, positions: Tensor, tokens: Tensor) -> Tensor:
     """Uniform numbers in (0, 1), float32 [B, N, V], bit-identical on every device.
 
-    words: int64 [B, 2] from `row_words`; positions: int64 [B, N]; tokens: int64 [V]. Integer products wrap
-    modulo 2**64, and only their low 32 bits are used, so signedness does not matter.
+    words: int64 [B, 2] from `row_words`; positions: int64 [B, N]; tokens: int64 [V].
     """
-    low = _mix32(positions ^ words[:, :1])
-    high = _mix32((low + words[:, 1:]) & _MASK32)
-    bits = _mix32(_mix32(tokens) ^ high[..., None])
-    bits = _mix32((bits + low[..., None]) & _MASK32)
-    return (bits.float() * 2.0**-32 + 2.0**-33).clamp_max_(1.0 - 2.0**-24)
+    # Narrowing keeps the low 32 bits; sums and products then wrap modulo 2**32.
+    words, positions, tokens = (part.to(torch.int32) for part in (words, positions, tokens))
+    low = _mix32_(positions ^ words[:, :1])
+    high = _mix32_(low + words[:, 1:])
+    bits = _mix32_(_mix32_(tokens.clone()) ^ high[..., None])
+    bits = _mix32_(bits.add_(low[..., None]))
+    unsigned = bits.to(torch.int64).bitwise_and_(_MASK32).float()
+    return unsigned.mul_(2.0**-32).add_(2.0**-33).clamp_max_(1.0 - 2.0**-24)
 
 
 def gumbel_from(uniform: Tensor) -> Tensor:
@@ -53,21 +54,24 @@ def gumbel_from(uniform: Tensor) -> Tensor:
     return -torch.log(-torch.log1p(-uniform))
 
 
-@dataclass(frozen=True)
 class RowNoise:
-    """The noise of one round: rows' words and the position of each row's next token.
+    """The noise of one round, which drafts and target share: it is made once, when it is first asked for."""
 
-    words: int64 [B, 2]; positions: int64 [B]; tokens: int64 [V] (0 .. V - 1); silent: temperature 0.
-    """
-
-    words: Tensor
-    positions: Tensor
-    tokens: Tensor
-    silent: bool
+    def __init__(self, words: Tensor, positions: Tensor, tokens: Tensor, silent: bool, ahead: int = 1) -> None:
+        """words: int64 [B, 2], the rows' own; positions: int64 [B], of each row's next token; tokens: int64 [V]
+        (0 .. V - 1); silent: temperature 0; ahead: positions that the round is expected to need."""
+        self.words, self.positions, self.tokens, self.silent = words, positions, tokens, silent
+        self._ahead = ahead
+        self._gumbel: Tensor | None = None
 
     def gumbel(self, depth: int, count: int) -> Tensor | None:
         """Noise [B, count, V] of the `count` positions from `depth` behind the next; None when silent."""
-        return None if self.silent else gumbel_from(self._uniforms(depth, count, self.tokens))
+        if self.silent:
+            return None
+        end = depth + count
+        if self._gumbel is None or self._gumbel.shape[1] < end:
+            self._gumbel = gumbel_from(self._uniforms(0, max(end, self._ahead), self.tokens))
+        return self._gumbel[:, depth:end]
 
     def judgement(self, count: int) -> Tensor:
         """Uniform numbers [B, count] that decide on acceptance, independent of all Gumbel noise."""
@@ -85,13 +89,14 @@ class RowNoise:
         return uniforms(self.words, self.positions[:, None] + ahead, tokens)
 
 
-def _mix32(x: Tensor) -> Tensor:
-    """A bijection of 32-bit words held in int64 whose every output bit depends on every input bit."""
-    x = x ^ (x >> 16)
-    x = (x * 0x21F0AAAD) & _MASK32
-    x = x ^ (x >> 15)
-    x = (x * 0x735A2D97) & _MASK32
-    return x ^ (x >> 15)
+def _mix32_(x: Tensor) -> Tensor:
+    """A bijection of int32 words, in place, whose every output bit depends on every input bit. Shifts are unsigned."""
+    x ^= (x >> 16).bitwise_and_(0xFFFF)
+    x *= 0x21F0AAAD
+    x ^= (x >> 15).bitwise_and_(0x1FFFF)
+    x *= 0x735A2D97
+    x ^= (x >> 15).bitwise_and_(0x1FFFF)
+    return x
 
 
 def _mix64(x: int) -> int:

@@ -16,6 +16,7 @@ class Proposal:
     root; a chain is the tree whose node i has parent i - 1. depths: int64 [B, N], 1 for children of the root.
     lengths: int64 [B], nodes of each row that count.
     log_q: float [B, N, V], the law each node was really drawn from, for rules that need it.
+    is_chain: whether node i has parent i - 1 in every row.
     hidden: float [B, N + 1, D], where the drafter has already run the target's first `layers` layers on root
     and nodes (and written their cache), the states that left them: the verify call goes on from there.
     """
@@ -25,6 +26,7 @@ class Proposal:
     depths: Tensor
     lengths: Tensor
     log_q: Tensor | None = None
+    is_chain: bool = False
     hidden: Tensor | None = None
     layers: int = 0
 
@@ -45,7 +47,7 @@ class Proposal:
         depths = torch.arange(1, nodes + 1, device=tokens.device).expand(rows, nodes)
         if lengths is None:
             lengths = torch.full((rows,), nodes, device=tokens.device)
-        return cls(tokens, parents, depths, lengths, log_q)
+        return cls(tokens, parents, depths, lengths, log_q, is_chain=True)
 
     @classmethod
     def empty(cls, rows: int, device: torch.device) -> Proposal:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from spear_accel.decoding.noise import RowNoise, row_words
 from spear_accel.decoding.proposal import Proposal
 from spear_accel.decoding.sampling import choose
-from spear_accel.decoding.verify.coupled import Coupled, follow
+from spear_accel.decoding.verify.coupled import Coupled, follow, follow_chain
 
 SILENT = RowNoise(torch.zeros(1, 2).long(), torch.zeros(1).long(), torch.arange(6), silent=True)
 
@@ -63,6 +63,21 @@ def test_committed_tokens_do_not_depend_on_the_draft(count: int, seed: int) -> N
     assert committed == draws[0, : len(committed)].tolist()
     right = (drafted == draws[:, :-1])[0].tolist()
     assert len(committed) == (right.index(False) if False in right else count) + 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 4), st.integers(0, 2**31))
+def test_a_chain_is_followed_as_the_tree_that_it_is(count: int, rows: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    drafted, draws = (
+        torch.randint(2, (rows, count), generator=generator),
+        torch.randint(2, (rows, count + 1), generator=generator),
+    )
+    proposal = Proposal.chain(drafted, torch.randint(count + 1, (rows,), generator=generator))
+    one, other = follow_chain(proposal, draws), follow(proposal, draws)
+    assert one.accepted.tolist() == other.accepted.tolist()
+    assert one.final.tolist() == other.final.tolist()
+    assert one.committed(proposal) == other.committed(proposal)
 
 
 def test_rows_walk_at_their_own_pace() -> None:

@@ -26,11 +26,22 @@ class Coupled:
             draws = choose(log_p, noise.gumbel(0, 1))
             nothing = torch.zeros_like(draws)
             return Verdict(nothing[:, 0], nothing[:, :0], draws[:, 0])
+        if proposal.is_chain:
+            return follow_chain(proposal, choose(log_p, noise.gumbel(0, proposal.nodes + 1)))
         gumbel = noise.gumbel(0, int(proposal.depths.max()) + 1)
         if gumbel is not None:
             depths = F.pad(proposal.depths, (1, 0))
             gumbel = gumbel.gather(1, depths[..., None].expand(-1, -1, gumbel.shape[-1]))
         return follow(proposal, choose(log_p, gumbel))
+
+
+def follow_chain(proposal: Proposal, draws: Tensor) -> Verdict:
+    """`follow` where node i has parent i - 1, in a few operations."""
+    nodes = torch.arange(proposal.nodes, device=draws.device)
+    right = (proposal.tokens == draws[:, :-1]) & (nodes < proposal.lengths[:, None])
+    accepted = right.long().cumprod(dim=1).sum(dim=1)
+    path = torch.where(nodes < accepted[:, None], nodes, -1)
+    return Verdict(accepted, path, draws.gather(1, accepted[:, None])[:, 0])
 
 
 def follow(proposal: Proposal, draws: Tensor) -> Verdict:

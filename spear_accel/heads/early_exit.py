@@ -15,6 +15,7 @@ from spear_accel.heads.trunk import Trunk
 from spear_accel.model import CrossCache, KeyValueCache, TextToSemanticConfig
 from spear_accel.model.decoder import DecoderLayer
 from spear_accel.model.layers import FixedTable, RMSNorm, rotary_table
+from spear_accel.model.projection import Projection
 
 __all__ = ["EarlyExit", "EarlyExitConfig"]
 
@@ -51,7 +52,7 @@ class EarlyExit(nn.Module):
         self.shape = replace(target, ff_inner=config.ff_inner, decoder_layers=max(1, config.blocks))
         self.blocks = nn.ModuleList(DecoderLayer(self.shape, own_memory=False) for _ in range(config.blocks))
         self.norm = RMSNorm(target.dim, target.norm_eps)
-        self.projection = nn.Linear(target.dim, target.vocab, bias=False)
+        self.projection = Projection(target.dim, target.vocab)
         nn.init.normal_(self.projection.weight, std=0.02)
         self.rotary = FixedTable(rotary_table(target.max_positions, target.head_dim, target.rotary_theta))
 

@@ -17,6 +17,7 @@ from spear_accel.heads.trunk import Trunk
 from spear_accel.model import CrossCache, KeyValueCache, TextToSemanticConfig
 from spear_accel.model.decoder import DecoderLayer
 from spear_accel.model.layers import EMBEDDING_STD, FixedTable, RMSNorm, linear, rotary_table
+from spear_accel.model.projection import Projection
 
 __all__ = ["Prophet", "ProphetConfig"]
 
@@ -59,7 +60,7 @@ class Prophet(nn.Module):
         nn.init.normal_(self.embedding.weight, std=EMBEDDING_STD)
         self.layers = nn.ModuleList(DecoderLayer(self.shape, own_memory=False) for _ in range(config.layers))
         self.norm = RMSNorm(target.dim, target.norm_eps)
-        self.projection = nn.Linear(target.dim, target.vocab, bias=False)
+        self.projection = Projection(target.dim, target.vocab)
         nn.init.normal_(self.projection.weight, std=EMBEDDING_STD)
         # A round is short: starts, the committed token and the drafts.
         self.rotary = FixedTable(rotary_table(256, target.head_dim, target.rotary_theta))

@@ -16,6 +16,7 @@ from spear_accel.errors import UserError
 from spear_accel.heads.trunk import Trunk
 from spear_accel.model import TextToSemanticConfig
 from spear_accel.model.layers import EMBEDDING_STD, RMSNorm, linear
+from spear_accel.model.projection import Projection
 
 __all__ = ["ProphetLinear", "ProphetLinearConfig"]
 
@@ -46,7 +47,7 @@ class ProphetLinear(nn.Module):
         self.embedding = nn.Embedding(target.vocab + 1, target.dim)
         nn.init.normal_(self.embedding.weight, std=EMBEDDING_STD)
         self.norm = RMSNorm(target.dim, target.norm_eps)
-        self.projection = nn.Linear(target.dim, target.vocab, bias=False)
+        self.projection = Projection(target.dim, target.vocab)
         nn.init.normal_(self.projection.weight, std=EMBEDDING_STD)
 
     @property

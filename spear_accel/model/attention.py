@@ -73,7 +73,8 @@ class SelfAttention(nn.Module):
 
     def _attend(self, q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
         mixed = mix(q.transpose(1, 2), keys, values, mask, causal)
-        return F.linear(mixed.transpose(1, 2).flatten(2), self.out.weight)
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return out
 
 
 class CrossReader(nn.Module):
@@ -89,7 +90,8 @@ class CrossReader(nn.Module):
         """x [B, T, D]; keys, values [B, G, X', C]; mask: bool [B, 1, 1, X'], true where visible."""
         q = self.query(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
         mixed = mix(q, keys, values, mask)
-        return F.linear(mixed.transpose(1, 2).flatten(2), self.out.weight)
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return out
 
 
 class CrossAttention(CrossReader):

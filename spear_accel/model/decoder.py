@@ -16,6 +16,7 @@ from spear_accel.model.attention import CrossAttention, CrossReader, SelfAttenti
 from spear_accel.model.cache import CrossCache, DecoderState, Placement
 from spear_accel.model.config import TextToSemanticConfig
 from spear_accel.model.layers import EMBEDDING_STD, FeedForward, FixedTable, RMSNorm, drop, rotary_table, sinusoid_table
+from spear_accel.model.projection import PackedWeight
 
 ALL_LAYERS = slice(None)
 
@@ -69,6 +70,7 @@ class Decoder(nn.Module):
         nn.init.normal_(self.embedding.weight, std=EMBEDDING_STD)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.final_norm = RMSNorm(config.dim, config.norm_eps)
+        self._output = PackedWeight()
         self.rotary = FixedTable(rotary_table(config.max_positions, config.head_dim, config.rotary_theta))
         self.times = (
             FixedTable(sinusoid_table(config.max_positions, config.dim, 1 / config.pace)) if config.pace else None
@@ -139,4 +141,4 @@ class Decoder(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Final hidden states [B, T, D] -> logits [B, T, V]."""
-        return F.linear(self.final_norm(hidden), self.embedding.weight[: self.config.vocab])
+        return self._output.multiply(self.final_norm(hidden), self.embedding.weight[: self.config.vocab])

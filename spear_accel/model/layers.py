@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spear_accel.model.projection import Projection
+
 # Small, because the embedding is also the output projection: a large one would start by predicting its own input.
 EMBEDDING_STD = 0.02
 
@@ -28,9 +30,9 @@ def drop(x: Tensor, probability: float, training: bool) -> Tensor:
     return x * (kept * (256 / (256 - dropped))).to(x.dtype)
 
 
-def linear(inputs: int, outputs: int, gain: float = 1.0) -> nn.Linear:
+def linear(inputs: int, outputs: int, gain: float = 1.0) -> Projection:
     """A bias-free projection with weights of standard deviation gain / sqrt(inputs)."""
-    layer = nn.Linear(inputs, outputs, bias=False)
+    layer = Projection(inputs, outputs)
     nn.init.normal_(layer.weight, std=gain * inputs**-0.5)
     return layer
 
@@ -62,7 +64,8 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         value, gate = self.expand(x).chunk(2, dim=-1)
         inner = drop(F.gelu(gate) * value, self.dropout, self.training)
-        return F.linear(inner, self.out.weight)
+        out: Tensor = self.out(inner)
+        return out
 
 
 class FixedTable(nn.Module):

@@ -41,7 +41,7 @@ def tensor_bytes() -> int:
     """Bytes of every tensor's storage that Python can reach, each storage once."""
     storages = {
         item.untyped_storage().data_ptr(): item.untyped_storage().nbytes()
-        for item in gc.get_objects() if issubclass(type(item), torch.Tensor)
+        for item in gc.get_objects() if issubclass(type(item), torch.Tensor) and item.layout is torch.strided
     }  # fmt: skip
     return sum(storages.values())
 

@@ -1,0 +1,95 @@
+"""The packed product against the plain one: any number of rows, changed weights, copies, and where it must not act."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from spear_accel.model import projection
+from spear_accel.model.projection import FEWEST_ROWS, Projection
+
+needs_kernel = pytest.mark.skipif(not projection._kernel_works(), reason="this build of torch lacks oneDNN's product")
+
+
+@pytest.fixture
+def layer() -> Projection:
+    torch.manual_seed(0)
+    return Projection(24, 40)
+
+
+@pytest.mark.parametrize("shape", [(1, 24), (2, 24), (5, 24), (3, 1, 24), (2, 7, 24), (160, 24)])
+@torch.inference_mode()
+def test_equals_the_plain_product(layer: Projection, shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape)
+    torch.testing.assert_close(layer(x), F.linear(x, layer.weight), atol=1e-5, rtol=1e-5)
+
+
+@needs_kernel
+@torch.no_grad()
+def test_packed_from_the_third_row_on(layer: Projection) -> None:
+    layer(torch.randn(FEWEST_ROWS - 1, 24))
+    assert layer._packed._packed is None
+    layer(torch.randn(FEWEST_ROWS, 24))
+    assert layer._packed._packed is not None
+
+
+@torch.no_grad()
+def test_strided_rows(layer: Projection) -> None:
+    x = torch.randn(4, 6, 24).transpose(0, 1)
+    torch.testing.assert_close(layer(x), F.linear(x, layer.weight), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_changed_weights_are_packed_again(layer: Projection) -> None:
+    x = torch.randn(6, 24)
+    layer(x)
+    layer.weight.mul_(2.0)
+    torch.testing.assert_close(layer(x), F.linear(x, layer.weight), atol=1e-5, rtol=1e-5)
+    layer.load_state_dict({"weight": torch.randn(40, 24)})
+    torch.testing.assert_close(layer(x), F.linear(x, layer.weight), atol=1e-5, rtol=1e-5)
+    layer.weight = torch.nn.Parameter(torch.randn(40, 24))
+    torch.testing.assert_close(layer(x), F.linear(x, layer.weight), atol=1e-5, rtol=1e-5)
+
+
+def test_training_steps_are_seen(layer: Projection) -> None:
+    x, optimiser = torch.randn(6, 24), torch.optim.SGD(layer.parameters(), lr=0.1)
+    for _ in range(3):
+        with torch.no_grad():
+            torch.testing.assert_close(layer(x), F.linear(x, layer.weight), atol=1e-5, rtol=1e-5)
+        optimiser.zero_grad()
+        layer(x).square().sum().backward()
+        assert layer.weight.grad is not None
+        optimiser.step()
+
+
+@torch.no_grad()
+def test_copies_are_independent(layer: Projection) -> None:
+    x = torch.randn(6, 24)
+    layer(x)
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        other.weight.add_(1.0)
+        torch.testing.assert_close(other(x), F.linear(x, other.weight), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(layer(x), F.linear(x, layer.weight), atol=1e-5, rtol=1e-5)
+    assert set(layer.state_dict()) == {"weight"}
+
+
+@torch.no_grad()
+def test_other_types_take_the_plain_product(layer: Projection) -> None:
+    x = torch.randn(6, 24)
+    for dtype in (torch.bfloat16, torch.float64):
+        cast = copy.deepcopy(layer).to(dtype)
+        assert torch.equal(cast(x.to(dtype)), F.linear(x.to(dtype), cast.weight))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(x).dtype == torch.bfloat16
+
+
+@torch.no_grad()
+def test_without_the_kernel_nothing_changes(layer: Projection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projection, "_kernel_works", lambda: False)
+    x = torch.randn(6, 24)
+    assert torch.equal(layer(x), F.linear(x, layer.weight))
+    assert layer._packed._packed is None

@@ -14,21 +14,24 @@ from spear_accel.model.cache import Placement
 from spear_accel.model.config import TextToSemanticConfig
 from spear_accel.model.layers import linear, rotate
 
+PLAIN_ROWS = 4
+
 
 def mix(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
     """Values [B, H, T, C] weighed by softmax(q keys^T / sqrt(C)).
 
-    q [B, H, T, C]; keys, values [B, G, X, C], G dividing H; mask: bool [B or 1, 1, T or 1, X], true where visible.
+    q [B, H, T, C]; keys, values [B, G, X, C], G dividing H; mask [B or 1, 1, T or 1, X]: bool, true where visible, or
+    numbers to add to the scores.
     """
-    if torch.is_grad_enabled() and q.device.type == "cpu":
+    if q.device.type == "cpu" and (torch.is_grad_enabled() or q.shape[0] >= PLAIN_ROWS):
         return _mix_plainly(q, keys, values, mask, causal)
     grouped = q.shape[1] != keys.shape[1]
     return F.scaled_dot_product_attention(q, keys, values, mask, is_causal=causal, enable_gqa=grouped)
 
 
 def _mix_plainly(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
-    """`mix` by plain products: with its gradient, less than half the time of torch's fused kernel on a CPU
-    (docs/training.md)."""
+    """`mix` by plain products: on a CPU, with its gradient, less than half the time of torch's fused kernel; without,
+    from `PLAIN_ROWS` rows on, three quarters of it (docs/training.md, docs/decoding.md)."""
     rows, heads, count, _ = q.shape
     if heads != keys.shape[1]:
         keys, values = (side.repeat_interleave(heads // side.shape[1], dim=1) for side in (keys, values))
@@ -37,7 +40,9 @@ def _mix_plainly(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, c
     if causal:
         bias = q.new_full((count, keys.shape[2]), hidden).triu(1)
     if mask is not None:
-        bias = bias + torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, hidden)
+        if mask.dtype == torch.bool:
+            mask = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, hidden)
+        bias = bias + mask if causal else mask
         bias = bias.expand(rows, heads, -1, -1).flatten(0, 1)
     q, keys, values = (part.flatten(0, 1) for part in (q, keys, values))
     weights = torch.baddbmm(bias, q, keys.transpose(1, 2), alpha=q.shape[-1] ** -0.5).softmax(dim=-1)

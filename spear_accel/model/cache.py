@@ -26,7 +26,7 @@ class Placement:
     keys, values: per layer [B, G, span, C], views of the cache up to the last slot in use.
     index: ragged rows only: (rows [B, 1], slots [B, T]) that receive the block.
     first: level rows only: the slot that receives the first token.
-    mask: bool [1 or B, 1, T, span], true where visible; None where everything is.
+    mask: [1 or B, 1, T, span], 0 where visible, -inf elsewhere; None where everything is.
     """
 
     slots: slice | Tensor
@@ -90,7 +90,8 @@ class KeyValueCache:
         slots = starts + torch.arange(count, device=device)
         visible = torch.arange(span, device=device) <= slots[:, :, None]
         index = (torch.arange(self.rows, device=device)[:, None], slots)
-        return Placement(slots, turns[slots], keys.unbind(0), values.unbind(0), index, 0, visible[:, None])
+        mask = _additive(visible[:, None], self.storage)
+        return Placement(slots, turns[slots], keys.unbind(0), values.unbind(0), index, 0, mask)
 
     def _reserve(self, slots: int) -> None:
         """Make room for `slots` slots in every row."""
@@ -104,7 +105,7 @@ class KeyValueCache:
 
     def _level_mask(self, count: int, span: int) -> Tensor:
         ones = torch.ones(count, span, dtype=torch.bool, device=self.storage.device)
-        return ones.tril(span - count)[None, None]
+        return _additive(ones.tril(span - count)[None, None], self.storage)
 
     def keep(self, counts: Sequence[int]) -> None:
         """Commit the first counts[b] slots that the last block wrote behind row b."""
@@ -169,7 +170,8 @@ class CrossCache:
         if self.lengths and min(self.lengths) < widest:
             device = self.storage.device
             lengths = torch.tensor(self.lengths, device=device)
-            self.mask = (torch.arange(widest, device=device) < lengths[:, None])[:, None, None]
+            visible = torch.arange(widest, device=device) < lengths[:, None]
+            self.mask = _additive(visible[:, None, None], self.storage)
 
 
 class DecoderState:
@@ -215,6 +217,11 @@ class DecoderState:
         """Add rows at position 0 with projected text. keys, values: [L, n, G, X, C]."""
         self.cross.admit(keys, values, lengths)
         self.own.admit(len(lengths))
+
+
+def _additive(visible: Tensor, like: Tensor) -> Tensor:
+    """0 where `visible`, -inf elsewhere: what attention adds to its scores, made once for all layers."""
+    return torch.zeros(visible.shape, dtype=like.dtype, device=like.device).masked_fill_(~visible, -torch.inf)
 
 
 def _move(storage: Tensor, rows: Sequence[int], used: int) -> None:

@@ -1,7 +1,7 @@
-"""Measures what a voice's `auto` goes by: acceptance, and the time of a round by draft length and number of rows.
+"""Measures what a voice's `auto` goes by: acceptance, and the time of a round by draft and number of rows.
 
-One decoding per method and number of rows, in which the draft length changes from round to round, so that all lengths
-meet the same machine and caches of like size. Knows no files; `spear_accel.io.parts` keeps the result in a voice.
+One decoding per method and number of rows, in which the draft changes from round to round, so that all drafts meet the
+same machine and caches of like size. Knows no files; `spear_accel.io.parts` keeps the result in a voice.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from spear_accel.decoding.draft.autoregressive import Autoregressive
 from spear_accel.decoding.draft.base import Drafter
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.stats import Judged
+from spear_accel.decoding.tree import Widths
 from spear_accel.decoding.tuning import Tuning
 from spear_accel.model import TextToSemantic
 
-__all__ = ["TunePlan", "measure_costs"]
+__all__ = ["TimedDrafts", "TunePlan", "measure_costs"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class TunePlan:
     rows: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
     longest: int = 8
     """Longest draft that is tried."""
+    candidates: int = 3
+    """Most candidates at a depth."""
     tokens: int = 100
     """Of every utterance; the rest is not decoded."""
     utterances: int = 12
@@ -40,44 +43,68 @@ class TunePlan:
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", tuple(self.rows))
 
+    def drafts(self, drafter: Drafter) -> list[Widths]:
+        """Chains of every length, and one with all candidates where the drafter branches."""
+        chains = [(1,) * length for length in range(min(self.longest, drafter.longest) + 1)]
+        wide = (self.candidates,) * min(4, self.longest, drafter.longest)
+        return [*chains, wide] if drafter.branches and self.candidates > 1 else chains
 
-class TimedLengths:
-    """Goes through the draft lengths in turn and notes what each round took while all rows were alive.
 
-    A `LengthPolicy`.
-    """
+class TimedDrafts:
+    """Goes through drafts in turn and notes what each round took while all rows were alive. A `LengthPolicy`."""
 
-    def __init__(self, lengths: Sequence[int], rows: int) -> None:
-        self.longest, self.rows = max(lengths), rows
-        self._next = cycle(lengths)
-        self.seconds: dict[int, list[float]] = defaultdict(list)
+    def __init__(self, drafts: Sequence[Widths], rows: int) -> None:
+        self.longest, self.most_nodes = max(map(len, drafts)), max(map(sum, drafts))
+        self.drafts, self.rows = list(drafts), rows
+        self._next = cycle(drafts)
+        self.seconds: dict[Widths, list[float]] = defaultdict(list)
+        candidates = max((max(widths, default=1) for widths in drafts), default=1)
         self.reached, self.passed = [0] * self.longest, [0] * self.longest
+        self.tried, self.right = 0, [0] * (candidates - 1)
 
-    def length(self, live: int) -> int:
+    def widths(self, live: int) -> Widths:
         return next(self._next)
 
-    def observe(self, length: int, rows: Sequence[Judged], seconds: float) -> None:
+    def observe(self, widths: Widths, rows: Sequence[Judged], seconds: float) -> None:
         if len(rows) == self.rows:
-            self.seconds[length].append(seconds)
-        for offered, accepted in rows:
-            for number in range(offered):
-                self.reached[number] += 1
-                self.passed[number] += number < accepted
+            self.seconds[widths].append(seconds)
+        for depth, width in enumerate(widths):
+            there = [row for row in rows if row.offered > depth and row.chain >= depth]
+            self.reached[depth] += len(there)
+            self.passed[depth] += sum(row.chain > depth for row in there)
+            if width > 1:
+                self.tried += len(there)
+                for number in range(width - 1):
+                    self.right[number] += sum(row.accepted == depth + 1 and row.rank == number + 2 for row in there)
+
+    def times(self, unit: float) -> tuple[float, ...]:
+        """Of the chains, by length, in units of `unit` seconds."""
+        return tuple(round(median(self.seconds[(1,) * length]) / unit, 3) for length in range(self.longest + 1))
+
+    def node_time(self, unit: float) -> float | None:
+        """Of one candidate more, in the same unit; None where none was tried."""
+        wide = self.drafts[-1]
+        more = sum(wide) - len(wide)
+        if not more:
+            return None
+        longer = median(self.seconds[wide]) - median(self.seconds[(1,) * len(wide)])
+        return round(max(0.0, longer / more / unit), 4)
 
 
 @dataclass
 class _Found:
-    """Of one method."""
+    """Of one method: times by number of rows, and what all numbers of rows together tell of acceptance."""
 
     rounds: dict[int, tuple[float, ...]] = field(default_factory=dict)
-    reached: list[int] = field(default_factory=list)
-    passed: list[int] = field(default_factory=list)
+    node: dict[int, float] = field(default_factory=dict)
+    measured: list[TimedDrafts] = field(default_factory=list)
 
     def costs(self) -> DraftCosts:
-        chains = [passed / max(1, reached) for passed, reached in zip(self.passed, self.reached, strict=True)]
-        before = [1.0, *chains[:-1]]
-        conditional = tuple(min(1.0, now / then) if then else 0.0 for now, then in zip(chains, before, strict=True))
-        return DraftCosts(conditional, self.rounds)
+        passed, reached = (_sums([getattr(one, name) for one in self.measured]) for name in ("passed", "reached"))
+        acceptance = tuple(right / max(1, tried) for right, tried in zip(passed, reached, strict=True))
+        tried = max(1, sum(one.tried for one in self.measured))
+        siblings = tuple(right / tried for right in _sums([one.right for one in self.measured]))
+        return DraftCosts(acceptance, siblings, self.rounds, self.node)
 
 
 def measure_costs(
@@ -96,37 +123,37 @@ def measure_costs(
         texts = list(islice(cycle(text_ids), max(2 * rows, plan.utterances)))
         chosen = replace(options, batch_size=rows, max_tokens=plan.tokens, loop_retries=0)
         timed = _timed(model, drafting, list(found), texts, chosen, plan)
-        unit = median(timed.pop("autoregressive").seconds[0])
-        for method, policy in timed.items():
-            own = found[method]
-            lengths = range(policy.longest + 1)
-            own.rounds[rows] = tuple(round(median(policy.seconds[n]) / unit, 3) for n in lengths)
-            own.reached = _sum(own.reached, policy.reached)
-            own.passed = _sum(own.passed, policy.passed)
+        unit = median(timed.pop("autoregressive").seconds[()])
+        for method, measured in timed.items():
+            own, node = found[method], measured.node_time(unit)
+            own.measured.append(measured)
+            own.rounds[rows] = measured.times(unit)
+            if node is not None:
+                own.node[rows] = node
     return Tuning({method: own.costs() for method, own in found.items()})
 
 
 def _timed(
     model: TextToSemantic, drafting: Drafting, methods: Sequence[str], texts: list[Sequence[int]],
     options: DecodeOptions, plan: TunePlan,
-) -> dict[str, TimedLengths]:  # fmt: skip
+) -> dict[str, TimedDrafts]:  # fmt: skip
     """Round times by method, autoregressive rounds among them. The first turn of each warms up and is left out."""
-    policies: dict[str, TimedLengths] = {}
+    policies: dict[str, TimedDrafts] = {}
     for turn in range(1 + plan.repeats):
-        for method, drafter in _drafters(model, drafting, methods, options, plan):
+        for method, drafter in _drafters(model, drafting, methods, plan):
             if turn <= 1:
-                policies[method] = TimedLengths(range(drafter.longest + 1), options.batch_size)
+                policies[method] = TimedDrafts(plan.drafts(drafter), options.batch_size)
             Engine(model, options, drafter=drafter, policy=policies[method]).decode(texts)
     return policies
 
 
 def _drafters(
-    model: TextToSemantic, drafting: Drafting, methods: Sequence[str], options: DecodeOptions, plan: TunePlan
+    model: TextToSemantic, drafting: Drafting, methods: Sequence[str], plan: TunePlan
 ) -> Iterator[tuple[str, Drafter]]:
     yield "autoregressive", Autoregressive()
     for method in methods:
         yield method, drafting.drafter(model, method, plan.longest)
 
 
-def _sum(one: Sequence[int], other: Sequence[int]) -> list[int]:
-    return [a + b for a, b in zip(one, other, strict=True)] if one else list(other)
+def _sums(columns: Sequence[Sequence[int]]) -> list[int]:
+    return [sum(column) for column in zip(*columns, strict=True)]

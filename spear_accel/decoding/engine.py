@@ -93,7 +93,8 @@ class _Job:
         retries = 0 if self.sampling.greedy else options.loop_retries
         self.scheduler = Scheduler(utterances, options.batch_size, engine.guards.loop, retries)
         rows = min(options.batch_size, len(utterances))
-        capacity = max((u.maximum for u in utterances), default=0) + self.drafter.longest + 1
+        ahead = max(self.drafter.longest, self.policy.most_nodes)
+        capacity = max((u.maximum for u in utterances), default=0) + ahead + 1
         text_capacity = max((len(u.text) for u in utterances), default=0)
         self.target = make_target(self.model, rows, capacity, text_capacity, options.cond_scale)
         self.state = self.target.state
@@ -153,27 +154,28 @@ class _Job:
         committed = verdict.committed(proposal)
         if bool(broken.any()):
             self._give_up(broken, verdict)
-        self.target.keep([len(tokens) for tokens in committed])
+        path = None if proposal.shape.is_chain else verdict.path
+        self.target.keep([len(tokens) for tokens in committed], path)
         self.drafter.keep(verdict, hidden)
-        judged = self._commit(committed, proposal)
+        judged = self._commit(committed, proposal, verdict)
         self.counts.add(judged, drafted - started, verified - drafted)
-        self.policy.observe(proposal.nodes, judged, time.perf_counter() - started)
+        self.policy.observe(current.widths, judged, time.perf_counter() - started)
 
     def _start_round(self) -> Round:
         rows = self.scheduler.rows
         last = [row.tokens[-1] if row.tokens else self.config.start_id for row in rows]
         positions = torch.tensor(self.state.lengths, device=self.device)
-        draft_length = min(self.policy.length(len(rows)), self.drafter.longest)
+        widths = self.policy.widths(len(rows))[: self.drafter.longest]
         return Round(
             state=self.state,
             pending=torch.tensor(last, device=self.device)[:, None],
             committed=[row.tokens for row in rows],
-            noise=RowNoise(self.words, positions, self.tokens, self.sampling.greedy, draft_length + 1),
+            noise=RowNoise(self.words, positions, self.tokens, self.sampling.greedy, len(widths) + 1),
             sampling=self.sampling,
             history=self._history() if self.sampling.uses_history else None,
             minimum=[row.utterance.minimum for row in rows],
             eos_id=self.config.eos_id,
-            draft_length=draft_length,
+            widths=widths,
         )
 
     def _history(self) -> Tensor:
@@ -193,18 +195,20 @@ class _Job:
             if gives_up:
                 row.fail(f"utterance {row.utterance.index}: the model returned NaN at token {len(row.tokens)}")
 
-    def _commit(self, committed: list[list[int]], proposal: Proposal) -> list[Judged]:
+    def _commit(self, committed: list[list[int]], proposal: Proposal, verdict: Verdict) -> list[Judged]:
         """Extend the rows; returns what became of each row's draft."""
+        shape, paths = proposal.shape, verdict.path.tolist()
         drafted = proposal.lengths.tolist() if proposal.nodes else [0] * proposal.rows
         judged = []
-        for row, tokens, offered in zip(self.scheduler.rows, committed, drafted, strict=True):
+        for row, tokens, offered, path in zip(self.scheduler.rows, committed, drafted, paths, strict=True):
             count = row.extend(tokens, self.config.eos_id)
             accepted = min(count, len(tokens) - 1)
             row.calls += 1
             row.drafted += offered
             row.accepted += accepted
             # Drafts behind a stop were neither accepted nor rejected.
-            judged.append(Judged(offered if count == len(tokens) else accepted, accepted))
+            depth = shape.depth_of(offered) if count == len(tokens) else accepted
+            judged.append(Judged(depth, accepted, shape.ranks[path[accepted - 1]] if accepted else 1))
         return judged
 
     def _retire(self) -> None:

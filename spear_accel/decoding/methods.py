@@ -70,11 +70,20 @@ class Drafting:
         costs = self.tuning.costs(method)
         longest = costs.longest if options.draft_length == "auto" else options.draft_length
         drafter = self.drafter(model, method, longest)
+        # Only the coupled rule knows what to do with more than one candidate.
+        branches = drafter.branches and options.verify == "coupled"
         if options.draft_length == "auto":
-            return drafter, AdaptiveLength(costs, drafter.longest)
+            most = None if options.candidates == "auto" else options.candidates
+            return drafter, AdaptiveLength(costs, drafter.longest, most if branches else 1)
         if longest > drafter.longest:
             raise UserError(f"draft_length {longest}: the head of {method!r} drafts at most {drafter.longest} tokens")
-        return drafter, FixedLength(longest)
+        candidates = 1 if options.candidates == "auto" else options.candidates
+        if candidates > 1 and not branches:
+            raise UserError(
+                f"candidates {candidates}: method {method!r} with rule {options.verify!r} drafts one at a depth; "
+                "leave it out"
+            )
+        return drafter, FixedLength(longest, candidates)
 
     def drafter(self, model: TextToSemantic, method: str, longest: int) -> Drafter:
         """A fresh drafter of a `method` that can run, for drafts of up to `longest` tokens or what its head can do."""

@@ -17,6 +17,7 @@ RULES = ("coupled", "rejection", "k-seq", "lenient", "typical", "grouped")
 BUILT_METHODS = ("auto", "autoregressive", "draft-model", "early-exit", "prophet", "prophet-linear")
 BUILT_RULES = ("coupled", "rejection", "lenient")
 LONGEST_DRAFT = 32
+MOST_NODES = 63
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class DecodeOptions:
     "lenient" is lossy."""
     draft_length: int | Literal["auto"] = "auto"
     """Tokens proposed per row and round; "auto" follows measured acceptance and step times."""
+    candidates: int | Literal["auto"] = "auto"
+    """Tokens offered at each depth of a draft, for the rule "coupled"; "auto": one where `draft_length` is a number,
+    else as many as pay."""
     temperature: float = 0.7
     """0 takes the most likely token."""
     top_k: int = 0
@@ -59,6 +63,13 @@ class DecodeOptions:
             _whole("draft_length", self.draft_length, 0)
             if self.draft_length > LONGEST_DRAFT:
                 raise UserError(f"draft_length must be at most {LONGEST_DRAFT}, got {self.draft_length}")
+        if self.candidates != "auto":
+            _whole("candidates", self.candidates, 1)
+            length = 1 if self.draft_length == "auto" else self.draft_length
+            if length * self.candidates > MOST_NODES:
+                raise UserError(
+                    f"draft_length times candidates must be at most {MOST_NODES}, got {length * self.candidates}"
+                )
         for name, least in (("top_k", 0), ("batch_size", 1), ("repetition_window", 1), ("loop_retries", 0)):
             _whole(name, getattr(self, name), least)
         if self.max_tokens is not None:

@@ -7,26 +7,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from spear_accel.decoding.tree import TreeShape, chain
+
 
 @dataclass(frozen=True)
 class Proposal:
     """N drafted nodes per row, behind the row's last committed token (the root, node -1).
 
-    tokens: int64 [B, N]; parents: int64 [B, N], node numbers below the node's own, -1 for children of the
-    root; a chain is the tree whose node i has parent i - 1. depths: int64 [B, N], 1 for children of the root.
-    lengths: int64 [B], nodes of each row that count.
+    tokens: int64 [B, N]; shape: which node follows which, the same in all rows; lengths: int64 [B], how many of a
+    row's nodes count, from the first on.
     log_q: float [B, N, V], the law each node was really drawn from, for rules that need it.
-    is_chain: whether node i has parent i - 1 in every row.
     hidden: float [B, N + 1, D], where the drafter has already run the target's first `layers` layers on root
     and nodes (and written their cache), the states that left them: the verify call goes on from there.
     """
 
     tokens: Tensor
-    parents: Tensor
-    depths: Tensor
+    shape: TreeShape
     lengths: Tensor
     log_q: Tensor | None = None
-    is_chain: bool = False
     hidden: Tensor | None = None
     layers: int = 0
 
@@ -40,14 +38,18 @@ class Proposal:
         return self.tokens.shape[1]
 
     @classmethod
+    def tree(cls, tokens: Tensor, shape: TreeShape) -> Proposal:
+        """All nodes count. tokens: int64 [B, N]."""
+        rows, nodes = tokens.shape
+        return cls(tokens, shape, torch.full((rows,), nodes, device=tokens.device))
+
+    @classmethod
     def chain(cls, tokens: Tensor, lengths: Tensor | None = None, log_q: Tensor | None = None) -> Proposal:
         """One drafted sequence per row. tokens: int64 [B, N]; lengths: int64 [B], all N where left out."""
         rows, nodes = tokens.shape
-        parents = torch.arange(-1, nodes - 1, device=tokens.device).expand(rows, nodes)
-        depths = torch.arange(1, nodes + 1, device=tokens.device).expand(rows, nodes)
         if lengths is None:
             lengths = torch.full((rows,), nodes, device=tokens.device)
-        return cls(tokens, parents, depths, lengths, log_q, is_chain=True)
+        return cls(tokens, chain(nodes), lengths, log_q)
 
     @classmethod
     def empty(cls, rows: int, device: torch.device) -> Proposal:

@@ -27,9 +27,9 @@ class DecodeStats:
     target_seconds: float = 0.0
     """Spent in target calls; of the whole call only."""
     reached: tuple[int, ...] = ()
-    """Rows times rounds in which draft token i = 1, 2, ... was offered."""
+    """Rows times rounds in which depth i = 1, 2, ... of a draft was offered."""
     passed: tuple[int, ...] = ()
-    """Rows times rounds in which the first i draft tokens were all accepted."""
+    """Rows times rounds in which a path of i draft tokens was accepted."""
 
     @classmethod
     def total(cls, parts: Sequence[DecodeStats]) -> DecodeStats:
@@ -85,7 +85,16 @@ class Judged(NamedTuple):
     """What became of one row's draft in one round."""
 
     offered: int
+    """Depth of the draft."""
     accepted: int
+    """Length of the accepted path."""
+    rank: int = 1
+    """Number among its siblings of the path's last node: 1 where it is the first candidate."""
+
+    @property
+    def chain(self) -> int:
+        """How many first candidates the path goes along: in a comb only its last node can be another."""
+        return self.accepted - (self.rank > 1)
 
 
 @dataclass
@@ -106,7 +115,7 @@ class RoundCounts:
         missing = max(row.offered for row in rows) - len(self.reached)
         self.reached += [0] * missing
         self.passed += [0] * missing
-        for offered, accepted in rows:
+        for offered, accepted, _ in rows:
             for number in range(offered):
                 self.reached[number] += 1
                 self.passed[number] += number < accepted

@@ -13,7 +13,7 @@ from torch import Tensor
 from spear_accel.decoding.draft.base import Round
 from spear_accel.decoding.proposal import Proposal
 from spear_accel.errors import UserError
-from spear_accel.model import TextToSemantic
+from spear_accel.model import Branching, TextToSemantic
 
 __all__ = ["GuidedTarget", "Target", "make_target"]
 
@@ -33,15 +33,14 @@ class Target:
     def forward(self, current: Round, proposal: Proposal) -> tuple[Tensor, Tensor]:
         """Hidden states [B, N + 1, D] before the final norm and logits [B, N + 1, V] at root and nodes."""
         decoder = self.model.decoder
-        if proposal.hidden is not None:
-            hidden = decoder.forward(proposal.hidden, self.state, slice(proposal.layers, None))
-        else:
-            hidden = decoder.forward(_block(current, proposal), self.state)
+        inputs = _block(current, proposal) if proposal.hidden is None else proposal.hidden
+        branching = _branching(proposal)
+        hidden = decoder.forward(inputs, self.state, slice(proposal.layers, None), branching=branching)
         return hidden, decoder.logits(hidden)
 
-    def keep(self, counts: Sequence[int]) -> None:
-        """Commit the first counts[b] tokens of the last block of row b."""
-        self.state.keep(counts)
+    def keep(self, counts: Sequence[int], path: Tensor | None = None) -> None:
+        """Commit the first counts[b] tokens of the last block of row b; path: int64 [B, P] where it has branches."""
+        self.state.keep(counts, path)
 
     def select(self, rows: Sequence[int]) -> None:
         """Make live row rows[i] the new row i; all others leave."""
@@ -71,12 +70,13 @@ class GuidedTarget(Target):
     def forward(self, current: Round, proposal: Proposal) -> tuple[Tensor, Tensor]:
         hidden, logits = super().forward(current, proposal)
         decoder = self.model.decoder
-        blind = decoder.logits(decoder.forward(_block(current, proposal), self._blind))
+        block, branching = _block(current, proposal), _branching(proposal)
+        blind = decoder.logits(decoder.forward(block, self._blind, branching=branching))
         return hidden, blind + self.scale * (logits - blind)
 
-    def keep(self, counts: Sequence[int]) -> None:
-        super().keep(counts)
-        self._blind.keep(counts)
+    def keep(self, counts: Sequence[int], path: Tensor | None = None) -> None:
+        super().keep(counts, path)
+        self._blind.keep(counts, path)
 
     def select(self, rows: Sequence[int]) -> None:
         super().select(rows)
@@ -92,3 +92,7 @@ def make_target(model: TextToSemantic, rows: int, capacity: int, text_capacity: 
 
 def _block(current: Round, proposal: Proposal) -> Tensor:
     return torch.cat((current.pending, proposal.tokens), dim=1) if proposal.nodes else current.pending
+
+
+def _branching(proposal: Proposal) -> Branching | None:
+    return proposal.shape.on(proposal.tokens.device).branching

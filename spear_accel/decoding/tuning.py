@@ -41,7 +41,9 @@ class Tuning:
         return {
             name: {
                 "acceptance": list(costs.acceptance),
+                "siblings": list(costs.siblings),
                 "rounds": {str(rows): list(times) for rows, times in sorted(costs.rounds.items())},
+                "node": {str(rows): time for rows, time in sorted(costs.node.items())},
             }
             for name, costs in self.methods.items()
         }
@@ -61,4 +63,8 @@ def _costs(item: Mapping[str, Any]) -> DraftCosts:
     sound = acceptance and rounds and all(0.0 <= share <= 1.0 for share in acceptance)
     if not sound or any(len(times) < 2 or min(times) <= 0.0 or rows < 1 for rows, times in rounds.items()):
         raise ValueError("acceptance must lie in 0 to 1, round times above 0")
-    return DraftCosts(acceptance, rounds)
+    siblings = tuple(float(share) for share in item["siblings"])
+    node = {int(rows): float(time) for rows, time in item["node"].items()}
+    if any(not 0.0 <= share <= 1.0 for share in siblings) or bool(siblings) != bool(node):
+        raise ValueError("siblings must lie in 0 to 1 and come with the time of a node")
+    return DraftCosts(acceptance, siblings, rounds, node)

@@ -1,7 +1,15 @@
 """The text-to-semantic encoder-decoder and its decoding state."""
 
-from spear_accel.model.cache import CrossCache, DecoderState, KeyValueCache
+from spear_accel.model.cache import Branching, CrossCache, DecoderState, KeyValueCache
 from spear_accel.model.config import TextToSemanticConfig
 from spear_accel.model.text_to_semantic import Memory, TextToSemantic
 
-__all__ = ["CrossCache", "DecoderState", "KeyValueCache", "Memory", "TextToSemantic", "TextToSemanticConfig"]
+__all__ = [
+    "Branching",
+    "CrossCache",
+    "DecoderState",
+    "KeyValueCache",
+    "Memory",
+    "TextToSemantic",
+    "TextToSemanticConfig",
+]

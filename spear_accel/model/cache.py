@@ -18,10 +18,19 @@ FIRST_SLOTS = 256
 
 
 @dataclass(frozen=True)
+class Branching:
+    """A block that is no plain sequence. Of its T tokens, depths: int64 [T], how far each is behind the first;
+    visible: bool [T, T], true where the row's token sees the column's (itself and what it continues)."""
+
+    depths: Tensor
+    visible: Tensor
+
+
+@dataclass(frozen=True)
 class Placement:
     """Where a block of T new tokens per row goes, and what it may see.
 
-    slots: positions of the new tokens, as an index into a table: a slice (rows level) or int64 [B, T] (ragged).
+    positions: of the new tokens, as an index into a table: a slice (rows level) or int64 [B, T] (ragged).
     turns: rotary factors, complex64 [T, 1, C / 2] (rows level) or [B, T, 1, C / 2] (ragged).
     keys, values: per layer [B, G, span, C], views of the cache up to the last slot in use.
     index: ragged rows only: (rows [B, 1], slots [B, T]) that receive the block.
@@ -29,7 +38,7 @@ class Placement:
     mask: [1 or B, 1, T, span], 0 where visible, -inf elsewhere; None where everything is.
     """
 
-    slots: slice | Tensor
+    positions: slice | Tensor
     turns: Tensor
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
@@ -73,25 +82,32 @@ class KeyValueCache:
         """Live rows B."""
         return len(self.lengths)
 
-    def place(self, count: int, turns: Tensor) -> Placement:
-        """Place `count` new tokens behind each live row. `turns`: the whole rotary table."""
+    def place(self, count: int, turns: Tensor, branching: Branching | None = None) -> Placement:
+        """Place `count` new tokens behind each live row, one after another or as `branching` says.
+
+        turns: the whole rotary table.
+        """
         longest = max(self.lengths)
         span = longest + count
         if span > self.capacity:
             raise ValueError(f"cache of {self.capacity} slots cannot take {count} more after {longest}")
         self._reserve(span)
         keys, values = self.storage[:, :, : self.rows, :, :span].unbind(0)
-        if min(self.lengths) == longest:
+        if branching is None and min(self.lengths) == longest:
             mask = self._level_mask(count, span) if count > 1 else None
             level = slice(longest, span)
             return Placement(level, turns[level], keys.unbind(0), values.unbind(0), None, longest, mask)
         device = self.storage.device
         starts = torch.tensor(self.lengths, device=device)[:, None]
         slots = starts + torch.arange(count, device=device)
-        visible = torch.arange(span, device=device) <= slots[:, :, None]
+        every = torch.arange(span, device=device)
+        if branching is None:
+            positions, visible = slots, every <= slots[:, :, None]
+        else:
+            positions, visible = starts + branching.depths, _branched(branching.visible, starts, every)
         index = (torch.arange(self.rows, device=device)[:, None], slots)
         mask = _additive(visible[:, None], self.storage)
-        return Placement(slots, turns[slots], keys.unbind(0), values.unbind(0), index, 0, mask)
+        return Placement(positions, turns[positions], keys.unbind(0), values.unbind(0), index, 0, mask)
 
     def _reserve(self, slots: int) -> None:
         """Make room for `slots` slots in every row."""
@@ -112,6 +128,21 @@ class KeyValueCache:
         if len(counts) != self.rows:
             raise ValueError(f"keep: {len(counts)} counts for {self.rows} live rows")
         self.lengths = [length + count for length, count in zip(self.lengths, counts, strict=True)]
+
+    def compact(self, path: Tensor) -> None:
+        """Of a block with branches, move the tokens of each row's path to the slots behind the block's first token.
+
+        path: int64 [B, P], nodes of the block counted from its second token, -1 where a row has no more. The path's
+        tokens keep their positions: one of depth d then lies in the slot of that position.
+        """
+        device = self.storage.device
+        straight = torch.arange(path.shape[1], device=device)
+        source = torch.where(path >= 0, path, straight)
+        if bool((source == straight).all()):
+            return
+        rows, first = torch.arange(self.rows, device=device)[:, None], torch.tensor(self.lengths, device=device)
+        slots = first[:, None] + 1
+        self.storage[:, :, rows, :, slots + straight] = self.storage[:, :, rows, :, slots + source]
 
     def rewind(self, lengths: Sequence[int]) -> None:
         """Go back to earlier lengths, one per live row."""
@@ -200,8 +231,11 @@ class DecoderState:
         """Memory of both caches: 2 * L * rows * G * C * (S + X) * bytes per number."""
         return sum(part.numel() * part.element_size() for part in (self.own.storage, self.cross.storage))
 
-    def keep(self, counts: Sequence[int]) -> None:
-        """Commit the first counts[b] tokens of the last block of row b."""
+    def keep(self, counts: Sequence[int], path: Tensor | None = None) -> None:
+        """Commit the first counts[b] tokens of the last block of row b; of a block with branches the first token and
+        those of its path (see `KeyValueCache.compact`)."""
+        if path is not None:
+            self.own.compact(path)
         self.own.keep(counts)
 
     def rewind(self, lengths: Sequence[int]) -> None:
@@ -217,6 +251,16 @@ class DecoderState:
         """Add rows at position 0 with projected text. keys, values: [L, n, G, X, C]."""
         self.cross.admit(keys, values, lengths)
         self.own.admit(len(lengths))
+
+
+def _branched(visible: Tensor, starts: Tensor, every: Tensor) -> Tensor:
+    """What a block with branches sees, bool [B, T, span]: all that came before it, and of itself what `visible`
+    [T, T] says. starts: [B, 1], slot of each row's first token; every: [span]."""
+    count = visible.shape[0]
+    inside = every - starts
+    own = visible[:, inside.clamp(0, count - 1)].transpose(0, 1)
+    before = (inside < 0)[:, None]
+    return before | (own & (inside < count)[:, None])
 
 
 def _additive(visible: Tensor, like: Tensor) -> Tensor:

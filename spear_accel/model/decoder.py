@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spear_accel.model.attention import CrossAttention, CrossReader, SelfAttention
-from spear_accel.model.cache import CrossCache, DecoderState, Placement
+from spear_accel.model.cache import Branching, CrossCache, DecoderState, Placement
 from spear_accel.model.config import TextToSemanticConfig
 from spear_accel.model.layers import EMBEDDING_STD, FeedForward, FixedTable, RMSNorm, drop, rotary_table, sinusoid_table
 from spear_accel.model.projection import PackedWeight
@@ -123,18 +123,19 @@ class Decoder(nn.Module):
         state: DecoderState,
         layers: slice = ALL_LAYERS,
         placement: Placement | None = None,
+        branching: Branching | None = None,
     ) -> Tensor:
         """Run layers [i:j) for T new tokens of every live row, writing the cache at lengths[b] + i.
 
         inputs: ids [B, T] where the slice starts at layer 0, else the hidden states [B, T, D] that left
         layer i - 1. Lengths do not move: `state.keep` commits what should stay. `placement` may be passed
-        on from an earlier call on the same block. Run it under `torch.no_grad` or `inference_mode`.
-        Returns hidden states [B, T, D] before the final norm.
+        on from an earlier call on the same block; `branching` tells of a block that is no plain sequence.
+        Run it under `torch.no_grad` or `inference_mode`. Returns hidden states [B, T, D] before the final norm.
         """
         first, last, _ = layers.indices(self.config.decoder_layers)
         if placement is None:
-            placement = state.own.place(inputs.shape[1], self.rotary.values)
-        x = self.place(self.embed(inputs), placement.slots) if first == 0 else inputs
+            placement = state.own.place(inputs.shape[1], self.rotary.values, branching)
+        x = self.place(self.embed(inputs), placement.positions) if first == 0 else inputs
         for number, layer in enumerate(self.stack[first:last], first):
             x = layer.step(x, placement, number, state.cross, number)
         return x

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from spear_accel.bench.costs import TimedLengths, TunePlan, measure_costs
+from spear_accel.bench.costs import TimedDrafts, TunePlan, measure_costs
 from spear_accel.decoding import DecodeOptions
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.stats import Judged
@@ -42,10 +42,21 @@ def test_every_length_is_measured_at_every_number_of_rows(model: TextToSemantic)
     assert Tuning.from_dict(tuning.to_dict(), "here") == tuning
 
 
-def test_lengths_take_turns_and_only_full_rounds_are_timed() -> None:
-    policy = TimedLengths(range(3), rows=2)
-    assert [policy.length(2) for _ in range(7)] == [0, 1, 2, 0, 1, 2, 0]
-    policy.observe(2, [Judged(2, 1), Judged(2, 2)], 0.5)
-    policy.observe(1, [Judged(1, 0)], 0.1)
-    assert dict(policy.seconds) == {2: [0.5]}
+def test_drafts_take_turns_and_only_full_rounds_are_timed() -> None:
+    policy = TimedDrafts([(), (1,), (1, 1)], rows=2)
+    assert [policy.widths(2) for _ in range(4)] == [(), (1,), (1, 1), ()]
+    policy.observe((1, 1), [Judged(2, 1), Judged(2, 2)], 0.5)
+    policy.observe((1,), [Judged(1, 0)], 0.1)
+    assert dict(policy.seconds) == {(1, 1): [0.5]}
     assert (policy.reached, policy.passed) == ([3, 2], [2, 1])
+    assert policy.node_time(1.0) is None
+
+
+def test_candidates_are_counted_where_the_chain_got_to() -> None:
+    """Rows: chain of two; sibling 2 at depth 1; chain, then sibling 3; nothing right."""
+    policy = TimedDrafts([(), (1,), (1, 1), (3, 3)], rows=4)
+    policy.observe((3, 3), [Judged(2, 2), Judged(2, 1, 2), Judged(2, 2, 3), Judged(2, 0)], 1.0)
+    assert (policy.reached, policy.passed) == ([4, 2], [2, 1])
+    assert (policy.tried, policy.right) == (6, [1, 1])
+    policy.observe((1, 1), [Judged(2, 0)] * 4, 0.6)
+    assert policy.node_time(0.5) == pytest.approx(0.4 / 4 / 0.5)

@@ -23,6 +23,8 @@ def test_defaults() -> None:
     [
         ({"method": "magic"}, "method 'magic' is unknown; choose one of"),
         ({"verify": "hope"}, "verify 'hope' is unknown; choose one of"),
+        ({"candidates": 0}, "candidates must be a whole number of at least 1"),
+        ({"candidates": 3, "draft_length": 30}, "at most 63, got 90"),
         ({"draft_length": -1}, "draft_length must be a whole number of at least 0"),
         ({"draft_length": "long"}, "draft_length must be a whole number"),
         ({"temperature": -0.1}, "temperature must be at least 0"),

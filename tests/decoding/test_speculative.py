@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -104,6 +105,54 @@ def test_coupled_says_what_autoregressive_decoding_says(
     if draft_length != "auto":
         assert found.stats.drafted > 0
         assert len(found.stats.reached) == draft_length
+
+
+@pytest.mark.parametrize("method", ["prophet", "prophet-linear", "draft-model"])
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+@pytest.mark.parametrize(("draft_length", "candidates"), [(1, 4), (3, 2), (5, 3), ("auto", 3)])
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+def test_candidates_change_no_token_either(
+    model: TextToSemantic,
+    drafting: Drafting,
+    texts: list[list[int]],
+    method: str,
+    temperature: float,
+    draft_length: int,
+    candidates: int,
+    batch_size: int,
+) -> None:
+    plain = DecodeOptions(method="autoregressive", temperature=temperature, seed=4, batch_size=batch_size)
+    wide = replace(plain, method=method, draft_length=draft_length, candidates=candidates)
+    wanted, found = Engine(model, plain, GUARDS).decode(texts), decode(model, drafting, wide, texts)
+    assert rows(found) == rows(wanted)
+    assert found.stats.committed == wanted.stats.committed
+
+
+def test_candidates_make_paths_longer(model: TextToSemantic, drafting: Drafting, texts: list[list[int]]) -> None:
+    small = noisy(model, 0.3)
+    assert isinstance(small, TextToSemantic)
+    for method, own in (("prophet", drafting), ("draft-model", Drafting({}, small))):
+        wide = [DecodeOptions(method=method, draft_length=3, candidates=count) for count in (1, 2, 4)]
+        found = [decode(model, own, options, texts).stats.block_efficiency for options in wide]
+        assert found[0] < found[1] < found[2], method
+
+
+@torch.no_grad()
+def test_cache_of_a_tree_is_that_of_a_fresh_prefill(
+    model: TextToSemantic, drafting: Drafting, texts: list[list[int]]
+) -> None:
+    options = DecodeOptions(method="draft-model", seed=3, draft_length=3, candidates=3, batch_size=4)
+    drafter, policy = drafting.prepare(model, "draft-model", options)
+    checked = Refilled(drafter, model, texts[:4])
+    Engine(model, options, GUARDS, checked, policy=policy).decode(texts[:4])  # type: ignore[arg-type]
+    assert checked.compared > 100
+
+
+def test_more_candidates_than_a_method_can_draft_are_refused(model: TextToSemantic, drafting: Drafting) -> None:
+    for method, verify in (("early-exit", "coupled"), ("prophet", "rejection")):
+        options = DecodeOptions(method=method, verify=verify, draft_length=2, candidates=2)
+        with pytest.raises(UserError, match="candidates 2"):
+            drafting.prepare(model, method, options)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -282,7 +331,7 @@ class Refilled(Recorder):
 def test_auto_falls_back_where_drafts_do_not_pay(model: TextToSemantic, drafting: Drafting) -> None:
     hopeless = DraftCosts(acceptance=(0.01, 0.01), rounds={1: (1.0, 1.5, 2.0)})
     policy = AdaptiveLength(hopeless, 2)
-    assert [policy.length(1) for _ in range(10)] == [0] * 10
+    assert [policy.widths(1) for _ in range(10)] == [()] * 10
 
 
 def test_a_method_without_its_head_is_refused(model: TextToSemantic) -> None:

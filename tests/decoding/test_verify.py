@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from spear_accel.decoding.noise import RowNoise, row_words
 from spear_accel.decoding.proposal import Proposal
 from spear_accel.decoding.sampling import choose
-from spear_accel.decoding.verify.coupled import Coupled, follow, follow_chain
+from spear_accel.decoding.tree import TreeShape
+from spear_accel.decoding.verify.coupled import Coupled, follow
 
 SILENT = RowNoise(torch.zeros(1, 2).long(), torch.zeros(1).long(), torch.arange(6), silent=True)
 
@@ -34,8 +35,7 @@ def test_nodes_beyond_a_rows_length_do_not_count() -> None:
 
 def test_tree_follows_the_matching_child() -> None:
     """Root -> 0 (token 1), 1 (token 2); 1 -> 2 (token 3), 3 (token 4)."""
-    tokens, parents = torch.tensor([[1, 2, 3, 4]]), torch.tensor([[-1, -1, 1, 1]])
-    proposal = Proposal(tokens, parents, torch.tensor([[1, 1, 2, 2]]), torch.tensor([4]))
+    proposal = Proposal.tree(torch.tensor([[1, 2, 3, 4]]), TreeShape((-1, -1, 1, 1)))
     verdict = Coupled().verify(proposal, sure([[2, 0, 4, 0, 5]]), SILENT)
     assert verdict.path.tolist() == [[1, 3]]
     assert verdict.committed(proposal) == [[2, 4, 5]]
@@ -65,19 +65,48 @@ def test_committed_tokens_do_not_depend_on_the_draft(count: int, seed: int) -> N
     assert len(committed) == (right.index(False) if False in right else count) + 1
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(1, 6), st.integers(1, 4), st.integers(0, 2**31))
-def test_a_chain_is_followed_as_the_tree_that_it_is(count: int, rows: int, seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    drafted, draws = (
-        torch.randint(2, (rows, count), generator=generator),
-        torch.randint(2, (rows, count + 1), generator=generator),
-    )
-    proposal = Proposal.chain(drafted, torch.randint(count + 1, (rows,), generator=generator))
-    one, other = follow_chain(proposal, draws), follow(proposal, draws)
-    assert one.accepted.tolist() == other.accepted.tolist()
-    assert one.final.tolist() == other.final.tolist()
-    assert one.committed(proposal) == other.committed(proposal)
+def walk(parents: tuple[int, ...], tokens: list[int], count: int, draws: list[int]) -> tuple[list[int], int]:
+    """The path from the root, node by node, and the token behind it: slow and obvious."""
+    at, path = -1, []
+    while True:
+        children = [n for n in range(count) if parents[n] == at and tokens[n] == draws[at + 1]]
+        if not children:
+            return path, draws[at + 1]
+        at = children[0]
+        path.append(at)
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> tuple[tuple[int, ...], list[list[int]], list[int], list[list[int]]]:
+    """Parents, tokens of two rows (siblings differ), how many nodes count, and the target's draws."""
+    size = draw(st.integers(1, 8))
+    parents = tuple(draw(st.integers(-1, node - 1)) for node in range(size))
+    ranks = TreeShape(parents).ranks
+    rows = [[(draw(st.integers(0, 1)) * 3 + rank) % 9 for rank in ranks] for _ in range(2)]
+    for row in rows:
+        for node, parent in enumerate(parents):
+            taken = [row[other] for other in range(node) if parents[other] == parent]
+            while row[node] in taken:
+                row[node] = (row[node] + 1) % 9
+    counts = [draw(st.integers(0, size)) for _ in range(2)]
+    draws = [[draw(st.sampled_from([*row, 0])) for _ in range(size + 1)] for row in rows]
+    return parents, rows, counts, draws
+
+
+@settings(max_examples=150, deadline=None)
+@given(trees())
+def test_any_tree_is_followed_as_by_a_walk(
+    drawn: tuple[tuple[int, ...], list[list[int]], list[int], list[list[int]]],
+) -> None:
+    parents, rows, counts, draws = drawn
+    proposal = Proposal(torch.tensor(rows), TreeShape(parents), torch.tensor(counts))
+    verdict = follow(proposal, torch.tensor(draws))
+    for row in range(2):
+        path, final = walk(parents, rows[row], counts[row], draws[row])
+        assert verdict.path[row, : len(path)].tolist() == path
+        assert (verdict.path[row, len(path) :] == -1).all()
+        assert int(verdict.accepted[row]) == len(path)
+        assert int(verdict.final[row]) == final
 
 
 def test_rows_walk_at_their_own_pace() -> None:

@@ -15,6 +15,7 @@ class Autoregressive:
     """Empty proposals, no state. See `Drafter` for the methods."""
 
     longest = 0
+    branches = False
 
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         """Nothing to size."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.sampling import Sampling, log_probabilities
+from spear_accel.decoding.tree import Widths
 from spear_accel.model import DecoderState
 
 
@@ -24,7 +25,8 @@ class Round:
     committed: all of each row's tokens so far, on the host, not to be changed;
     noise: the rows' randomness; history: int64 [B, W], the last W committed tokens, -1 where there are none,
     None where no penalty looks at them; minimum: [B] tokens before which EOS is forbidden, per row;
-    draft_length: nodes wanted per row, at most the drafter's `longest`; 0 asks for an empty proposal.
+    widths: candidates wanted at each depth of the draft, at most the drafter's `longest` depths; () asks for an empty
+    proposal. A drafter that cannot branch gives one at each depth.
     """
 
     state: DecoderState
@@ -35,7 +37,12 @@ class Round:
     history: Tensor | None
     minimum: Sequence[int]
     eos_id: int
-    draft_length: int = 0
+    widths: Widths = ()
+
+    @property
+    def draft_length(self) -> int:
+        """Depth of the draft that is wanted."""
+        return len(self.widths)
 
     def log_probabilities(self, logits: Tensor, depth: int, drafted: Tensor) -> Tensor:
         """The law of chain positions depth .. depth + M - 1 behind the committed tokens.
@@ -65,7 +72,9 @@ class Drafter(Protocol):
     """Proposes tokens; keeps whatever state of its own in step with the engine's rows."""
 
     longest: int
-    """Most nodes it ever proposes per row; the engine sizes the cache by it."""
+    """Deepest draft that it ever proposes; the engine sizes the cache by it."""
+    branches: bool
+    """Whether it can offer several candidates at a depth."""
 
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         """A new job begins: at most `rows` live rows of `capacity` slots."""

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from spear_accel.decoding.draft.base import Round
-from spear_accel.decoding.draft.chain import draw_chain
+from spear_accel.decoding.draft.chain import draw_one_by_one
 from spear_accel.decoding.proposal import Proposal, Verdict
+from spear_accel.decoding.tree import comb
 from spear_accel.errors import UserError
 from spear_accel.model import DecoderState, TextToSemantic, TextToSemanticConfig
 
@@ -23,6 +24,8 @@ __all__ = ["DraftModelDrafter"]
 class DraftModelDrafter:
     """See `Drafter` for the methods."""
 
+    branches = True
+
     def __init__(self, model: TextToSemantic, target: TextToSemanticConfig, longest: int) -> None:
         """Raises UserError where the two models do not share their vocabularies."""
         for name in ("semantic_units", "text_vocab_size", "text_eos_id"):
@@ -31,7 +34,7 @@ class DraftModelDrafter:
                 raise UserError(f"the draft model has {name} {own}, the target {other}; they must have one vocabulary")
         self.model, self.longest = model.eval(), longest
         self._state: DecoderState
-        self._drafted = 0
+        self._chain: tuple[int, ...] = ()
 
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         self._state = self.model.new_state(rows, capacity + self.longest, text_capacity)
@@ -40,7 +43,7 @@ class DraftModelDrafter:
         self.model.admit(self._state, texts)
 
     def propose(self, current: Round) -> Proposal:
-        self._drafted = current.draft_length
+        self._chain = comb(current.widths).spine
         if current.draft_length == 0:
             return Proposal.empty(current.state.rows, current.pending.device)
         own, ones = self._state, [1] * self._state.rows
@@ -54,14 +57,16 @@ class DraftModelDrafter:
             own.keep(counts if block is unread else ones)
             return self.model.decoder.logits(_at_ends(hidden, counts) if block is unread else hidden)
 
-        proposal = draw_chain(current, current.draft_length, step)
+        proposal = draw_one_by_one(current, step)
         own.rewind(lengths)
         return proposal
 
     def keep(self, verdict: Verdict, hidden: Tensor) -> None:
-        """The cache holds all drafts but the last, which was drawn and never read."""
-        held = max(0, self._drafted - 1)
-        self._state.keep([min(count, held) for count in verdict.accepted.tolist()])
+        """The cache holds the chain without its last token, which was drawn and never read, and no other candidate."""
+        held = max(0, len(self._chain) - 1)
+        chain = torch.tensor(self._chain, device=verdict.path.device)[: verdict.path.shape[1]]
+        read = (verdict.path[:, : len(chain)] == chain).long().cumprod(dim=1).sum(dim=1)
+        self._state.keep([min(count, held) for count in read.tolist()])
 
     def select(self, rows: Sequence[int]) -> None:
         self._state.select(rows)

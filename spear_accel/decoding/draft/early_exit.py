@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from spear_accel.decoding.draft.base import Round
-from spear_accel.decoding.draft.chain import draw_chain
+from spear_accel.decoding.draft.chain import draw_one_by_one
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.heads import EarlyExit
 from spear_accel.model import DecoderState, KeyValueCache
@@ -23,7 +23,12 @@ __all__ = ["EarlyExitDrafter"]
 
 
 class EarlyExitDrafter:
-    """See `Drafter` for the methods. The head's blocks keep a cache as long as the target's."""
+    """See `Drafter` for the methods. The head's blocks keep a cache as long as the target's.
+
+    It does not branch: a candidate beside the chain would have to run through the first layers as well.
+    """
+
+    branches = False
 
     def __init__(self, head: EarlyExit, decoder: Decoder, longest: int) -> None:
         self.head, self.decoder, self.longest = head, decoder, longest
@@ -50,7 +55,8 @@ class EarlyExitDrafter:
             return hidden
 
         if current.draft_length:
-            proposal = draw_chain(current, current.draft_length, lambda token: self.head.logits(run(token)))
+            current = replace(current, widths=(1,) * current.draft_length)
+            proposal = draw_one_by_one(current, lambda token: self.head.logits(run(token)))
             run(proposal.tokens[:, -1:])
         else:
             proposal = Proposal.empty(state.rows, current.pending.device)

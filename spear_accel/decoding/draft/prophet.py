@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from spear_accel.decoding.draft.base import Round
-from spear_accel.decoding.draft.chain import draw_all, draw_chain
+from spear_accel.decoding.draft.chain import draw_all, draw_one_by_one
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.heads import Prophet, ProphetLinear
 from spear_accel.model import DecoderState, KeyValueCache
@@ -54,6 +54,8 @@ class _LastStates:
 class ProphetDrafter:
     """See `Drafter` for the methods."""
 
+    branches = True
+
     def __init__(self, head: Prophet, longest: int) -> None:
         self.head, self.longest = head, longest
         self._states = _LastStates(head.first, head.config.starts)
@@ -83,7 +85,7 @@ class ProphetDrafter:
             self._cache.keep([x.shape[1]] * rows)
             return self.head.logits(hidden[:, -1:])
 
-        return draw_chain(current, current.draft_length, step)
+        return draw_one_by_one(current, step)
 
     def keep(self, verdict: Verdict, hidden: Tensor) -> None:
         self._states.keep(verdict, hidden)
@@ -96,6 +98,8 @@ class ProphetDrafter:
 
 class LinearProphetDrafter:
     """See `Drafter` for the methods."""
+
+    branches = True
 
     def __init__(self, head: ProphetLinear, longest: int) -> None:
         """Never drafts more than the head has streams."""
@@ -113,7 +117,7 @@ class LinearProphetDrafter:
         if current.draft_length == 0:
             return Proposal.empty(current.state.rows, current.pending.device)
         logits = self.head(self._states.values[:, 0], current.pending[:, 0])
-        return draw_all(current, logits[:, : current.draft_length])
+        return draw_all(current, logits)
 
     def keep(self, verdict: Verdict, hidden: Tensor) -> None:
         self._states.keep(verdict, hidden)

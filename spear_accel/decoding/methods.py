@@ -12,6 +12,8 @@ from spear_accel.decoding.draft.autoregressive import Autoregressive
 from spear_accel.decoding.draft.base import Drafter
 from spear_accel.decoding.draft.draft_model import DraftModelDrafter
 from spear_accel.decoding.draft.early_exit import EarlyExitDrafter
+from spear_accel.decoding.draft.jacobi import JacobiDrafter
+from spear_accel.decoding.draft.ngram import NgramDrafter
 from spear_accel.decoding.draft.prophet import LinearProphetDrafter, ProphetDrafter
 from spear_accel.decoding.options import DecodeOptions
 from spear_accel.decoding.tuning import Tuning
@@ -23,6 +25,7 @@ __all__ = ["Drafting"]
 
 # Without measurements, the first of these that a voice has is its best guess.
 _PREFERRED = ("prophet", "prophet-linear", "early-exit", "draft-model")
+_TRAINING_FREE = ("ngram", "jacobi")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Drafting:
     def methods(self) -> tuple[str, ...]:
         """Methods that can run, "autoregressive" first."""
         ready = [name for name in _PREFERRED if name in self.heads or (name == "draft-model" and self.draft_model)]
-        return ("autoregressive", *ready)
+        return ("autoregressive", *ready, *_TRAINING_FREE)
 
     def resolve(self, options: DecodeOptions, utterances: int) -> str:
         """The method that decodes `utterances` under `options`: "auto" becomes a name.
@@ -48,7 +51,10 @@ class Drafting:
         if options.method == "auto":
             if options.draft_length == 0:
                 return "autoregressive"
-            return self.tuning.best_method(max(1, min(options.batch_size, utterances)), self.methods)
+            # Without measurements a head is a good guess, and a draft without training is not.
+            likely = [name for name in self.methods[1:] if name not in _TRAINING_FREE]
+            available = [*likely, *(name for name in self.methods if name not in likely)]
+            return self.tuning.best_method(max(1, min(options.batch_size, utterances)), available)
         if options.method == "draft-model" and self.draft_model is None:
             raise UserError(
                 "method 'draft-model' needs a draft model: a small voice with the same tokens (--draft-model)"
@@ -87,6 +93,10 @@ class Drafting:
 
     def drafter(self, model: TextToSemantic, method: str, longest: int) -> Drafter:
         """A fresh drafter of a `method` that can run, for drafts of up to `longest` tokens or what its head can do."""
+        if method == "jacobi":
+            return JacobiDrafter(model.decoder, longest)
+        if method == "ngram":
+            return NgramDrafter(longest)
         head = self.draft_model if method == "draft-model" else self.heads.get(method)
         if head is not None:
             head.eval()

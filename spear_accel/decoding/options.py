@@ -14,7 +14,7 @@ METHODS = (
     "jacobi",
 )  # fmt: skip
 RULES = ("coupled", "rejection", "k-seq", "lenient", "typical", "grouped")
-BUILT_METHODS = ("auto", "autoregressive", "draft-model", "early-exit", "prophet", "prophet-linear")
+BUILT_METHODS = ("auto", "autoregressive", "draft-model", "early-exit", "prophet", "prophet-linear", "ngram", "jacobi")
 BUILT_RULES = ("coupled", "rejection", "lenient")
 LONGEST_DRAFT = 32
 MOST_NODES = 63

@@ -16,7 +16,7 @@ class Proposal:
 
     tokens: int64 [B, N]; shape: which node follows which, the same in all rows; lengths: int64 [B], how many of a
     row's nodes count, from the first on.
-    log_q: float [B, N, V], the law each node was really drawn from, for rules that need it.
+    log_q: float [B, N, V], the law each node was really drawn from; None where drafts are certain or no rule asks.
     hidden: float [B, N + 1, D], where the drafter has already run the target's first `layers` layers on root
     and nodes (and written their cache), the states that left them: the verify call goes on from there.
     """

@@ -25,11 +25,10 @@ class Tuning:
     methods: Mapping[str, DraftCosts] = field(default_factory=dict)
 
     def best_method(self, live: int, available: Sequence[str]) -> str:
-        """The method of `available` that promises most with `live` rows. Without measurements: the first head."""
+        """The method of `available` that promises most with `live` rows; without measurements the first."""
         measured = [name for name in available if name in self.methods]
         if not measured:
-            drafting = [name for name in available if name != "autoregressive"]
-            return drafting[0] if drafting else "autoregressive"
+            return available[0]
         promise, name = max((self.methods[name].speedup(live)[0], name) for name in measured)
         return name if promise > _WORTHWHILE else "autoregressive"
 

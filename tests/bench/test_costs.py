@@ -31,7 +31,7 @@ def test_every_length_is_measured_at_every_number_of_rows(model: TextToSemantic)
     heads = {kind: build_head(kind, shape, model.config) for kind, shape in (("prophet", {}),
              ("prophet-linear", {"horizon": 2}))}  # fmt: skip
     tuning = measure_costs(model, Drafting(heads, model), TEXTS, DecodeOptions(seed=1), PLAN)
-    assert set(tuning.methods) == {"prophet", "prophet-linear", "draft-model"}
+    assert set(tuning.methods) == {"prophet", "prophet-linear", "draft-model", "ngram", "jacobi"}
     for method, longest in (("prophet", 3), ("prophet-linear", 2), ("draft-model", 3)):
         costs = tuning.methods[method]
         assert costs.longest == len(costs.acceptance) == longest

@@ -168,7 +168,13 @@ def test_greedy_verification_in_half_precision_stays_in_the_vocabulary(dtype: to
         assert tokens == best[row, : len(tokens)].tolist()
 
 
-def test_drafts_without_their_law_are_refused() -> None:
-    law = torch.zeros(1, 2, 3)
-    with pytest.raises(ValueError, match="log_q"):
-        Rejection().verify(Proposal.chain(torch.tensor([[0]])), law, Told(torch.zeros(1, 1)))  # type: ignore[arg-type]
+def test_drafts_without_a_law_are_certain(monkeypatch: pytest.MonkeyPatch) -> None:
+    p = random_law(6, 2, 7)
+    log_p = torch.stack([p[()], p[(2,)]]).log()[None]
+    tokens = torch.tensor([[2]])
+    told = torch.nn.functional.one_hot(tokens, 6).double().log()
+    for uniform in (0.0, 0.5, 1.0):
+        noise = Told(torch.tensor([[uniform]], dtype=torch.float64))
+        one = Rejection().verify(Proposal.chain(tokens), log_p, noise)  # type: ignore[arg-type]
+        other = Rejection().verify(Proposal.chain(tokens, log_q=told), log_p, noise)  # type: ignore[arg-type]
+        assert one.accepted.tolist() == other.accepted.tolist() and one.final.tolist() == other.final.tolist()

@@ -23,7 +23,7 @@ from spear_accel.model import TextToSemantic
 from spear_accel.model.decoder import DecoderLayer
 
 GUARDS = Guards(length=LengthGuard(tokens_per_unit=5.0, shortest=0.3, longest=1.5, slack=10))
-METHODS = ("early-exit", "prophet", "prophet-linear", "draft-model")
+METHODS = ("early-exit", "prophet", "prophet-linear", "draft-model", "ngram", "jacobi")
 
 
 def noisy(module: nn.Module, share: float) -> nn.Module:
@@ -104,7 +104,7 @@ def test_coupled_says_what_autoregressive_decoding_says(
     assert found.stats.committed == wanted.stats.committed
     if draft_length != "auto":
         assert found.stats.drafted > 0
-        assert len(found.stats.reached) == draft_length
+        assert len(found.stats.reached) <= draft_length if method == "ngram" else draft_length
 
 
 @pytest.mark.parametrize("method", ["prophet", "prophet-linear", "draft-model"])

@@ -23,14 +23,13 @@ class Rejection:
     lenience = 1.0
 
     def verify(self, proposal: Proposal, log_p: Tensor, noise: RowNoise) -> Verdict:
-        """See `Verifier.verify`. `proposal.log_q` must be the law each token was really drawn from."""
+        """See `Verifier.verify`. `proposal.log_q` must be the law each token was really drawn from; a proposal without
+        one is certain of its tokens."""
         if proposal.nodes == 0:
             draws = choose(log_p, noise.gumbel(0, 1))
             nothing = torch.zeros_like(draws)
             return Verdict(nothing[:, 0], nothing[:, :0], draws[:, 0])
-        if proposal.log_q is None:
-            raise ValueError("rejection needs the draft's law in Proposal.log_q")
-        q = proposal.log_q.exp() * self.lenience
+        q = _law(proposal, log_p) * self.lenience
         accepted = self._accepted(proposal, log_p.exp(), q, noise)
         return _verdict(proposal, accepted, self._final(proposal, log_p, q, accepted, noise))
 
@@ -61,6 +60,13 @@ class Lenient(Rejection):
     def __init__(self, lenience: float) -> None:
         """lenience: l in (0, 1]."""
         self.lenience = lenience
+
+
+def _law(proposal: Proposal, like: Tensor) -> Tensor:
+    """q [B, N, V]."""
+    if proposal.log_q is not None:
+        return proposal.log_q.exp()
+    return torch.zeros_like(like[:, :-1]).scatter_(-1, proposal.tokens[..., None], 1.0)
 
 
 def residual(p: Tensor, q: Tensor) -> Tensor:

@@ -1,0 +1,61 @@
+"""Drafting with what the target said last time: its draws behind the last accepted position are the next draft.
+
+Jacobi decoding (Santilli et al. 2023, arXiv 2305.10427; cf. lookahead decoding, Fu et al. 2024). With the coupled rule
+the noise of a position is fixed, so sampling too is a fixed point that the rounds run into. Free and without training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from spear_accel.decoding.draft.base import Round
+from spear_accel.decoding.proposal import Proposal, Verdict
+from spear_accel.decoding.sampling import choose
+from spear_accel.model import DecoderState
+from spear_accel.model.decoder import Decoder
+
+__all__ = ["JacobiDrafter"]
+
+
+class JacobiDrafter:
+    """See `Drafter` for the methods. Chains only; it is certain of what it drafts."""
+
+    branches = False
+
+    def __init__(self, decoder: Decoder, longest: int) -> None:
+        self.decoder, self.longest = decoder, longest
+        self._guess: Tensor | None = None
+        self._round: Round | None = None
+        self._proposal: Proposal | None = None
+
+    def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
+        self._guess = None
+
+    def admit(self, state: DecoderState, texts: Tensor) -> None:
+        """New rows have said nothing: -1 stands for their pending token, whatever it will be."""
+        fresh = texts.new_full((len(texts), self.longest), -1)
+        self._guess = fresh if self._guess is None else torch.cat((self._guess, fresh))
+
+    def propose(self, current: Round) -> Proposal:
+        assert self._guess is not None
+        guess = self._guess[:, : current.draft_length]
+        proposal = Proposal.chain(torch.where(guess < 0, current.pending, guess))
+        self._round, self._proposal = current, proposal
+        return proposal
+
+    def keep(self, verdict: Verdict, hidden: Tensor) -> None:
+        """Draw at every position of the block again; those behind the committed ones are what comes next."""
+        assert self._round is not None and self._proposal is not None and self._guess is not None
+        count = hidden.shape[1]
+        log_p = self._round.log_probabilities(self.decoder.logits(hidden), 0, self._proposal.tokens)
+        said = choose(log_p, self._round.noise.gumbel(0, count))
+        # Behind the accepted path stands the final token, which is committed; the guess begins one further on.
+        ahead = verdict.accepted[:, None] + 1 + torch.arange(self.longest, device=hidden.device)
+        self._guess = said.gather(1, ahead.clamp_max(count - 1))
+
+    def select(self, rows: Sequence[int]) -> None:
+        assert self._guess is not None
+        self._guess = self._guess[list(rows)]

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from spear_accel.decoding.controller import AdaptiveLength, FixedLength, LengthPolicy
+from spear_accel.decoding.controller import AdaptiveLength, DraftCosts, FixedLength, LengthPolicy
 from spear_accel.decoding.draft.autoregressive import Autoregressive
 from spear_accel.decoding.draft.base import Drafter
 from spear_accel.decoding.draft.draft_model import DraftModelDrafter
 from spear_accel.decoding.draft.early_exit import EarlyExitDrafter
+from spear_accel.decoding.draft.iid import IndependentDrafts
 from spear_accel.decoding.draft.jacobi import JacobiDrafter
 from spear_accel.decoding.draft.ngram import NgramDrafter
 from spear_accel.decoding.draft.prophet import LinearProphetDrafter, ProphetDrafter
@@ -76,6 +77,8 @@ class Drafting:
         costs = self.tuning.costs(method)
         longest = costs.longest if options.draft_length == "auto" else options.draft_length
         drafter = self.drafter(model, method, longest)
+        if options.verify == "k-seq":
+            return self._independent(drafter, method, costs, options)
         # Only the coupled rule knows what to do with more than one candidate.
         branches = drafter.branches and options.verify == "coupled"
         if options.draft_length == "auto":
@@ -90,6 +93,17 @@ class Drafting:
                 "leave it out"
             )
         return drafter, FixedLength(longest, candidates)
+
+    def _independent(
+        self, drafter: Drafter, method: str, costs: DraftCosts, options: DecodeOptions
+    ) -> tuple[Drafter, LengthPolicy]:
+        """Two drafts or as many as wanted, of a fixed length."""
+        if not drafter.branches:
+            raise UserError(f"verify 'k-seq' needs drafts drawn independently, which {method!r} cannot; take another")
+        chains = 2 if options.candidates == "auto" else options.candidates
+        best = len(costs.speedup(options.batch_size)[1])
+        length = best if options.draft_length == "auto" else options.draft_length
+        return IndependentDrafts(drafter, chains), FixedLength(min(length, drafter.longest), chains)
 
     def drafter(self, model: TextToSemantic, method: str, longest: int) -> Drafter:
         """A fresh drafter of a `method` that can run, for drafts of up to `longest` tokens or what its head can do."""

@@ -73,9 +73,22 @@ class RowNoise:
             self._gumbel = gumbel_from(self._uniforms(0, max(end, self._ahead), self.tokens))
         return self._gumbel[:, depth:end]
 
-    def judgement(self, count: int) -> Tensor:
-        """Uniform numbers [B, count] that decide on acceptance, independent of all Gumbel noise."""
+    def stream(self, number: int) -> RowNoise:
+        """Independent noise for the same positions; stream 0 is this one."""
+        if number == 0:
+            return self
+        words = torch.tensor(row_words(number, 0), device=self.words.device)
+        return RowNoise(self.words ^ words, self.positions, self.tokens, self.silent, self._ahead)
+
+    def judgements(self, count: int) -> Tensor:
+        """Uniform numbers [B, count] that decide on a chain, independent of all Gumbel noise."""
         return self._uniforms(0, count, self.tokens[-1:] + 1)[..., 0]
+
+    def judgement(self, depth: int, count: int) -> Tensor:
+        """Uniform numbers [B, count] that decide on the candidates at one depth; the first is that of `judgements`."""
+        vocabulary = len(self.tokens)
+        candidates = torch.arange(1, count, device=self.tokens.device) + 2 * vocabulary
+        return self._uniforms(depth, 1, torch.cat((self.tokens[-1:] + 1, candidates)))[:, 0]
 
     def recovery(self, depths: Tensor) -> Tensor | None:
         """Gumbel noise [B, V] for the token drawn after a rejection at depths [B], independent of all the rest."""

@@ -15,7 +15,7 @@ METHODS = (
 )  # fmt: skip
 RULES = ("coupled", "rejection", "k-seq", "lenient", "typical", "grouped")
 BUILT_METHODS = ("auto", "autoregressive", "draft-model", "early-exit", "prophet", "prophet-linear", "ngram", "jacobi")
-BUILT_RULES = ("coupled", "rejection", "lenient")
+BUILT_RULES = ("coupled", "rejection", "k-seq", "lenient")
 LONGEST_DRAFT = 32
 MOST_NODES = 63
 
@@ -28,12 +28,12 @@ class DecodeOptions:
     """What drafts; "auto" takes the best that the voice has."""
     verify: str = "coupled"
     """Verification rule. "coupled" gives the autoregressive tokens of the same seed; "rejection" keeps their law;
-    "lenient" is lossy."""
+    "k-seq" does so for several independent drafts; "lenient" is lossy."""
     draft_length: int | Literal["auto"] = "auto"
     """Tokens proposed per row and round; "auto" follows measured acceptance and step times."""
     candidates: int | Literal["auto"] = "auto"
-    """Tokens offered at each depth of a draft, for the rule "coupled"; "auto": one where `draft_length` is a number,
-    else as many as pay."""
+    """Tokens offered at each depth of a draft, for the rule "coupled": "auto" takes one where `draft_length` is a
+    number, else as many as pay. For "k-seq" the number of drafts; "auto" takes two."""
     temperature: float = 0.7
     """0 takes the most likely token."""
     top_k: int = 0

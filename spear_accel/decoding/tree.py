@@ -54,6 +54,11 @@ class TreeShape:
         """Number of each node among its siblings, 1 for the first."""
         return tuple(self.parents[: node + 1].count(parent) for node, parent in enumerate(self.parents))
 
+    @property
+    def most_children(self) -> int:
+        """Of the root or a node."""
+        return max(self.ranks, default=0)
+
     @cached_property
     def spine(self) -> tuple[int, ...]:
         """First children from the root on."""
@@ -84,11 +89,13 @@ class TreeShape:
 @dataclass(frozen=True)
 class TreeTensors:
     """parents, depths: int64 [N]; ancestry: bool [N, N], true where the column's node is the row's or above it;
-    branching: root and nodes as the decoder's cache places them, None for a chain."""
+    children: int64 [N + 1, most children], of the root (0) and of each node i (i + 1), -1 behind the last; branching:
+    root and nodes as the decoder's cache places them, None for a chain."""
 
     parents: Tensor
     depths: Tensor
     ancestry: Tensor
+    children: Tensor
     branching: Branching | None
 
 
@@ -127,6 +134,8 @@ def _tensors(parents: tuple[int, ...], device: torch.device) -> TreeTensors:
         visible = torch.nn.functional.pad(ancestry, (1, 0, 1, 0))
         visible[:, 0] = True
         branching = Branching(torch.nn.functional.pad(depths, (1, 0)).to(device), visible.to(device))
-    return TreeTensors(
-        torch.tensor(parents, dtype=torch.int64, device=device), depths.to(device), ancestry.to(device), branching
-    )
+    children = torch.full((shape.nodes + 1, shape.most_children), -1)
+    for node, (parent, rank) in enumerate(zip(parents, shape.ranks, strict=True)):
+        children[parent + 1, rank - 1] = node
+    parents_of = torch.tensor(parents, dtype=torch.int64, device=device)
+    return TreeTensors(parents_of, depths.to(device), ancestry.to(device), children.to(device), branching)

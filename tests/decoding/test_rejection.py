@@ -11,7 +11,8 @@ from torch import Tensor
 from spear_accel.decoding.noise import RowNoise, row_words
 from spear_accel.decoding.proposal import Proposal
 from spear_accel.decoding.verify import rejection
-from spear_accel.decoding.verify.rejection import Lenient, Rejection, residual
+from spear_accel.decoding.verify.rejection import Lenient, Rejection
+from spear_accel.decoding.verify.tree import residual
 
 EPSILON = 1e-12
 Prefix = tuple[int, ...]
@@ -24,7 +25,7 @@ class Told:
     def __init__(self, uniform: Tensor) -> None:
         self.uniform = uniform
 
-    def judgement(self, count: int) -> Tensor:
+    def judgements(self, count: int) -> Tensor:
         return self.uniform[:, :count]
 
     def recovery(self, depths: Tensor) -> None:
@@ -147,7 +148,7 @@ def test_an_impossible_token_never_passes() -> None:
 def test_an_empty_residual_falls_back_to_the_target() -> None:
     p = torch.tensor([[0.3, 0.7], [0.5, 0.5]])
     q = torch.tensor([[0.3, 0.7], [0.2, 0.8]])
-    torch.testing.assert_close(residual(p, q), torch.tensor([[0.3, 0.7], [0.3, 0.0]]))
+    torch.testing.assert_close(residual(p, q), torch.tensor([[0.3, 0.7], [1.0, 0.0]]))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])

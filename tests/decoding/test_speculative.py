@@ -128,6 +128,25 @@ def test_candidates_change_no_token_either(
     assert found.stats.committed == wanted.stats.committed
 
 
+@pytest.mark.parametrize("method", ["prophet", "prophet-linear", "draft-model"])
+@pytest.mark.parametrize("verify", ["rejection", "k-seq", "lenient"])
+def test_other_rules_end_their_utterances_too(
+    model: TextToSemantic, drafting: Drafting, texts: list[list[int]], method: str, verify: str
+) -> None:
+    """Their law is tested elsewhere; here, that rows keep to themselves and that the seed decides."""
+    options = DecodeOptions(method=method, verify=verify, draft_length=3, seed=2, loop_retries=0)
+    together = decode(model, drafting, options, texts)
+    assert rows(together) == [rows(decode(model, drafting, options, [text]))[0] for text in texts]
+    assert rows(together) != rows(decode(model, drafting, replace(options, seed=3), texts))
+    assert together.stats.accepted > 0
+    assert together.lossless == (verify != "lenient")
+
+
+def test_k_seq_needs_independent_drafts(model: TextToSemantic, drafting: Drafting) -> None:
+    with pytest.raises(UserError, match="k-seq' needs drafts drawn independently"):
+        drafting.prepare(model, "early-exit", DecodeOptions(method="early-exit", verify="k-seq"))
+
+
 def test_candidates_make_paths_longer(model: TextToSemantic, drafting: Drafting, texts: list[list[int]]) -> None:
     small = noisy(model, 0.3)
     assert isinstance(small, TextToSemantic)

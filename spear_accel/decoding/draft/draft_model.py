@@ -47,6 +47,8 @@ class DraftModelDrafter:
         if current.draft_length == 0:
             return Proposal.empty(current.state.rows, current.pending.device)
         own, ones = self._state, [1] * self._state.rows
+        # The pending token is read (again, if this round drafts more than once): its logits come first.
+        own.rewind([min(length, len(tokens)) for length, tokens in zip(own.lengths, current.committed, strict=True)])
         unread, counts = self._unread(current)
         lengths = [length + count for length, count in zip(own.lengths, counts, strict=True)]
         blocks = [unread]

@@ -1,7 +1,7 @@
 """Speculative sampling (Leviathan et al. 2022, arXiv 2211.17192; Chen et al. 2023, arXiv 2302.01318).
 
 Keeps the law of the target, not its tokens: the same seed gives other tokens than `coupled` does. With a lenience below
-1 (Leviathan's appendix) more drafts pass and the law is no longer kept. Chains only. Knows no model.
+1 (Leviathan's appendix) more drafts pass and the law is no longer kept; that is for chains only. Knows no model.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from torch import Tensor
 from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.sampling import choose
+from spear_accel.decoding.verify.tree import residual, verify_tree
 
-__all__ = ["Lenient", "Rejection", "residual"]
+__all__ = ["Lenient", "Rejection"]
 
 
 class Rejection:
@@ -29,6 +30,8 @@ class Rejection:
             draws = choose(log_p, noise.gumbel(0, 1))
             nothing = torch.zeros_like(draws)
             return Verdict(nothing[:, 0], nothing[:, :0], draws[:, 0])
+        if not proposal.shape.is_chain:
+            return verify_tree(proposal, log_p, noise)
         q = _law(proposal, log_p) * self.lenience
         accepted = self._accepted(proposal, log_p.exp(), q, noise)
         return _verdict(proposal, accepted, self._final(proposal, log_p, q, accepted, noise))
@@ -38,7 +41,7 @@ class Rejection:
         drafted = proposal.tokens[..., None]
         p_x, q_x = p[:, :-1].gather(-1, drafted)[..., 0], q.gather(-1, drafted)[..., 0]
         # Multiplied out and strict, so that p = 0 never passes and q = 0 needs no division.
-        passes = noise.judgement(proposal.nodes) * q_x < p_x
+        passes = noise.judgements(proposal.nodes) * q_x < p_x
         counts = torch.arange(proposal.nodes, device=p.device) < proposal.lengths[:, None]
         return (passes & counts).long().cumprod(dim=1).sum(dim=1)
 
@@ -67,13 +70,6 @@ def _law(proposal: Proposal, like: Tensor) -> Tensor:
     if proposal.log_q is not None:
         return proposal.log_q.exp()
     return torch.zeros_like(like[:, :-1]).scatter_(-1, proposal.tokens[..., None], 1.0)
-
-
-def residual(p: Tensor, q: Tensor) -> Tensor:
-    """[p - q]+ [..., V], not normalised; p itself where nothing is left (rounding can leave 0 / 0)."""
-    left = (p - q).clamp_min(0.0)
-    total = left.sum(dim=-1, keepdim=True)
-    return torch.where((total > 0.0) & total.isfinite(), left, p)
 
 
 def _verdict(proposal: Proposal, accepted: Tensor, final: Tensor) -> Verdict:

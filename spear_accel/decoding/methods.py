@@ -15,17 +15,17 @@ from spear_accel.decoding.draft.early_exit import EarlyExitDrafter
 from spear_accel.decoding.draft.iid import IndependentDrafts
 from spear_accel.decoding.draft.jacobi import JacobiDrafter
 from spear_accel.decoding.draft.ngram import NgramDrafter
-from spear_accel.decoding.draft.prophet import LinearProphetDrafter, ProphetDrafter
+from spear_accel.decoding.draft.prophet import ParallelDrafter, ProphetDrafter
 from spear_accel.decoding.options import DecodeOptions
 from spear_accel.decoding.tuning import Tuning
 from spear_accel.errors import UserError
-from spear_accel.heads import EarlyExit, Prophet, ProphetLinear
+from spear_accel.heads import EarlyExit, Medusa, Prophet, ProphetLinear
 from spear_accel.model import TextToSemantic
 
 __all__ = ["Drafting"]
 
 # Without measurements, the first of these that a voice has is its best guess.
-_PREFERRED = ("prophet", "prophet-linear", "early-exit", "draft-model")
+_PREFERRED = ("prophet", "prophet-linear", "medusa", "early-exit", "draft-model")
 _TRAINING_FREE = ("ngram", "jacobi")
 
 
@@ -118,8 +118,8 @@ class Drafting:
             return EarlyExitDrafter(head, model.decoder, longest)
         if isinstance(head, Prophet):
             return ProphetDrafter(head, longest)
-        if isinstance(head, ProphetLinear):
-            return LinearProphetDrafter(head, longest)
+        if isinstance(head, ProphetLinear | Medusa):
+            return ParallelDrafter(head, longest)
         if isinstance(head, TextToSemantic):
             return DraftModelDrafter(head, model.config, longest)
         raise UserError(f"method {method!r}: {type(head).__name__} is no head that can draft")

@@ -14,7 +14,7 @@ METHODS = (
     "jacobi",
 )  # fmt: skip
 RULES = ("coupled", "rejection", "k-seq", "lenient", "typical", "grouped")
-BUILT_METHODS = ("auto", "autoregressive", "draft-model", "early-exit", "prophet", "prophet-linear", "ngram", "jacobi")
+BUILT_METHODS = tuple(name for name in METHODS if name != "layer-skip")
 BUILT_RULES = ("coupled", "rejection", "k-seq", "lenient")
 LONGEST_DRAFT = 32
 MOST_NODES = 63

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from spear_accel.errors import UserError
 from spear_accel.heads.early_exit import EarlyExit, EarlyExitConfig
+from spear_accel.heads.medusa import Medusa, MedusaConfig
 from spear_accel.heads.prophet import Prophet, ProphetConfig
 from spear_accel.heads.prophet_linear import ProphetLinear, ProphetLinearConfig
 from spear_accel.heads.trunk import Trunk
@@ -37,6 +38,7 @@ HEADS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "early-exit": (EarlyExitConfig, EarlyExit),
     "prophet": (ProphetConfig, Prophet),
     "prophet-linear": (ProphetLinearConfig, ProphetLinear),
+    "medusa": (MedusaConfig, Medusa),
 }
 """Config and module of each kind; the kind is also the name of the method that drafts with it."""
 

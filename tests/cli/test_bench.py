@@ -39,7 +39,8 @@ def test_measures_every_method_that_the_voice_can_run(run, shared_voice: Path, t
     assert outcome.code == 0, outcome.err
     assert outcome.err == ""
     found = json.loads(outcome.out)
-    ways = [("autoregressive", 0), ("draft-model", 1), ("draft-model", 2)]
+    drafting = [(method, length) for method in ("draft-model", "ngram", "jacobi") for length in (1, 2)]
+    ways = [("autoregressive", 0), *drafting]
     assert [(record["method"], record["draft_length"]) for record in found] == ways * 2
     assert all(record["identical_to_autoregressive"] for record in found)
     assert [record["acceptance_by_position"] for record in found[:3]] == [[], [1.0], [1.0, 1.0]]

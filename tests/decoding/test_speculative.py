@@ -14,7 +14,7 @@ from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, Guards, Le
 from spear_accel.decoding.controller import AdaptiveLength, DraftCosts
 from spear_accel.decoding.draft.base import Drafter, Round
 from spear_accel.decoding.draft.early_exit import EarlyExitDrafter
-from spear_accel.decoding.draft.prophet import LinearProphetDrafter, ProphetDrafter
+from spear_accel.decoding.draft.prophet import ParallelDrafter, ProphetDrafter
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.proposal import Proposal
 from spear_accel.errors import UserError
@@ -23,7 +23,7 @@ from spear_accel.model import TextToSemantic
 from spear_accel.model.decoder import DecoderLayer
 
 GUARDS = Guards(length=LengthGuard(tokens_per_unit=5.0, shortest=0.3, longest=1.5, slack=10))
-METHODS = ("early-exit", "prophet", "prophet-linear", "draft-model", "ngram", "jacobi")
+METHODS = ("early-exit", "prophet", "prophet-linear", "medusa", "draft-model", "ngram", "jacobi")
 
 
 def noisy(module: nn.Module, share: float) -> nn.Module:
@@ -66,6 +66,7 @@ def drafting(model: TextToSemantic) -> Drafting:
         "early-exit": early_exit_like(model, 0.1),
         "prophet": prophet_like("prophet", model, {"starts": 3}),
         "prophet-linear": prophet_like("prophet-linear", model, {"horizon": 8}),
+        "medusa": prophet_like("medusa", model, {"horizon": 8}),
     }
     return Drafting(heads, draft_model)
 
@@ -107,7 +108,7 @@ def test_coupled_says_what_autoregressive_decoding_says(
         assert len(found.stats.reached) <= draft_length if method == "ngram" else draft_length
 
 
-@pytest.mark.parametrize("method", ["prophet", "prophet-linear", "draft-model"])
+@pytest.mark.parametrize("method", ["prophet", "prophet-linear", "medusa", "draft-model"])
 @pytest.mark.parametrize("temperature", [0.0, 0.7])
 @pytest.mark.parametrize(("draft_length", "candidates"), [(1, 4), (3, 2), (5, 3), ("auto", 3)])
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
@@ -128,7 +129,7 @@ def test_candidates_change_no_token_either(
     assert found.stats.committed == wanted.stats.committed
 
 
-@pytest.mark.parametrize("method", ["prophet", "prophet-linear", "draft-model"])
+@pytest.mark.parametrize("method", ["prophet", "prophet-linear", "medusa", "draft-model"])
 @pytest.mark.parametrize("verify", ["rejection", "k-seq", "lenient"])
 def test_other_rules_end_their_utterances_too(
     model: TextToSemantic, drafting: Drafting, texts: list[list[int]], method: str, verify: str
@@ -227,7 +228,7 @@ class Recorder:
         return proposal
 
 
-@pytest.mark.parametrize("kind", ["prophet", "prophet-linear", "early-exit"])
+@pytest.mark.parametrize("kind", ["prophet", "prophet-linear", "medusa", "early-exit"])
 def test_drafts_follow_the_last_committed_position(
     model: TextToSemantic, drafting: Drafting, texts: list[list[int]], kind: str
 ) -> None:
@@ -369,7 +370,7 @@ def test_draft_lengths_beyond_the_head_are_refused(model: TextToSemantic, drafti
     )
     drafter, policy = drafting.prepare(model, "prophet", DecodeOptions(method="prophet", draft_length=12))
     assert isinstance(drafter, ProphetDrafter) and policy.longest == 12
-    assert LinearProphetDrafter(drafting.heads["prophet-linear"], 3).longest == 3  # type: ignore[arg-type]
+    assert ParallelDrafter(drafting.heads["prophet-linear"], 3).longest == 3  # type: ignore[arg-type]
 
 
 def test_nan_stops_one_utterance(model: TextToSemantic, drafting: Drafting, texts: list[list[int]]) -> None:

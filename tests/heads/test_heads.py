@@ -26,6 +26,8 @@ KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("prophet", {"horizon": 4, "starts": 1, "ff_inner": 24}),
     ("prophet", {"horizon": 3, "starts": 3, "layers": 2, "ff_inner": 24, "memory_layer": 1}),
     ("prophet-linear", {"horizon": 3}),
+    ("medusa", {"horizon": 3}),
+    ("medusa", {"horizon": 2, "reads_token": False}),
 )
 
 
@@ -143,7 +145,8 @@ def test_a_position_sees_nothing_that_follows_it(
     read = positions[:, None] + (torch.arange(head.horizon) if kind == "prophet" else torch.zeros(head.horizon))
     same = read < 7
     torch.testing.assert_close(first[:, same], second[:, same])
-    assert not torch.allclose(first[:, 7], second[:, 7])
+    changed = 7 if shape.get("reads_token", True) else 8
+    assert not torch.allclose(first[:, changed], second[:, changed])
 
 
 @pytest.mark.parametrize(("kind", "shape"), KINDS)
@@ -189,15 +192,16 @@ def test_heads_start_from_the_target(model: TextToSemantic) -> None:
     for kind, shape in KINDS:
         head = make(kind, shape)
         head.begin_like(weight)
-        assert torch.equal(head.projection.weight, weight[: CONFIG.vocab])
-        if kind != "early-exit":
+        for projection in head.projections if kind == "medusa" else [head.projection]:
+            assert torch.equal(projection.weight, weight[: CONFIG.vocab])
+        if kind != "early-exit" and shape.get("reads_token", True):
             assert torch.equal(head.embedding.weight, weight)
 
 
 @pytest.mark.parametrize(
     ("kind", "shape", "message"),
     [
-        ("oracle", {}, "kind 'oracle' is unknown; choose one of early-exit, prophet, prophet-linear"),
+        ("oracle", {}, "kind 'oracle' is unknown; choose one of early-exit, prophet, prophet-linear, medusa"),
         ("early-exit", {"exit_layer": 3}, "exit_layer 3: choose 1 to 2"),
         ("early-exit", {"exit_layer": 0}, "exit_layer 0"),
         ("early-exit", {}, "exit_layer"),

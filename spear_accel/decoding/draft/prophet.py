@@ -1,7 +1,7 @@
-"""Drafting with a prophet: it starts from the target's last hidden states and needs no layer of the target.
+"""Drafting from the target's last hidden states, without a layer of the target.
 
-Each row's start follows its last *committed* position. Two drafters: the transformer that reads its own drafts, and
-the linear prophet that says all at once.
+Each row's start follows its last *committed* position. Two drafters: the prophet, a transformer that reads its own
+drafts, and the heads that say all at once (linear prophet, Medusa).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from torch import Tensor
 from spear_accel.decoding.draft.base import Round
 from spear_accel.decoding.draft.chain import draw_all, draw_one_by_one
 from spear_accel.decoding.proposal import Proposal, Verdict
-from spear_accel.heads import Prophet, ProphetLinear
+from spear_accel.heads import Medusa, Prophet, ProphetLinear
 from spear_accel.model import DecoderState, KeyValueCache
 
-__all__ = ["LinearProphetDrafter", "ProphetDrafter"]
+__all__ = ["ParallelDrafter", "ProphetDrafter"]
 
 
 class _LastStates:
@@ -96,12 +96,12 @@ class ProphetDrafter:
         self._cache.select(rows)
 
 
-class LinearProphetDrafter:
-    """See `Drafter` for the methods."""
+class ParallelDrafter:
+    """Of heads that say all tokens of a draft at once. See `Drafter` for the methods."""
 
     branches = True
 
-    def __init__(self, head: ProphetLinear, longest: int) -> None:
+    def __init__(self, head: ProphetLinear | Medusa, longest: int) -> None:
         """Never drafts more than the head has streams."""
         self.head, self.longest = head, min(longest, head.horizon)
         self._states = _LastStates(head.first, 1)

@@ -6,8 +6,9 @@ Joins the packages and holds no method of its own: how text is read, tokens are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from spear_accel.acoustic import AcousticStage
 from spear_accel.decoding import DecodeOptions, DecodeResult, DecodeStats, Engine, Guards, LengthGuard
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.tuning import Tuning
+from spear_accel.decoding.verify.grouped import groups_within
+from spear_accel.decoding.verify.rules import make_verifier
 from spear_accel.errors import UserError
 from spear_accel.io import parts
 from spear_accel.io.voice import VoiceCard, open_voice
@@ -88,8 +91,12 @@ class Voice:
         acoustic: AcousticStage | None,
         defaults: DecodeOptions | None = None,
         drafting: Drafting | None = None,
+        centroids: Callable[[], Tensor] | None = None,
     ) -> None:
-        """`acoustic` may be any stage, or None for a voice that ends at semantic tokens."""
+        """`acoustic` may be any stage, or None for a voice that ends at semantic tokens.
+
+        centroids: reads those of the units, [units, D]; only the rule "grouped" asks.
+        """
         if acoustic is not None and acoustic.units < model.config.semantic_units:
             raise UserError(
                 f"voice {card.name!r}: the acoustic stage knows {acoustic.units} units, "
@@ -101,6 +108,7 @@ class Voice:
         self.acoustic = acoustic
         self.defaults = defaults or DecodeOptions()
         self.drafting = drafting or Drafting()
+        self._centroids = centroids
         self._guards = Guards(LengthGuard(card.tokens_per_character, _SHORTEST, _LONGEST))
 
     @classmethod
@@ -124,7 +132,8 @@ class Voice:
         options, tuning = _decoding(folder.path / "decoding.json", parts.load_decoding_defaults(folder))
         acoustic = parts.load_acoustic(folder, device)
         drafting = Drafting(heads, small, tuning)
-        return cls(folder.card, parts.load_text_tokenizer(folder), model, acoustic, options, drafting)
+        centroids = partial(parts.load_centroids, folder)
+        return cls(folder.card, parts.load_text_tokenizer(folder), model, acoustic, options, drafting, centroids)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -220,8 +229,15 @@ class Voice:
         characters = [len(self.tokenizer.decode(token for token in ids if 0 <= token < size)) for ids in text_ids]
         method = self.drafting.resolve(options, len(text_ids))
         drafter, policy = self.drafting.prepare(self.model, method, options)
-        engine = Engine(self.model, options, self._guards, drafter, policy=policy)
+        groups = self._groups(options) if options.verify == "grouped" else None
+        engine = Engine(self.model, options, self._guards, drafter, make_verifier(options, groups), policy)
         return replace(engine.decode(text_ids, units=characters), method=method)
+
+    def _groups(self, options: DecodeOptions) -> Tensor | None:
+        """bool [V, V]; None where the voice does not know its units' centroids."""
+        if self._centroids is None:
+            return None
+        return groups_within(self._centroids(), options.group_radius, self.model.config.vocab)
 
     def _sound(self, tokens: Tensor, speed: float) -> Tensor:
         """Waveform [samples] of one utterance; silent where there are no tokens.

@@ -26,6 +26,8 @@ __all__ = ["Drafting"]
 
 # Without measurements, the first of these that a voice has is its best guess.
 _PREFERRED = ("prophet", "prophet-linear", "medusa", "early-exit", "draft-model")
+_ON_TREES = ("coupled", "typical")
+"""Rules that know what to do with several candidates that share the target's noise."""
 _TRAINING_FREE = ("ngram", "jacobi")
 
 
@@ -79,8 +81,7 @@ class Drafting:
         drafter = self.drafter(model, method, longest)
         if options.verify == "k-seq":
             return self._independent(drafter, method, costs, options)
-        # Only the coupled rule knows what to do with more than one candidate.
-        branches = drafter.branches and options.verify == "coupled"
+        branches = drafter.branches and options.verify in _ON_TREES
         if options.draft_length == "auto":
             most = None if options.candidates == "auto" else options.candidates
             return drafter, AdaptiveLength(costs, drafter.longest, most if branches else 1)

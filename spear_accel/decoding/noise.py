@@ -84,6 +84,10 @@ class RowNoise:
         """Uniform numbers [B, count] that decide on a chain, independent of all Gumbel noise."""
         return self._uniforms(0, count, self.tokens[-1:] + 1)[..., 0]
 
+    def second_judgements(self, count: int) -> Tensor:
+        """More uniform numbers [B, count], independent of the others, for rules that decide twice."""
+        return self._uniforms(0, count, self.tokens[-1:] + 2 * len(self.tokens) + 64)[..., 0]
+
     def judgement(self, depth: int, count: int) -> Tensor:
         """Uniform numbers [B, count] that decide on the candidates at one depth; the first is that of `judgements`."""
         vocabulary = len(self.tokens)

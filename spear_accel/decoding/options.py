@@ -15,7 +15,7 @@ METHODS = (
 )  # fmt: skip
 RULES = ("coupled", "rejection", "k-seq", "lenient", "typical", "grouped")
 BUILT_METHODS = tuple(name for name in METHODS if name != "layer-skip")
-BUILT_RULES = ("coupled", "rejection", "k-seq", "lenient")
+BUILT_RULES = RULES
 LONGEST_DRAFT = 32
 MOST_NODES = 63
 
@@ -28,7 +28,7 @@ class DecodeOptions:
     """What drafts; "auto" takes the best that the voice has."""
     verify: str = "coupled"
     """Verification rule. "coupled" gives the autoregressive tokens of the same seed; "rejection" keeps their law;
-    "k-seq" does so for several independent drafts; "lenient" is lossy."""
+    "k-seq" does so for several independent drafts; "lenient", "typical" and "grouped" are lossy."""
     draft_length: int | Literal["auto"] = "auto"
     """Tokens proposed per row and round; "auto" follows measured acceptance and step times."""
     candidates: int | Literal["auto"] = "auto"
@@ -53,6 +53,8 @@ class DecodeOptions:
     closer at the price of a second pass without it."""
     lenience: float = 0.7
     """For the rule "lenient": a draft token passes with probability p / (lenience * q)."""
+    group_radius: float = 0.35
+    """For the rule "grouped": units whose centroids are closer than this share of the mean distance are alike."""
     loop_retries: int = 2
     """How often an utterance that ran into a loop is decoded again, each time with another seed."""
 
@@ -81,6 +83,7 @@ class DecodeOptions:
         _number("repetition_penalty", self.repetition_penalty, 0.0, math.inf)
         _number("cond_scale", self.cond_scale, 0.0, math.inf)
         _number("lenience", self.lenience, 0.0, 1.0)
+        _number("group_radius", self.group_radius, 0.0, math.inf)
         if self.lenience == 0.0:
             raise UserError("lenience must be above 0: at 0 every draft would pass")
         if self.top_p == 0.0 or self.repetition_penalty == 0.0:

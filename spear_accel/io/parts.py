@@ -22,7 +22,7 @@ from spear_accel.io.voice import (
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from spear_accel.acoustic import AcousticStage
     from spear_accel.model import TextToSemantic, TextToSemanticConfig
@@ -115,6 +115,17 @@ def load_speech_tokenizer(voice: VoiceFolder) -> SpeechTokenizer:
     from spear_accel.speech.tokenizer import SpeechTokenizer
 
     return SpeechTokenizer.from_folder(voice.part(SPEECH_TOKENIZER))
+
+
+def load_centroids(voice: VoiceFolder) -> Tensor:
+    """Centroids of the units, [units, D], without the encoder. Raises UserError where the voice has none."""
+    from safetensors.torch import load_file
+
+    folder = voice.part(SPEECH_TOKENIZER)
+    try:
+        return load_file(folder / "codebook.safetensors")["centroids"]
+    except (OSError, KeyError) as error:
+        raise UserError(f"{folder / 'codebook.safetensors'}: lacks centroids ({error}); restore the file") from error
 
 
 def load_decoding_defaults(voice: VoiceFolder) -> dict[str, Any]:

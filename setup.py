@@ -30,6 +30,7 @@ FAIRSEQ2 = ["fairseq2==0.8.1", "torch==2.9.1", "torchaudio==2.9.1"]
 TRAIN = [
     "accelerate>=1.0",
     "matplotlib>=3.8",
+    "optuna>=4.0",
     "pyyaml>=6.0",
     "scikit-learn>=1.4",
     "tensorboard>=2.16",

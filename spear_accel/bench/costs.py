@@ -130,7 +130,7 @@ def measure_costs(
             own.rounds[rows] = measured.times(unit)
             if node is not None:
                 own.node[rows] = node
-    return Tuning({method: own.costs() for method, own in found.items()})
+    return Tuning({method: own.costs() for method, own in found.items()}, drafting.tuning.skip)
 
 
 def _timed(

@@ -16,7 +16,7 @@ from spear_accel.decoding.controller import FixedLength, LengthPolicy
 from spear_accel.decoding.draft.autoregressive import Autoregressive
 from spear_accel.decoding.draft.base import Drafter, Round
 from spear_accel.decoding.guards import Guards
-from spear_accel.decoding.noise import RowNoise, row_words
+from spear_accel.decoding.noise import NoiseBank, row_words
 from spear_accel.decoding.options import DecodeOptions
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.requests import Utterance, make_utterances
@@ -101,7 +101,7 @@ class _Job:
         self.drafter.reset(rows, capacity, text_capacity)
         self.device = self.model.device
         self.tokens = torch.arange(self.config.vocab, device=self.device)
-        self.words = self.tokens[:0]
+        self.noise = NoiseBank(self.tokens, self.sampling.greedy)
         self.counts = RoundCounts()
         self.ended: list[Live] = []
 
@@ -138,8 +138,7 @@ class _Job:
         self._name_rows()
 
     def _name_rows(self) -> None:
-        words = [row_words(row.seed, row.utterance.key) for row in self.scheduler.rows]
-        self.words = torch.tensor(words, dtype=torch.int64, device=self.device).view(-1, 2)
+        self.noise.name([row_words(row.seed, row.utterance.key) for row in self.scheduler.rows])
 
     def _round(self) -> None:
         started = time.perf_counter()
@@ -164,13 +163,12 @@ class _Job:
     def _start_round(self) -> Round:
         rows = self.scheduler.rows
         last = [row.tokens[-1] if row.tokens else self.config.start_id for row in rows]
-        positions = torch.tensor(self.state.lengths, device=self.device)
         widths = self.policy.widths(len(rows))[: self.drafter.longest]
         return Round(
             state=self.state,
             pending=torch.tensor(last, device=self.device)[:, None],
             committed=[row.tokens for row in rows],
-            noise=RowNoise(self.words, positions, self.tokens, self.sampling.greedy, len(widths) + 1),
+            noise=self.noise.round(self.state.lengths, len(widths) + 1),
             sampling=self.sampling,
             history=self._history() if self.sampling.uses_history else None,
             minimum=[row.utterance.minimum for row in rows],

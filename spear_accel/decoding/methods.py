@@ -14,6 +14,7 @@ from spear_accel.decoding.draft.draft_model import DraftModelDrafter
 from spear_accel.decoding.draft.early_exit import EarlyExitDrafter
 from spear_accel.decoding.draft.iid import IndependentDrafts
 from spear_accel.decoding.draft.jacobi import JacobiDrafter
+from spear_accel.decoding.draft.layer_skip import LayerSkipDrafter
 from spear_accel.decoding.draft.ngram import NgramDrafter
 from spear_accel.decoding.draft.prophet import ParallelDrafter, ProphetDrafter
 from spear_accel.decoding.options import DecodeOptions
@@ -28,7 +29,7 @@ __all__ = ["Drafting"]
 _PREFERRED = ("prophet", "prophet-linear", "medusa", "early-exit", "draft-model")
 _ON_TREES = ("coupled", "typical")
 """Rules that know what to do with several candidates that share the target's noise."""
-_TRAINING_FREE = ("ngram", "jacobi")
+_TRAINING_FREE = ("layer-skip", "ngram", "jacobi")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Drafting:
     def methods(self) -> tuple[str, ...]:
         """Methods that can run, "autoregressive" first."""
         ready = [name for name in _PREFERRED if name in self.heads or (name == "draft-model" and self.draft_model)]
-        return ("autoregressive", *ready, *_TRAINING_FREE)
+        skipping = () if self.tuning.skip is None else ("layer-skip",)
+        return ("autoregressive", *ready, *skipping, "ngram", "jacobi")
 
     def resolve(self, options: DecodeOptions, utterances: int) -> str:
         """The method that decodes `utterances` under `options`: "auto" becomes a name.
@@ -61,6 +63,11 @@ class Drafting:
         if options.method == "draft-model" and self.draft_model is None:
             raise UserError(
                 "method 'draft-model' needs a draft model: a small voice with the same tokens (--draft-model)"
+            )
+        if options.method == "layer-skip" and self.tuning.skip is None:
+            raise UserError(
+                "method 'layer-skip' needs a skip set in decoding.json, which this voice lacks; "
+                "spear_accel.bench.skip_search finds one"
             )
         if options.method not in self.methods:
             raise UserError(
@@ -110,6 +117,8 @@ class Drafting:
         """A fresh drafter of a `method` that can run, for drafts of up to `longest` tokens or what its head can do."""
         if method == "jacobi":
             return JacobiDrafter(model.decoder, longest)
+        if method == "layer-skip" and self.tuning.skip is not None:
+            return LayerSkipDrafter(model.decoder, self.tuning.skip, longest)
         if method == "ngram":
             return NgramDrafter(longest)
         head = self.draft_model if method == "draft-model" else self.heads.get(method)

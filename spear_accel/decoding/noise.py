@@ -14,6 +14,8 @@ from torch import Tensor
 
 _MASK32 = 0xFFFFFFFF
 _MASK64 = 0xFFFFFFFFFFFFFFFF
+_MOST_AHEAD, _BANKED = 64, 512
+"""Positions of a row that a `NoiseBank` makes at once, and of all rows together."""
 _RETRY_STEP = 0x9E3779B97F4A7C15
 
 
@@ -57,12 +59,13 @@ def gumbel_from(uniform: Tensor) -> Tensor:
 class RowNoise:
     """The noise of one round, which drafts and target share: it is made once, when it is first asked for."""
 
-    def __init__(self, words: Tensor, positions: Tensor, tokens: Tensor, silent: bool, ahead: int = 1) -> None:
+    def __init__(
+        self, words: Tensor, positions: Tensor, tokens: Tensor, silent: bool, gumbel: Tensor | None = None
+    ) -> None:
         """words: int64 [B, 2], the rows' own; positions: int64 [B], of each row's next token; tokens: int64 [V]
-        (0 .. V - 1); silent: temperature 0; ahead: positions that the round is expected to need."""
+        (0 .. V - 1); silent: temperature 0; gumbel: [B, N, V], noise that is there already."""
         self.words, self.positions, self.tokens, self.silent = words, positions, tokens, silent
-        self._ahead = ahead
-        self._gumbel: Tensor | None = None
+        self._gumbel = gumbel
 
     def gumbel(self, depth: int, count: int) -> Tensor | None:
         """Noise [B, count, V] of the `count` positions from `depth` behind the next; None when silent."""
@@ -70,7 +73,7 @@ class RowNoise:
             return None
         end = depth + count
         if self._gumbel is None or self._gumbel.shape[1] < end:
-            self._gumbel = gumbel_from(self._uniforms(0, max(end, self._ahead), self.tokens))
+            self._gumbel = gumbel_from(self._uniforms(0, end, self.tokens))
         return self._gumbel[:, depth:end]
 
     def stream(self, number: int) -> RowNoise:
@@ -78,7 +81,7 @@ class RowNoise:
         if number == 0:
             return self
         words = torch.tensor(row_words(number, 0), device=self.words.device)
-        return RowNoise(self.words ^ words, self.positions, self.tokens, self.silent, self._ahead)
+        return RowNoise(self.words ^ words, self.positions, self.tokens, self.silent)
 
     def judgements(self, count: int) -> Tensor:
         """Uniform numbers [B, count] that decide on a chain, independent of all Gumbel noise."""
@@ -104,6 +107,52 @@ class RowNoise:
     def _uniforms(self, depth: int, count: int, tokens: Tensor) -> Tensor:
         ahead = torch.arange(depth, depth + count, device=self.positions.device)
         return uniforms(self.words, self.positions[:, None] + ahead, tokens)
+
+
+class NoiseBank:
+    """The noise of a job's live rows, made for many positions at once: that of one round is too little work for its
+    cost."""
+
+    def __init__(self, tokens: Tensor, silent: bool) -> None:
+        """tokens: int64 [V]; silent: temperature 0."""
+        self.tokens, self.silent = tokens, silent
+        self._words = tokens[:0].view(0, 2)
+        self._firsts: list[int] = []
+        self._block = torch.zeros(0, 0, len(tokens), device=tokens.device)
+
+    def name(self, words: Sequence[tuple[int, int]]) -> None:
+        """The rows are others now: their `row_words`."""
+        self._words = torch.tensor(list(words), dtype=torch.int64, device=self.tokens.device).view(-1, 2)
+        self._firsts = []
+
+    def round(self, positions: Sequence[int], count: int) -> RowNoise:
+        """Of the rows' next `count` positions."""
+        places = torch.tensor(list(positions), device=self.tokens.device)
+        if self.silent:
+            return RowNoise(self._words, places, self.tokens, True)
+        if not self._covers(positions, count):
+            self._make(positions, places, count)
+        ahead = [position - first for position, first in zip(positions, self._firsts, strict=True)]
+        if min(ahead) == max(ahead):
+            gumbel = self._block[:, ahead[0] : ahead[0] + count]
+        else:
+            rows = torch.arange(len(ahead), device=self.tokens.device)[:, None]
+            wanted = torch.tensor(ahead, device=self.tokens.device)[:, None]
+            gumbel = self._block[rows, wanted + torch.arange(count, device=self.tokens.device)]
+        return RowNoise(self._words, places, self.tokens, False, gumbel)
+
+    def _covers(self, positions: Sequence[int], count: int) -> bool:
+        width = self._block.shape[1]
+        return len(self._firsts) == len(positions) and all(
+            first <= position and position + count <= first + width
+            for first, position in zip(self._firsts, positions, strict=True)
+        )
+
+    def _make(self, positions: Sequence[int], places: Tensor, count: int) -> None:
+        width = max(count, min(_MOST_AHEAD, _BANKED // len(positions)))
+        ahead = torch.arange(width, device=self.tokens.device)
+        self._block = gumbel_from(uniforms(self._words, places[:, None] + ahead, self.tokens))
+        self._firsts = list(positions)
 
 
 def _mix32_(x: Tensor) -> Tensor:

@@ -6,10 +6,11 @@ Knows numbers and names; measuring is the benchmark's work.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from spear_accel.decoding.controller import DraftCosts
+from spear_accel.decoding.draft.layer_skip import SkipSet
 from spear_accel.errors import UserError
 
 __all__ = ["Tuning"]
@@ -23,6 +24,8 @@ class Tuning:
     """Costs by method."""
 
     methods: Mapping[str, DraftCosts] = field(default_factory=dict)
+    skip: SkipSet | None = None
+    """What method "layer-skip" leaves out; the method cannot run without."""
 
     def best_method(self, live: int, available: Sequence[str]) -> str:
         """The method of `available` that promises most with `live` rows; without measurements the first."""
@@ -37,7 +40,7 @@ class Tuning:
         return self.methods.get(method, DraftCosts())
 
     def to_dict(self) -> dict[str, Any]:
-        return {
+        methods = {
             name: {
                 "acceptance": list(costs.acceptance),
                 "siblings": list(costs.siblings),
@@ -46,12 +49,16 @@ class Tuning:
             }
             for name, costs in self.methods.items()
         }
+        skip = None if self.skip is None else asdict(self.skip)
+        return {"methods": methods, "skip": skip}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str) -> Tuning:
         """Raises UserError naming `source` where the numbers are not as `to_dict` writes them."""
         try:
-            return cls({name: _costs(item) for name, item in values.items()})
+            skip = values.get("skip")
+            methods = {name: _costs(item) for name, item in values.get("methods", {}).items()}
+            return cls(methods, None if skip is None else SkipSet(**skip))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{source}: the tuning is damaged ({error}); measure it again") from error
 

@@ -142,4 +142,4 @@ class Decoder(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Final hidden states [B, T, D] -> logits [B, T, V]."""
-        return self._output.multiply(self.final_norm(hidden), self.embedding.weight[: self.config.vocab])
+        return self._output.multiply(self.final_norm(hidden), self.embedding.weight, self.config.vocab)

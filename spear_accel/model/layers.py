@@ -47,8 +47,12 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        rms = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32) * self.scale
-        normed: Tensor = x / rms.clamp_min(self.eps) * self.gain
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+        if torch.is_grad_enabled():
+            normed: Tensor = x / (length * self.scale).clamp_min(self.eps) * self.gain
+        else:
+            # The same in place: a step of decoding has so little to compute that every new tensor counts.
+            normed = x.div(length.mul_(self.scale).clamp_min_(self.eps)).mul_(self.gain)
         return normed.to(x.dtype)
 
 

@@ -1,8 +1,8 @@
 """Matrix products of decoding, by whichever kernel is fastest on a processor.
 
 torch multiplies float32 by MKL, which on other makers' processors does not use their widest registers. oneDNN, which
-torch carries too, does: with weights that it has laid out beforehand ("packed"), products of 5 to 160 rows take less
-than half the time (docs/decoding.md has the figures). Single rows are faster as they are. Knows weights and rows only.
+torch carries too, does: with weights that it has laid out beforehand ("packed"), the products of decoding take a third
+to a half of the time (docs/decoding.md has the figures). Knows weights and rows only.
 """
 
 from __future__ import annotations
@@ -16,25 +16,31 @@ from torch import Tensor, nn
 
 __all__ = ["PackedWeight", "Projection"]
 
-FEWEST_ROWS = 3
-
 
 class PackedWeight:
     """A weight as oneDNN wants it, laid out anew whenever the weight has changed. Copies begin empty."""
 
     def __init__(self) -> None:
         self._packed: Tensor | None = None
-        self._source: tuple[int, int] | None = None
+        self._source = (0, -1)
 
-    def multiply(self, x: Tensor, weight: Tensor) -> Tensor:
-        """x [..., I] times weight [O, I] transposed: [..., O]."""
-        if torch.is_grad_enabled() or x.numel() < FEWEST_ROWS * x.shape[-1] or not _fits(x, weight):
-            return F.linear(x, weight)
+    def multiply(self, x: Tensor, weight: Tensor, rows: int | None = None) -> Tensor:
+        """x [..., I] times the first `rows` of weight [O, I] (all if left out), transposed: [..., rows]."""
+        plain = torch.is_grad_enabled() or x.dtype is not torch.float32 or torch.is_autocast_enabled("cpu")
+        if plain or not self._refreshed(weight, rows):
+            return F.linear(x, weight if rows is None else weight[:rows])
+        product: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, self._packed, None, "none", [], "")
+        return product
+
+    def _refreshed(self, weight: Tensor, rows: int | None) -> bool:
+        """Whether there is a packed weight, up to date. Asked at every product, so it looks at as little as it can."""
         source = (weight.data_ptr(), 0 if weight.is_inference() else weight._version)
-        if self._packed is None or source != self._source:
-            self._packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), None)
+        if source != self._source:
+            fits = weight.dtype is torch.float32 and weight.device.type == "cpu" and _kernel_works()
+            own = weight.detach() if rows is None else weight.detach()[:rows]
+            self._packed = torch.ops.mkldnn._reorder_linear_weight(own, None) if fits else None
             self._source = source
-        return _product(x, self._packed)
+        return self._packed is not None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PackedWeight:
         return PackedWeight()
@@ -54,16 +60,6 @@ class Projection(nn.Linear):
         return self._packed.multiply(x, self.weight)
 
 
-def _fits(x: Tensor, weight: Tensor) -> bool:
-    right = x.dtype == weight.dtype == torch.float32 and x.device.type == weight.device.type == "cpu"
-    return right and not torch.is_autocast_enabled("cpu") and _kernel_works()
-
-
-def _product(x: Tensor, packed: Tensor) -> Tensor:
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
-    return product
-
-
 @cache
 def _kernel_works() -> bool:
     """Whether this build of torch has the kernel, which is no public name, and it computes what it should."""
@@ -72,7 +68,8 @@ def _kernel_works() -> bool:
     with torch.inference_mode():
         x, weight = torch.linspace(-1, 1, 4 * 16).view(4, 16), torch.linspace(-1, 1, 8 * 16).view(8, 16)
         try:
-            found = _product(x, torch.ops.mkldnn._reorder_linear_weight(weight, None))
+            packed = torch.ops.mkldnn._reorder_linear_weight(weight, None)
+            found = torch.ops.mkldnn._linear_pointwise.default(x, packed, None, "none", [], "")
         except (AttributeError, RuntimeError, TypeError):
             return False
         return torch.allclose(found, F.linear(x, weight), atol=1e-5)

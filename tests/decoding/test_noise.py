@@ -6,8 +6,10 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from spear_accel.decoding.noise import RowNoise, gumbel_from, retry_seed, row_words, uniforms, utterance_key
+from spear_accel.decoding.noise import NoiseBank, RowNoise, gumbel_from, retry_seed, row_words, uniforms, utterance_key
 
 GOLDEN_KEY = 13508496563656904228
 GOLDEN_WORDS = (1808860797, 1197038407)
@@ -80,6 +82,29 @@ def test_row_noise_counts_from_each_rows_position() -> None:
     assert one is not None
     torch.testing.assert_close(ahead[:, 2:], one, rtol=0, atol=0)
     assert RowNoise(words(1), torch.tensor([4]), torch.arange(5), silent=True).gumbel(0, 1) is None
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.lists(st.integers(0, 9), min_size=3, max_size=3), st.integers(1, 6)), max_size=30))
+def test_a_bank_gives_what_each_round_would_make_itself(rounds: list[tuple[list[int], int]]) -> None:
+    """Rows advance at their own rate; the bank is renamed on the way."""
+    tokens = torch.arange(11)
+    bank, positions, named = NoiseBank(tokens, silent=False), [0, 3, 100], [row_words(5, row) for row in range(3)]
+    bank.name(named)
+    for number, (steps, count) in enumerate(rounds):
+        found = bank.round(positions, count).gumbel(0, count)
+        made = RowNoise(torch.tensor(named), torch.tensor(positions), tokens, silent=False).gumbel(0, count)
+        assert found is not None and made is not None and torch.equal(found, made)
+        positions = [position + step for position, step in zip(positions, steps, strict=True)]
+        if number % 7 == 6:
+            named = named[::-1]
+            bank.name(named)
+
+
+def test_a_silent_bank_makes_nothing() -> None:
+    bank = NoiseBank(torch.arange(5), silent=True)
+    bank.name([(1, 2)])
+    assert bank.round([4], 3).gumbel(0, 3) is None
 
 
 def test_keys_tell_texts_apart() -> None:

@@ -14,16 +14,18 @@ from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, Guards, Le
 from spear_accel.decoding.controller import AdaptiveLength, DraftCosts
 from spear_accel.decoding.draft.base import Drafter, Round
 from spear_accel.decoding.draft.early_exit import EarlyExitDrafter
+from spear_accel.decoding.draft.layer_skip import SkipSet
 from spear_accel.decoding.draft.prophet import ParallelDrafter, ProphetDrafter
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.proposal import Proposal
+from spear_accel.decoding.tuning import Tuning
 from spear_accel.errors import UserError
 from spear_accel.heads import EarlyExit, Prophet, ProphetLinear, build_head, trunk_pass
 from spear_accel.model import TextToSemantic
 from spear_accel.model.decoder import DecoderLayer
 
 GUARDS = Guards(length=LengthGuard(tokens_per_unit=5.0, shortest=0.3, longest=1.5, slack=10))
-METHODS = ("early-exit", "prophet", "prophet-linear", "medusa", "draft-model", "ngram", "jacobi")
+METHODS = ("early-exit", "prophet", "prophet-linear", "medusa", "draft-model", "layer-skip", "ngram", "jacobi")
 
 
 def noisy(module: nn.Module, share: float) -> nn.Module:
@@ -68,7 +70,7 @@ def drafting(model: TextToSemantic) -> Drafting:
         "prophet-linear": prophet_like("prophet-linear", model, {"horizon": 8}),
         "medusa": prophet_like("medusa", model, {"horizon": 8}),
     }
-    return Drafting(heads, draft_model)
+    return Drafting(heads, draft_model, Tuning(skip=SkipSet((1,), (0,))))
 
 
 def decode(model: TextToSemantic, drafting: Drafting, options: DecodeOptions, texts: list[list[int]]) -> DecodeResult:
@@ -146,6 +148,20 @@ def test_other_rules_end_their_utterances_too(
 def test_k_seq_needs_independent_drafts(model: TextToSemantic, drafting: Drafting) -> None:
     with pytest.raises(UserError, match="k-seq' needs drafts drawn independently"):
         drafting.prepare(model, "early-exit", DecodeOptions(method="early-exit", verify="k-seq"))
+
+
+def test_skipping_nothing_is_the_target(model: TextToSemantic, texts: list[list[int]]) -> None:
+    whole = Drafting(tuning=Tuning(skip=SkipSet()))
+    stats = decode(model, whole, DecodeOptions(method="layer-skip", draft_length=3), texts).stats
+    assert stats.acceptance_by_position == (1.0, 1.0, 1.0)
+
+
+def test_skip_sets_that_do_not_fit_are_refused(model: TextToSemantic) -> None:
+    for skip, fault in ((SkipSet((3,)), "layer 3 is not there"), (SkipSet((0, 1, 2)), "every attention block")):
+        with pytest.raises(UserError, match=fault):
+            Drafting(tuning=Tuning(skip=skip)).drafter(model, "layer-skip", 2)
+    with pytest.raises(UserError, match="needs a skip set"):
+        Drafting().resolve(DecodeOptions(method="layer-skip"), 1)
 
 
 def test_candidates_make_paths_longer(model: TextToSemantic, drafting: Drafting, texts: list[list[int]]) -> None:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from spear_accel.model import projection
-from spear_accel.model.projection import FEWEST_ROWS, Projection
+from spear_accel.model.projection import PackedWeight, Projection
 
 needs_kernel = pytest.mark.skipif(not projection._kernel_works(), reason="this build of torch lacks oneDNN's product")
 
@@ -30,11 +30,17 @@ def test_equals_the_plain_product(layer: Projection, shape: tuple[int, ...]) -> 
 
 @needs_kernel
 @torch.no_grad()
-def test_packed_from_the_third_row_on(layer: Projection) -> None:
-    layer(torch.randn(FEWEST_ROWS - 1, 24))
+def test_packed_at_first_use(layer: Projection) -> None:
     assert layer._packed._packed is None
-    layer(torch.randn(FEWEST_ROWS, 24))
+    layer(torch.randn(1, 24))
     assert layer._packed._packed is not None
+
+
+@torch.inference_mode()
+def test_the_first_rows_of_a_weight(layer: Projection) -> None:
+    x, packed = torch.randn(5, 24), PackedWeight()
+    for _ in range(2):
+        torch.testing.assert_close(packed.multiply(x, layer.weight, 7), F.linear(x, layer.weight[:7]))
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from spear_accel.decoding.options import BUILT_RULES, DecodeOptions
+from spear_accel.decoding.options import RULES, DecodeOptions
 from spear_accel.decoding.verify.base import Verifier
 from spear_accel.decoding.verify.coupled import Coupled
 from spear_accel.decoding.verify.grouped import Grouped
@@ -16,7 +16,7 @@ from spear_accel.errors import UserError
 __all__ = ["LOSSY", "make_verifier"]
 
 _PLAIN: dict[str, type[Verifier]] = {"coupled": Coupled, "rejection": Rejection, "k-seq": KSeq, "typical": Typical}
-LOSSY = tuple(name for name in BUILT_RULES if name not in ("coupled", "rejection", "k-seq"))
+LOSSY = tuple(name for name in RULES if name not in ("coupled", "rejection", "k-seq"))
 """Rules that change what is said."""
 
 

@@ -18,7 +18,7 @@ from spear_accel.decoding.draft.autoregressive import Autoregressive
 from spear_accel.decoding.draft.base import Drafter
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.stats import Judged
-from spear_accel.decoding.tree import Widths
+from spear_accel.decoding.tree import TreeShape, chain, comb
 from spear_accel.decoding.tuning import Tuning
 from spear_accel.model import TextToSemantic
 
@@ -43,51 +43,49 @@ class TunePlan:
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", tuple(self.rows))
 
-    def drafts(self, drafter: Drafter) -> list[Widths]:
+    def drafts(self, drafter: Drafter) -> list[TreeShape]:
         """Chains of every length, and one with all candidates where the drafter branches."""
-        chains = [(1,) * length for length in range(min(self.longest, drafter.longest) + 1)]
-        wide = (self.candidates,) * min(4, self.longest, drafter.longest)
-        return [*chains, wide] if drafter.branches and self.candidates > 1 else chains
+        longest = min(self.longest, drafter.longest)
+        chains = [chain(length) for length in range(longest + 1)]
+        wide = drafter.branches != "nowhere" and self.candidates > 1
+        return [*chains, comb((self.candidates,) * min(4, longest))] if wide else chains
 
 
 class TimedDrafts:
     """Goes through drafts in turn and notes what each round took while all rows were alive. A `LengthPolicy`."""
 
-    def __init__(self, drafts: Sequence[Widths], rows: int) -> None:
-        self.longest, self.most_nodes = max(map(len, drafts)), max(map(sum, drafts))
+    def __init__(self, drafts: Sequence[TreeShape], rows: int) -> None:
         self.drafts, self.rows = list(drafts), rows
+        self.longest, self.most_nodes = (max(getattr(s, name) for s in drafts) for name in ("depth", "nodes"))
         self._next = cycle(drafts)
-        self.seconds: dict[Widths, list[float]] = defaultdict(list)
-        candidates = max((max(widths, default=1) for widths in drafts), default=1)
-        self.reached, self.passed = [0] * self.longest, [0] * self.longest
-        self.tried, self.right = 0, [0] * (candidates - 1)
+        self.seconds: dict[TreeShape, list[float]] = defaultdict(list)
+        candidates = max((len(family) for shape in drafts for family in shape.children), default=1)
+        self.tried = [[0] * candidates for _ in range(self.longest)]
+        self.right = [[0] * candidates for _ in range(self.longest)]
 
-    def widths(self, live: int) -> Widths:
+    def shape(self, live: int) -> TreeShape:
         return next(self._next)
 
-    def observe(self, widths: Widths, rows: Sequence[Judged], seconds: float) -> None:
+    def observe(self, shape: TreeShape, rows: Sequence[Judged], seconds: float) -> None:
         if len(rows) == self.rows:
-            self.seconds[widths].append(seconds)
-        for depth, width in enumerate(widths):
-            there = [row for row in rows if row.offered > depth and row.chain >= depth]
-            self.reached[depth] += len(there)
-            self.passed[depth] += sum(row.chain > depth for row in there)
-            if width > 1:
-                self.tried += len(there)
-                for number in range(width - 1):
-                    self.right[number] += sum(row.accepted == depth + 1 and row.rank == number + 2 for row in there)
+            self.seconds[shape].append(seconds)
+        for row in rows:
+            for depth, (width, right) in enumerate(row.steps):
+                for rank in range(width):
+                    self.tried[depth][rank] += 1
+                    self.right[depth][rank] += right == rank + 1
 
     def times(self, unit: float) -> tuple[float, ...]:
         """Of the chains, by length, in units of `unit` seconds."""
-        return tuple(round(median(self.seconds[(1,) * length]) / unit, 3) for length in range(self.longest + 1))
+        return tuple(round(median(self.seconds[chain(length)]) / unit, 3) for length in range(self.longest + 1))
 
     def node_time(self, unit: float) -> float | None:
         """Of one candidate more, in the same unit; None where none was tried."""
         wide = self.drafts[-1]
-        more = sum(wide) - len(wide)
+        more = wide.nodes - wide.depth
         if not more:
             return None
-        longer = median(self.seconds[wide]) - median(self.seconds[(1,) * len(wide)])
+        longer = median(self.seconds[wide]) - median(self.seconds[chain(wide.depth)])
         return round(max(0.0, longer / more / unit), 4)
 
 
@@ -95,16 +93,20 @@ class TimedDrafts:
 class _Found:
     """Of one method: times by number of rows, and what all numbers of rows together tell of acceptance."""
 
+    anywhere: bool = False
     rounds: dict[int, tuple[float, ...]] = field(default_factory=dict)
     node: dict[int, float] = field(default_factory=dict)
     measured: list[TimedDrafts] = field(default_factory=list)
 
     def costs(self) -> DraftCosts:
-        passed, reached = (_sums([getattr(one, name) for one in self.measured]) for name in ("passed", "reached"))
-        acceptance = tuple(right / max(1, tried) for right, tried in zip(passed, reached, strict=True))
-        tried = max(1, sum(one.tried for one in self.measured))
-        siblings = tuple(right / tried for right in _sums([one.right for one in self.measured]))
-        return DraftCosts(acceptance, siblings, self.rounds, self.node)
+        acceptance: list[list[float]] = []
+        for depth in range(self.measured[0].longest):
+            tried, right = (_sums([getattr(one, name)[depth] for one in self.measured]) for name in ("tried", "right"))
+            # A candidate that was never tried so deep is taken to be as good as one depth above.
+            known = [hits / count for hits, count in zip(right, tried, strict=True) if count]
+            known += acceptance[-1][len(known) :] if acceptance else [0.0] * (not known)
+            acceptance.append(_at_most_one(known))
+        return DraftCosts(tuple(map(tuple, acceptance)), self.rounds, self.node, self.anywhere)
 
 
 def measure_costs(
@@ -123,10 +125,11 @@ def measure_costs(
         texts = list(islice(cycle(text_ids), max(2 * rows, plan.utterances)))
         chosen = replace(options, batch_size=rows, max_tokens=plan.tokens, loop_retries=0)
         timed = _timed(model, drafting, list(found), texts, chosen, plan)
-        unit = median(timed.pop("autoregressive").seconds[()])
+        unit = median(timed.pop("autoregressive").seconds[chain(0)])
         for method, measured in timed.items():
             own, node = found[method], measured.node_time(unit)
             own.measured.append(measured)
+            own.anywhere = drafting.drafter(model, method, plan.longest).branches == "anywhere"
             own.rounds[rows] = measured.times(unit)
             if node is not None:
                 own.node[rows] = node
@@ -157,3 +160,9 @@ def _drafters(
 
 def _sums(columns: Sequence[Sequence[int]]) -> list[int]:
     return [sum(column) for column in zip(*columns, strict=True)]
+
+
+def _at_most_one(chances: list[float]) -> list[float]:
+    """Of one depth; ranks that were tried in different rounds can come to a little more than certainty."""
+    total = sum(chances)
+    return [chance / total for chance in chances] if total > 1.0 else chances

@@ -1,8 +1,8 @@
-"""How to draft: the widths that promise most committed tokens per second, no draft included.
+"""How to draft: the shape that promises most committed tokens per second, no draft included.
 
-Promise of a comb with B live rows: expected tokens / round time. Tokens: 1 and, for each depth, the chance that the
-chain gets there times the chance that one of the depth's candidates is right. Both sides come from measurements: what a
-voice's tuning says at first, then what this job itself sees. Knows no model and no tokens.
+Promise with B live rows: expected tokens / round time. Tokens: 1 and, for each node, the chance that the path gets
+there. Both sides come from measurements: what a voice's tuning says at first, then what this job itself sees. Knows no
+model and no tokens.
 """
 
 from __future__ import annotations
@@ -15,102 +15,108 @@ from statistics import median
 from typing import Protocol
 
 from spear_accel.decoding.stats import Judged
-from spear_accel.decoding.tree import Widths
+from spear_accel.decoding.tree import Acceptance, TreeShape, chain, comb, sparse
 
-__all__ = ["AdaptiveLength", "DraftCosts", "FixedLength", "LengthPolicy", "plans"]
+__all__ = ["AdaptiveLength", "DraftCosts", "FixedLength", "LengthPolicy", "expected_tokens", "plans"]
 
 _MEMORY = 0.97
 """Share of the acceptance counts that a round leaves in place."""
 _PRIOR_ROUNDS = 24.0
 """Weight of the tuned acceptance, in rounds of one row."""
-_PROBE_EVERY = 40
-"""Rounds between looks at a neighbouring plan."""
+_FIRST_PROBE, _PROBE_EVERY = 10, 40
+"""Rounds before the first look at another plan, and between looks."""
 _REVIEW_EVERY = 8
 """Rounds for which a choice stands."""
-_ENOUGH = 3
+_ENOUGH = 2
 """Measurements of a plan before they take the place of the tuned time."""
+_SPARSE = (6, 9, 12, 16, 24)
+"""Nodes of the trees that are considered."""
 
 
 @dataclass(frozen=True)
 class DraftCosts:
     """What tuning measured of one method.
 
-    acceptance: P(first candidate at depth i is right | the draft got there), i = 1, 2, ...
-    siblings: P(candidate 2, 3, ... is right | the draft got there), of all depths together; empty: it cannot branch.
     rounds: by number of live rows, the time of a round with a chain of 0, 1, 2, ... in units of an autoregressive
-    round of as many rows; node: the time of one node more, in the same unit.
+    round of as many rows; node: the time of one node more, in the same unit, where the method can branch.
     """
 
-    acceptance: tuple[float, ...] = (0.6, 0.6, 0.6, 0.6)
-    siblings: tuple[float, ...] = ()
+    acceptance: Acceptance = ((0.6,),) * 4
     rounds: Mapping[int, tuple[float, ...]] = field(default_factory=lambda: {1: (1.0, 1.3, 1.45, 1.6, 1.75)})
     node: Mapping[int, float] = field(default_factory=dict)
+    anywhere: bool = False
+    """Whether its candidates may go on behind any node."""
 
     @property
     def longest(self) -> int:
         """Longest chain that was measured."""
         return min(len(times) for times in self.rounds.values()) - 1
 
-    @property
-    def most_candidates(self) -> int:
-        """At a depth."""
-        return 1 + len(self.siblings) if self.node else 1
-
-    def round_time(self, live: int, widths: Widths) -> float:
+    def round_time(self, live: int, shape: TreeShape) -> float:
         """Of the nearest measured number of rows, by ratio."""
-        chain = self.rounds[_nearest(self.rounds, live)][len(widths)]
-        more = sum(widths) - len(widths)
-        return chain + more * self.node[_nearest(self.node, live)] if more else chain
+        spine = self.rounds[_nearest(self.rounds, live)][shape.depth]
+        more = shape.nodes - shape.depth
+        return spine + more * self.node[_nearest(self.node, live)] if more else spine
 
-    def speedup(self, live: int) -> tuple[float, Widths]:
-        """Best promise over autoregressive decoding, and the widths that make it."""
-        return max(
-            (expected_tokens(self.acceptance, self.siblings, widths) / self.round_time(live, widths), widths)
-            for widths in plans(self.longest, self.most_candidates)
-        )
-
-
-def plans(longest: int, candidates: int) -> list[Widths]:
-    """All drafts that are considered: chains of 0 to `longest`, and the same with more candidates at every depth."""
-    chains = [(1,) * length for length in range(longest + 1)]
-    return [*chains, *((count,) * len(chain) for count in range(2, candidates + 1) for chain in chains[1:])]
+    def speedup(self, live: int) -> tuple[float, TreeShape]:
+        """Best promise over autoregressive decoding, and the shape that makes it."""
+        promises = [
+            (expected_tokens(self.acceptance, shape) / self.round_time(live, shape), shape)
+            for shape in plans(self, self.longest)
+        ]
+        return max(promises, key=lambda promise: promise[0])
 
 
-def expected_tokens(acceptance: Sequence[float], siblings: Sequence[float], widths: Widths) -> float:
+def plans(costs: DraftCosts, longest: int, candidates: int | None = None) -> list[TreeShape]:
+    """All drafts that are considered: chains of 0 to `longest`, the same with candidates beside them, and trees.
+
+    candidates: bound on those at a depth, what was measured if left out.
+    """
+    shapes = [chain(length) for length in range(longest + 1)]
+    if not costs.node:
+        return shapes
+    most = max(len(depth) for depth in costs.acceptance)
+    most = most if candidates is None else min(most, candidates)
+    combs = [comb((count,) * length) for count in range(2, most + 1) for length in range(1, longest + 1)]
+    known = tuple(depth[:most] for depth in costs.acceptance[:longest])
+    trees = [sparse(known, nodes) for nodes in _SPARSE] if costs.anywhere and most > 1 else []
+    return list(dict.fromkeys((*shapes, *combs, *trees)))
+
+
+def expected_tokens(acceptance: Acceptance, shape: TreeShape) -> float:
     """Committed tokens of a round, the recovered or bonus token included."""
-    total = there = 1.0
-    for depth, width in enumerate(widths):
-        first = acceptance[min(depth, len(acceptance) - 1)]
-        total += there * min(1.0, first + sum(siblings[: width - 1]))
-        there *= first
-    return total
+    chances: list[float] = []
+    for parent, depth, rank in zip(shape.parents, shape.depths, shape.ranks, strict=True):
+        own = acceptance[min(depth, len(acceptance)) - 1]
+        chance = own[rank - 1] if rank <= len(own) else 0.0
+        chances.append(chance * (1.0 if parent < 0 else chances[parent]))
+    return 1.0 + sum(chances)
 
 
 class LengthPolicy(Protocol):
     """Chooses the draft of every round."""
 
-    longest: int
-    """Deepest draft it ever asks for."""
     most_nodes: int
+    """Of any draft that it asks for."""
 
-    def widths(self, live: int) -> Widths:
-        """Candidates at each depth, for a round with `live` rows."""
+    def shape(self, live: int) -> TreeShape:
+        """For a round with `live` rows."""
 
-    def observe(self, widths: Widths, rows: Sequence[Judged], seconds: float) -> None:
-        """A round with such drafts is over: what became of each live row's, and the time of the round."""
+    def observe(self, shape: TreeShape, rows: Sequence[Judged], seconds: float) -> None:
+        """A round with such a draft is over: what became of each live row's, and the time of the round."""
 
 
 class FixedLength:
     """Always the same."""
 
     def __init__(self, length: int, candidates: int = 1) -> None:
-        self.longest, self.most_nodes = length, length * candidates
-        self._widths = (candidates,) * length
+        self._shape = comb((candidates,) * length)
+        self.most_nodes = self._shape.nodes
 
-    def widths(self, live: int) -> Widths:
-        return self._widths
+    def shape(self, live: int) -> TreeShape:
+        return self._shape
 
-    def observe(self, widths: Widths, rows: Sequence[Judged], seconds: float) -> None:
+    def observe(self, shape: TreeShape, rows: Sequence[Judged], seconds: float) -> None:
         """Nothing to learn."""
 
 
@@ -119,49 +125,48 @@ class AdaptiveLength:
 
     def __init__(self, costs: DraftCosts, longest: int, candidates: int | None = None) -> None:
         """longest: bound from the drafter; candidates: bound on those at a depth, what was measured if left out."""
-        self.longest = min(longest, costs.longest)
-        most = costs.most_candidates if candidates is None else min(candidates, costs.most_candidates)
-        self._plans = plans(self.longest, most)
-        self.most_nodes = max(sum(widths) for widths in self._plans)
-        self._costs = costs
-        self._acceptance = [_Share(costs.acceptance[min(i, len(costs.acceptance) - 1)]) for i in range(self.longest)]
-        self._siblings = [_Share(share) for share in costs.siblings[: most - 1]]
-        self._times: dict[tuple[int, Widths], deque[float]] = defaultdict(lambda: deque(maxlen=9))
+        longest = min(longest, costs.longest)
+        self._costs, self._plans = costs, plans(costs, longest, candidates)
+        self.most_nodes = max(shape.nodes for shape in self._plans)
+        known = [costs.acceptance[min(depth, len(costs.acceptance) - 1)] for depth in range(longest)]
+        self._acceptance = [[_Share(chance) for chance in own] for own in known]
+        self._times: dict[tuple[int, TreeShape], deque[float]] = defaultdict(lambda: deque(maxlen=9))
         self._rounds: dict[int, int] = defaultdict(int)
-        self._chosen: dict[int, Widths] = {}
+        self._chosen: dict[int, TreeShape] = {}
 
-    def widths(self, live: int) -> Widths:
+    def shape(self, live: int) -> TreeShape:
         group = _group(live)
         count = self._rounds[group]
         self._rounds[group] += 1
         if count % _REVIEW_EVERY == 0:
-            self._chosen[group] = max(self._plans, key=lambda widths: self._promise(live, widths))
+            self._chosen[group] = self._review(live)
         best = self._chosen[group]
-        if (count + 1) % _PROBE_EVERY:
+        if count % _PROBE_EVERY != _FIRST_PROBE:
             return best
-        near = [widths for widths in self._plans if widths != best and _neighbours(widths, best)]
-        return min(near, key=lambda widths: len(self._times[group, widths]), default=best)
+        # What no draft would take decides whether drafting pays at all, so it is looked at first.
+        if best.nodes and len(self._times[group, self._plans[0]]) < _ENOUGH:
+            return self._plans[0]
+        near = [shape for shape in self._plans if shape != best and _neighbours(shape, best)]
+        return min(near, key=lambda shape: len(self._times[group, shape]), default=best)
 
-    def observe(self, widths: Widths, rows: Sequence[Judged], seconds: float) -> None:
-        live = len(rows)
-        self._times[_group(live), widths].append(seconds / _scale(live))
-        for depth in range(len(widths)):
-            there = [row for row in rows if row.offered > depth and row.chain >= depth]
-            self._acceptance[depth].add(sum(row.chain > depth for row in there), len(there))
-            for number in range(widths[depth] - 1):
-                right = sum(row.accepted == depth + 1 and row.rank == number + 2 for row in there)
-                self._siblings[number].add(right, len(there))
+    def observe(self, shape: TreeShape, rows: Sequence[Judged], seconds: float) -> None:
+        self._times[_group(len(rows)), shape].append(seconds / _scale(len(rows)))
+        for depth, shares in enumerate(self._acceptance[: shape.depth]):
+            there = [row.steps[depth] for row in rows if len(row.steps) > depth]
+            for rank, share in enumerate(shares, 1):
+                offered = [right for width, right in there if width >= rank]
+                share.add(sum(right == rank for right in offered), len(offered))
 
-    def _promise(self, live: int, widths: Widths) -> float:
-        acceptance = [share.value for share in self._acceptance]
-        siblings = [share.value for share in self._siblings]
-        return expected_tokens(acceptance, siblings, widths) / self._round_time(live, widths)
+    def _review(self, live: int) -> TreeShape:
+        acceptance = tuple(tuple(share.value for share in shares) for shares in self._acceptance)
+        promises = [expected_tokens(acceptance, shape) / self._round_time(live, shape) for shape in self._plans]
+        return self._plans[promises.index(max(promises))]
 
-    def _round_time(self, live: int, widths: Widths) -> float:
+    def _round_time(self, live: int, shape: TreeShape) -> float:
         """Tuned time, or what this job measured, in the unit of whichever plan both know."""
         group = _group(live)
-        tuned = self._costs.round_time(live, widths)
-        measured = self._times.get((group, widths), ())
+        tuned = self._costs.round_time(live, shape)
+        measured = self._times.get((group, shape), ())
         if len(measured) >= _ENOUGH:
             return median(measured)
         known = [
@@ -180,20 +185,18 @@ class _Share:
 
     def add(self, right: int, tried: int) -> None:
         """Count a round in which `tried` rows got there and `right` of them were right."""
-        self._right = self._right * _MEMORY + right
-        self._tried = self._tried * _MEMORY + tried
+        if tried:
+            self._right = self._right * _MEMORY + right
+            self._tried = self._tried * _MEMORY + tried
 
     @property
     def value(self) -> float:
         return self._right / self._tried
 
 
-def _neighbours(one: Widths, other: Widths) -> bool:
-    """No draft, one step longer or shorter, or another number of candidates on the same length."""
-    if not one:
-        return True
-    same_candidates = not other or max(one) == max(other)
-    return (same_candidates and abs(len(one) - len(other)) == 1) or len(one) == len(other)
+def _neighbours(one: TreeShape, other: TreeShape) -> bool:
+    """No draft, or one that differs a little: in depth by one, or in the number of nodes alone."""
+    return not one.nodes or abs(one.depth - other.depth) <= 1
 
 
 def _nearest(measured: Mapping[int, object], live: int) -> int:

@@ -23,6 +23,7 @@ from spear_accel.decoding.requests import Utterance, make_utterances
 from spear_accel.decoding.scheduler import Live, Scheduler
 from spear_accel.decoding.stats import DecodeResult, DecodeStats, Judged, RoundCounts
 from spear_accel.decoding.target import make_target
+from spear_accel.decoding.tree import TreeShape
 from spear_accel.decoding.verify.base import Verifier
 from spear_accel.decoding.verify.rules import make_verifier
 from spear_accel.model import TextToSemantic
@@ -148,7 +149,7 @@ class _Job:
         hidden, logits = self.target.forward(current, proposal)
         broken = logits.amax(dim=-1).isnan()
         verified = time.perf_counter()
-        log_p = current.log_probabilities(logits, 0, proposal.tokens)
+        log_p = current.law(logits, proposal)
         verdict = self.verifier.verify(proposal, log_p, current.noise)
         committed = verdict.committed(proposal)
         if bool(broken.any()):
@@ -158,22 +159,22 @@ class _Job:
         self.drafter.keep(verdict, hidden)
         judged = self._commit(committed, proposal, verdict)
         self.counts.add(judged, drafted - started, verified - drafted)
-        self.policy.observe(current.widths, judged, time.perf_counter() - started)
+        self.policy.observe(current.wanted, judged, time.perf_counter() - started)
 
     def _start_round(self) -> Round:
         rows = self.scheduler.rows
         last = [row.tokens[-1] if row.tokens else self.config.start_id for row in rows]
-        widths = self.policy.widths(len(rows))[: self.drafter.longest]
+        wanted = self.policy.shape(len(rows))
         return Round(
             state=self.state,
             pending=torch.tensor(last, device=self.device)[:, None],
             committed=[row.tokens for row in rows],
-            noise=self.noise.round(self.state.lengths, len(widths) + 1),
+            noise=self.noise.round(self.state.lengths, wanted.depth + 1),
             sampling=self.sampling,
             history=self._history() if self.sampling.uses_history else None,
             minimum=[row.utterance.minimum for row in rows],
             eos_id=self.config.eos_id,
-            widths=widths,
+            wanted=wanted,
         )
 
     def _history(self) -> Tensor:
@@ -206,7 +207,7 @@ class _Job:
             row.accepted += accepted
             # Drafts behind a stop were neither accepted nor rejected.
             depth = shape.depth_of(offered) if count == len(tokens) else accepted
-            judged.append(Judged(depth, accepted, shape.ranks[path[accepted - 1]] if accepted else 1))
+            judged.append(Judged(depth, accepted, _steps(shape, path[:accepted], offered, depth)))
         return judged
 
     def _retire(self) -> None:
@@ -218,3 +219,14 @@ class _Job:
         self.target.select(order)
         self.drafter.select(order)
         self._name_rows()
+
+
+def _steps(shape: TreeShape, path: Sequence[int], offered: int, depth: int) -> tuple[tuple[int, int], ...]:
+    """See `Judged.steps`: of the first `offered` nodes, down to `depth`."""
+    steps = []
+    for number, node in enumerate((-1, *path)):
+        family = [child for child in shape.children[node + 1] if child < offered]
+        if not family or number == depth:
+            break
+        steps.append((len(family), shape.ranks[path[number]] if number < len(path) else 0))
+    return tuple(steps)

@@ -88,7 +88,7 @@ class Drafting:
         drafter = self.drafter(model, method, longest)
         if options.verify == "k-seq":
             return self._independent(drafter, method, costs, options)
-        branches = drafter.branches and options.verify in _ON_TREES
+        branches = drafter.branches != "nowhere" and options.verify in _ON_TREES
         if options.draft_length == "auto":
             most = None if options.candidates == "auto" else options.candidates
             return drafter, AdaptiveLength(costs, drafter.longest, most if branches else 1)
@@ -106,10 +106,10 @@ class Drafting:
         self, drafter: Drafter, method: str, costs: DraftCosts, options: DecodeOptions
     ) -> tuple[Drafter, LengthPolicy]:
         """Two drafts or as many as wanted, of a fixed length."""
-        if not drafter.branches:
+        if drafter.branches == "nowhere":
             raise UserError(f"verify 'k-seq' needs drafts drawn independently, which {method!r} cannot; take another")
         chains = 2 if options.candidates == "auto" else options.candidates
-        best = len(costs.speedup(options.batch_size)[1])
+        best = costs.speedup(options.batch_size)[1].depth
         length = best if options.draft_length == "auto" else options.draft_length
         return IndependentDrafts(drafter, chains), FixedLength(min(length, drafter.longest), chains)
 

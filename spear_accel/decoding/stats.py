@@ -88,13 +88,8 @@ class Judged(NamedTuple):
     """Depth of the draft."""
     accepted: int
     """Length of the accepted path."""
-    rank: int = 1
-    """Number among its siblings of the path's last node: 1 where it is the first candidate."""
-
-    @property
-    def chain(self) -> int:
-        """How many first candidates the path goes along: in a comb only its last node can be another."""
-        return self.accepted - (self.rank > 1)
+    steps: tuple[tuple[int, int], ...] = ()
+    """From the root on, as far as the path goes: candidates offered, and which was right, 0 where none was."""
 
 
 @dataclass

@@ -5,8 +5,10 @@ One shape holds for all rows of a round; how many of its nodes count in a row is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from heapq import heappop, heappush
 
 import torch
 from torch import Tensor
@@ -14,10 +16,10 @@ from torch import Tensor
 from spear_accel.errors import UserError
 from spear_accel.model import Branching
 
-__all__ = ["TreeShape", "Widths", "chain", "comb"]
+__all__ = ["Acceptance", "TreeShape", "chain", "comb", "sparse"]
 
-Widths = tuple[int, ...]
-"""Candidates at each depth of a draft."""
+Acceptance = tuple[tuple[float, ...], ...]
+"""By depth, P(candidate 1, 2, ... is right | the path got there)."""
 
 
 @dataclass(frozen=True)
@@ -54,21 +56,28 @@ class TreeShape:
         """Number of each node among its siblings, 1 for the first."""
         return tuple(self.parents[: node + 1].count(parent) for node, parent in enumerate(self.parents))
 
-    @property
-    def most_children(self) -> int:
-        """Of the root or a node."""
-        return max(self.ranks, default=0)
+    @cached_property
+    def children(self) -> tuple[tuple[int, ...], ...]:
+        """Of the root (0) and of each node i (i + 1)."""
+        found: list[list[int]] = [[] for _ in range(self.nodes + 1)]
+        for node, parent in enumerate(self.parents):
+            found[parent + 1].append(node)
+        return tuple(tuple(family) for family in found)
 
     @cached_property
     def spine(self) -> tuple[int, ...]:
         """First children from the root on."""
         nodes: list[int] = []
-        for node, (parent, rank) in enumerate(zip(self.parents, self.ranks, strict=True)):
-            if rank == 1 and parent == (nodes[-1] if nodes else -1):
-                nodes.append(node)
+        while self.children[(nodes[-1] if nodes else -1) + 1]:
+            nodes.append(self.children[(nodes[-1] if nodes else -1) + 1][0])
         return tuple(nodes)
 
-    @property
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """Children of the root and of each node of the spine but the last."""
+        return tuple(len(self.children[node + 1]) for node in (-1, *self.spine[:-1])) if self.nodes else ()
+
+    @cached_property
     def depth(self) -> int:
         """Of the deepest node; 0 without nodes."""
         return self.depth_of(self.nodes)
@@ -85,15 +94,21 @@ class TreeShape:
         """The shape as tensors on a device, made once."""
         return _tensors(self.parents, device)
 
+    def windows(self, width: int, device: torch.device) -> Tensor:
+        """int64 [N + 1, width]: for the root and each node, which of `width` earlier tokens (0 .. width - 1) and of
+        the nodes' tokens (width + node) are the last `width` in front of what follows it."""
+        return _windows(self.parents, width, device)
+
 
 @dataclass(frozen=True)
 class TreeTensors:
-    """parents, depths: int64 [N]; ancestry: bool [N, N], true where the column's node is the row's or above it;
+    """parents, depths, ranks: int64 [N]; ancestry: bool [N, N], true where the column's node is the row's or above it;
     children: int64 [N + 1, most children], of the root (0) and of each node i (i + 1), -1 behind the last; branching:
     root and nodes as the decoder's cache places them, None for a chain."""
 
     parents: Tensor
     depths: Tensor
+    ranks: Tensor
     ancestry: Tensor
     children: Tensor
     branching: Branching | None
@@ -105,7 +120,7 @@ def chain(length: int) -> TreeShape:
 
 
 @lru_cache(maxsize=256)
-def comb(widths: Widths) -> TreeShape:
+def comb(widths: tuple[int, ...]) -> TreeShape:
     """A chain with leaves beside it: depth d has widths[d - 1] nodes, all children of the chain's node above.
 
     Nodes stand in order of depth, the chain's own first at each depth.
@@ -118,6 +133,24 @@ def comb(widths: Widths) -> TreeShape:
         first = len(parents)
         parents += [above] * width
         above = first
+    return TreeShape(tuple(parents))
+
+
+def sparse(acceptance: Acceptance, nodes: int) -> TreeShape:
+    """The tree of `nodes` nodes whose path is expected to be longest (Medusa, Cai et al. 2024), if a candidate's chance
+    does not depend on which node it follows: nodes are added where the chance of getting there is highest."""
+    # Chance, then depth and rank, so that of equal chances parents and first candidates come first.
+    waiting = [(-acceptance[0][0], 1, 1, -1)] if acceptance and acceptance[0] else []
+    parents: list[int] = []
+    while waiting and len(parents) < nodes:
+        chance, depth, rank, parent = heappop(waiting)
+        node = len(parents)
+        parents.append(parent)
+        own = acceptance[depth - 1]
+        if rank < len(own) and own[rank - 1] > 0.0:
+            heappush(waiting, (chance / own[rank - 1] * own[rank], depth, rank + 1, parent))
+        if depth < len(acceptance) and acceptance[depth]:
+            heappush(waiting, (chance * acceptance[depth][0], depth + 1, 1, node))
     return TreeShape(tuple(parents))
 
 
@@ -134,8 +167,22 @@ def _tensors(parents: tuple[int, ...], device: torch.device) -> TreeTensors:
         visible = torch.nn.functional.pad(ancestry, (1, 0, 1, 0))
         visible[:, 0] = True
         branching = Branching(torch.nn.functional.pad(depths, (1, 0)).to(device), visible.to(device))
-    children = torch.full((shape.nodes + 1, shape.most_children), -1)
-    for node, (parent, rank) in enumerate(zip(parents, shape.ranks, strict=True)):
-        children[parent + 1, rank - 1] = node
-    parents_of = torch.tensor(parents, dtype=torch.int64, device=device)
-    return TreeTensors(parents_of, depths.to(device), ancestry.to(device), children.to(device), branching)
+    most = max(len(family) for family in shape.children)
+    families = [[*family, *[-1] * (most - len(family))] for family in shape.children]
+    return TreeTensors(
+        _ids(parents, device), depths.to(device), _ids(shape.ranks, device), ancestry.to(device),
+        torch.tensor(families, dtype=torch.int64, device=device).view(shape.nodes + 1, most), branching,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def _windows(parents: tuple[int, ...], width: int, device: torch.device) -> Tensor:
+    paths: list[list[int]] = [[]]
+    for node, parent in enumerate(parents):
+        paths.append([*paths[parent + 1], node])
+    rows = [[*range(width), *(width + node for node in path)][-width:] for path in paths]
+    return torch.tensor(rows, device=device)
+
+
+def _ids(values: Sequence[int], device: torch.device) -> Tensor:
+    return torch.tensor(values, dtype=torch.int64, device=device)

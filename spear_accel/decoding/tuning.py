@@ -42,10 +42,10 @@ class Tuning:
     def to_dict(self) -> dict[str, Any]:
         methods = {
             name: {
-                "acceptance": list(costs.acceptance),
-                "siblings": list(costs.siblings),
+                "acceptance": [list(chances) for chances in costs.acceptance],
                 "rounds": {str(rows): list(times) for rows, times in sorted(costs.rounds.items())},
                 "node": {str(rows): time for rows, time in sorted(costs.node.items())},
+                "anywhere": costs.anywhere,
             }
             for name, costs in self.methods.items()
         }
@@ -64,13 +64,14 @@ class Tuning:
 
 
 def _costs(item: Mapping[str, Any]) -> DraftCosts:
-    acceptance = tuple(float(share) for share in item["acceptance"])
+    acceptance = tuple(tuple(float(chance) for chance in chances) for chances in item["acceptance"])
     rounds = {int(rows): tuple(float(time) for time in times) for rows, times in item["rounds"].items()}
-    sound = acceptance and rounds and all(0.0 <= share <= 1.0 for share in acceptance)
-    if not sound or any(len(times) < 2 or min(times) <= 0.0 or rows < 1 for rows, times in rounds.items()):
-        raise ValueError("acceptance must lie in 0 to 1, round times above 0")
-    siblings = tuple(float(share) for share in item["siblings"])
     node = {int(rows): float(time) for rows, time in item["node"].items()}
-    if any(not 0.0 <= share <= 1.0 for share in siblings) or bool(siblings) != bool(node):
-        raise ValueError("siblings must lie in 0 to 1 and come with the time of a node")
-    return DraftCosts(acceptance, siblings, rounds, node)
+    sound = acceptance and rounds and all(chances and min(chances) >= 0.0 for chances in acceptance)
+    if not sound or any(sum(chances) > 1.0 + 1e-6 for chances in acceptance):
+        raise ValueError("the acceptance of a depth must lie in 0 to 1")
+    if any(len(times) < 2 or min(times) <= 0.0 or rows < 1 for rows, times in rounds.items()):
+        raise ValueError("round times must lie above 0")
+    if any(time < 0.0 or rows < 1 for rows, time in node.items()):
+        raise ValueError("the time of a node must be 0 or more")
+    return DraftCosts(acceptance, rounds, node, bool(item["anywhere"]))

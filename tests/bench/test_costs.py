@@ -9,6 +9,7 @@ from spear_accel.bench.costs import TimedDrafts, TunePlan, measure_costs
 from spear_accel.decoding import DecodeOptions
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.stats import Judged
+from spear_accel.decoding.tree import chain, comb
 from spear_accel.decoding.tuning import Tuning
 from spear_accel.heads import build_head
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
@@ -35,28 +36,34 @@ def test_every_length_is_measured_at_every_number_of_rows(model: TextToSemantic)
     for method, longest in (("prophet", 3), ("prophet-linear", 2), ("draft-model", 3)):
         costs = tuning.methods[method]
         assert costs.longest == len(costs.acceptance) == longest
+        assert costs.anywhere == (method == "prophet-linear")
+        assert all(0.0 < sum(chances) <= 1.0 + 1e-9 for chances in costs.acceptance)
         assert set(costs.rounds) == {1, 3}
         assert all(time > 0.0 for times in costs.rounds.values() for time in times)
-    assert tuning.methods["draft-model"].acceptance == (1.0, 1.0, 1.0), "the model drafts for itself"
-    assert max(tuning.methods["prophet"].acceptance) < 1.0
+    itself = tuning.methods["draft-model"].acceptance
+    assert [chances[0] for chances in itself] == [1.0, 1.0, 1.0], "the model drafts for itself"
+    assert max(chances[0] for chances in tuning.methods["prophet"].acceptance) < 1.0
+    assert all(set(costs.node) == {1, 3} for name, costs in tuning.methods.items() if name not in ("ngram", "jacobi"))
     assert Tuning.from_dict(tuning.to_dict(), "here") == tuning
 
 
 def test_drafts_take_turns_and_only_full_rounds_are_timed() -> None:
-    policy = TimedDrafts([(), (1,), (1, 1)], rows=2)
-    assert [policy.widths(2) for _ in range(4)] == [(), (1,), (1, 1), ()]
-    policy.observe((1, 1), [Judged(2, 1), Judged(2, 2)], 0.5)
-    policy.observe((1,), [Judged(1, 0)], 0.1)
-    assert dict(policy.seconds) == {(1, 1): [0.5]}
-    assert (policy.reached, policy.passed) == ([3, 2], [2, 1])
+    policy = TimedDrafts([chain(0), chain(1), chain(2)], rows=2)
+    assert [policy.shape(2).nodes for _ in range(4)] == [0, 1, 2, 0]
+    policy.observe(chain(2), [Judged(2, 1, ((1, 1), (1, 0))), Judged(2, 2, ((1, 1), (1, 1)))], 0.5)
+    policy.observe(chain(1), [Judged(1, 0, ((1, 0),))], 0.1)
+    assert dict(policy.seconds) == {chain(2): [0.5]}
+    assert (policy.tried, policy.right) == ([[3], [2]], [[2], [1]])
     assert policy.node_time(1.0) is None
 
 
-def test_candidates_are_counted_where_the_chain_got_to() -> None:
-    """Rows: chain of two; sibling 2 at depth 1; chain, then sibling 3; nothing right."""
-    policy = TimedDrafts([(), (1,), (1, 1), (3, 3)], rows=4)
-    policy.observe((3, 3), [Judged(2, 2), Judged(2, 1, 2), Judged(2, 2, 3), Judged(2, 0)], 1.0)
-    assert (policy.reached, policy.passed) == ([4, 2], [2, 1])
-    assert (policy.tried, policy.right) == (6, [1, 1])
-    policy.observe((1, 1), [Judged(2, 0)] * 4, 0.6)
+def test_candidates_are_counted_where_the_path_got_to() -> None:
+    """Rows: first candidates twice; candidate 2 at depth 1, a leaf; then candidate 3 at depth 2; nothing right."""
+    wide = comb((3, 3))
+    policy = TimedDrafts([chain(0), chain(1), chain(2), wide], rows=4)
+    steps = (((3, 1), (3, 1)), ((3, 2),), ((3, 1), (3, 3)), ((3, 0),))
+    policy.observe(wide, [Judged(2, sum(right > 0 for _, right in own), own) for own in steps], 1.0)
+    assert policy.tried == [[4, 4, 4], [2, 2, 2]]
+    assert policy.right == [[2, 1, 0], [1, 0, 1]]
+    policy.observe(chain(2), [Judged(2, 0, ((1, 0),))] * 4, 0.6)
     assert policy.node_time(0.5) == pytest.approx(0.4 / 4 / 0.5)

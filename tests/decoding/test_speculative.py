@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, Guards, LengthGuard
-from spear_accel.decoding.controller import AdaptiveLength, DraftCosts
+from spear_accel.decoding.controller import AdaptiveLength, DraftCosts, FixedLength
 from spear_accel.decoding.draft.base import Drafter, Round
 from spear_accel.decoding.draft.early_exit import EarlyExitDrafter
 from spear_accel.decoding.draft.layer_skip import SkipSet
 from spear_accel.decoding.draft.prophet import ParallelDrafter, ProphetDrafter
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.proposal import Proposal
+from spear_accel.decoding.tree import TreeShape
 from spear_accel.decoding.tuning import Tuning
 from spear_accel.errors import UserError
 from spear_accel.heads import EarlyExit, Prophet, ProphetLinear, build_head, trunk_pass
@@ -129,6 +130,50 @@ def test_candidates_change_no_token_either(
     wanted, found = Engine(model, plain, GUARDS).decode(texts), decode(model, drafting, wide, texts)
     assert rows(found) == rows(wanted)
     assert found.stats.committed == wanted.stats.committed
+
+
+@pytest.mark.parametrize("method", ["prophet", "prophet-linear", "draft-model", "layer-skip"])
+@pytest.mark.parametrize("fields", [{"repetition_penalty": 1.6, "repetition_window": 4}, {"cond_scale": 1.8}], ids=str)
+def test_candidates_under_penalties_guidance_and_least_lengths(
+    model: TextToSemantic, drafting: Drafting, texts: list[list[int]], method: str, fields: dict[str, float]
+) -> None:
+    """A node is judged by the tokens in front of it and its own position, not by its number."""
+    plain = DecodeOptions(method="autoregressive", seed=2, temperature=1.5, **fields)  # type: ignore[arg-type]
+    wide = replace(plain, method=method, draft_length=3, candidates=3)
+    guards = Guards(length=LengthGuard(tokens_per_unit=5.0, shortest=1.0, longest=1.5, slack=10))
+    wanted = Engine(model, plain, guards).decode(texts)
+    drafter, policy = drafting.prepare(model, method, wide)
+    found = Engine(model, wide, guards, drafter, policy=policy).decode(texts)
+    assert rows(found) == rows(wanted)
+    assert any(reason == "eos" for reason in wanted.stop_reasons)
+
+
+@pytest.mark.parametrize("method", ["prophet-linear", "medusa"])
+def test_trees_change_no_token_either(
+    model: TextToSemantic, drafting: Drafting, texts: list[list[int]], method: str
+) -> None:
+    """Candidates behind any node: heads that say all at once do not mind which node they follow."""
+    shape = TreeShape((-1, -1, -1, 0, 0, 1, 3, 5, 6))
+    options = DecodeOptions(method=method, seed=4, batch_size=3)
+    wanted = Engine(model, replace(options, method="autoregressive"), GUARDS).decode(texts)
+    drafter = drafting.drafter(model, method, 4)
+    found = Engine(model, options, GUARDS, drafter, policy=Always(shape)).decode(texts)
+    assert rows(found) == rows(wanted)
+    chain_only = Engine(model, options, GUARDS, drafting.drafter(model, method, 4), policy=FixedLength(4)).decode(texts)
+    assert found.stats.block_efficiency > chain_only.stats.block_efficiency
+
+
+class Always:
+    """A policy of one shape."""
+
+    def __init__(self, shape: TreeShape) -> None:
+        self._shape, self.most_nodes = shape, shape.nodes
+
+    def shape(self, live: int) -> TreeShape:
+        return self._shape
+
+    def observe(self, shape: TreeShape, rows: object, seconds: float) -> None:
+        """Nothing to learn."""
 
 
 @pytest.mark.parametrize("method", ["prophet", "prophet-linear", "medusa", "draft-model"])
@@ -365,9 +410,9 @@ class Refilled(Recorder):
 
 
 def test_auto_falls_back_where_drafts_do_not_pay(model: TextToSemantic, drafting: Drafting) -> None:
-    hopeless = DraftCosts(acceptance=(0.01, 0.01), rounds={1: (1.0, 1.5, 2.0)})
+    hopeless = DraftCosts(acceptance=((0.01,), (0.01,)), rounds={1: (1.0, 1.5, 2.0)})
     policy = AdaptiveLength(hopeless, 2)
-    assert [policy.widths(1) for _ in range(10)] == [()] * 10
+    assert [policy.shape(1).nodes for _ in range(10)] == [0] * 10
 
 
 def test_a_method_without_its_head_is_refused(model: TextToSemantic) -> None:
@@ -385,7 +430,7 @@ def test_draft_lengths_beyond_the_head_are_refused(model: TextToSemantic, drafti
         drafting.heads["prophet-linear"], ProphetLinear
     )
     drafter, policy = drafting.prepare(model, "prophet", DecodeOptions(method="prophet", draft_length=12))
-    assert isinstance(drafter, ProphetDrafter) and policy.longest == 12
+    assert isinstance(drafter, ProphetDrafter) and policy.most_nodes == 12
     assert ParallelDrafter(drafting.heads["prophet-linear"], 3).longest == 3  # type: ignore[arg-type]
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spear_accel.decoding.tree import TreeShape, chain, comb
+from spear_accel.decoding.tree import TreeShape, chain, comb, sparse
 from spear_accel.errors import UserError
 
 CPU = torch.device("cpu")
@@ -52,6 +52,45 @@ def test_ancestry_and_visibility(draws: list[int]) -> None:
 def test_cycles_and_missing_parents_are_refused(parents: tuple[int, ...]) -> None:
     with pytest.raises(UserError, match="a parent is -1"):
         TreeShape(parents)
+
+
+def test_children_and_widths() -> None:
+    shape = TreeShape((-1, -1, 0, 0, 1, 2))
+    assert shape.children == ((0, 1), (2, 3), (4,), (5,), (), (), ())
+    assert shape.spine == (0, 2, 5) and shape.widths == (2, 2, 1)
+    assert comb((2, 1, 3)).widths == (2, 1, 3)
+    assert shape.on(CPU).children.tolist()[:3] == [[0, 1], [2, 3], [4, -1]]
+
+
+def test_windows_are_the_last_tokens_in_front_of_what_follows() -> None:
+    """Of three earlier tokens (0, 1, 2) and the nodes' own (3 + node)."""
+    shape = TreeShape((-1, -1, 0, 2, 3))
+    assert shape.windows(3, CPU).tolist() == [
+        [0, 1, 2], [1, 2, 3], [1, 2, 4], [2, 3, 5], [3, 5, 6], [5, 6, 7],
+    ]  # fmt: skip
+
+
+def path_chance(shape: TreeShape, acceptance: tuple[tuple[float, ...], ...], node: int) -> float:
+    chance = 1.0
+    while node >= 0:
+        chance *= acceptance[shape.depths[node] - 1][shape.ranks[node] - 1]
+        node = shape.parents[node]
+    return chance
+
+
+@given(st.integers(0, 10_000), st.integers(1, 12))
+def test_a_sparse_tree_holds_the_likeliest_nodes(seed: int, nodes: int) -> None:
+    """No node left out is likelier than one that is in, of the full tree of three depths with three candidates."""
+    generator = torch.Generator().manual_seed(seed)
+    acceptance = tuple(
+        tuple(sorted((torch.rand(4, generator=generator).softmax(0)[:3]).tolist(), reverse=True)) for _ in range(3)
+    )
+    shape = sparse(acceptance, nodes)
+    assert shape.nodes == nodes
+    full = sparse(acceptance, 39)
+    chances = sorted((path_chance(full, acceptance, node) for node in range(39)), reverse=True)
+    found = sorted((path_chance(shape, acceptance, node) for node in range(nodes)), reverse=True)
+    assert found == pytest.approx(chances[:nodes])
 
 
 def test_a_depth_without_candidates_is_refused() -> None:

@@ -162,7 +162,7 @@ def compare_with_the_code(
     nodes = range(shape.nodes)
     log_p = torch.stack([torch.stack([p[prefix_of(shape, row, n)] for n in (-1, *nodes)]) for row in named]).log()
     log_q = torch.stack([torch.stack([q[prefix_of(shape, row, shape.parents[n])] for n in nodes]) for row in named])
-    uniform = torch.full((len(rows), shape.depth, shape.most_children), 0.5, dtype=torch.float64)
+    uniform = torch.full((len(rows), shape.depth, max(shape.ranks)), 0.5, dtype=torch.float64)
     for number, (_, _, outcome) in enumerate(rows):
         for (depth, rank), value in outcome.uniform.items():
             uniform[number, depth, rank] = value

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Round
+from spear_accel.decoding.draft.base import Branches, Round
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.model import DecoderState
 
@@ -15,7 +15,7 @@ class Autoregressive:
     """Empty proposals, no state. See `Drafter` for the methods."""
 
     longest = 0
-    branches = False
+    branches: Branches = "nowhere"
 
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         """Nothing to size."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -12,8 +12,11 @@ from torch import Tensor
 from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.sampling import Sampling, log_probabilities
-from spear_accel.decoding.tree import Widths
+from spear_accel.decoding.tree import TreeShape
 from spear_accel.model import DecoderState
+
+Branches = Literal["nowhere", "beside", "anywhere"]
+"""Candidates of a draft: one at each depth, several beside the chain (a comb), or behind any node."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,8 @@ class Round:
     committed: all of each row's tokens so far, on the host, not to be changed;
     noise: the rows' randomness; history: int64 [B, W], the last W committed tokens, -1 where there are none,
     None where no penalty looks at them; minimum: [B] tokens before which EOS is forbidden, per row;
-    widths: candidates wanted at each depth of the draft, at most the drafter's `longest` depths; () asks for an empty
-    proposal. A drafter that cannot branch gives one at each depth.
+    wanted: the shape of the draft, at most as deep as the drafter's `longest` and of a kind that it can make; without
+    nodes it asks for an empty proposal.
     """
 
     state: DecoderState
@@ -37,12 +40,23 @@ class Round:
     history: Tensor | None
     minimum: Sequence[int]
     eos_id: int
-    widths: Widths = ()
+    wanted: TreeShape
 
     @property
     def draft_length(self) -> int:
         """Depth of the draft that is wanted."""
-        return len(self.widths)
+        return self.wanted.depth
+
+    def law(self, logits: Tensor, proposal: Proposal) -> Tensor:
+        """The target's law after the root and each node: logits [B, N + 1, V] -> [B, N + 1, V]."""
+        if proposal.shape.is_chain:
+            return self.log_probabilities(logits, 0, proposal.tokens)
+        windows = None
+        if self.history is not None:
+            told = torch.cat((self.history, proposal.tokens), dim=1)
+            windows = told[:, proposal.shape.windows(self.history.shape[1], told.device)]
+        depths = torch.nn.functional.pad(proposal.shape.on(logits.device).depths, (1, 0))
+        return log_probabilities(logits, self.sampling, windows, self._forbidden(logits, depths))
 
     def log_probabilities(self, logits: Tensor, depth: int, drafted: Tensor) -> Tensor:
         """The law of chain positions depth .. depth + M - 1 behind the committed tokens.
@@ -55,16 +69,17 @@ class Round:
             width = self.history.shape[1]
             seen = torch.cat((self.history, drafted[:, : depth + count - 1]), dim=1)
             windows = seen.unfold(1, width, 1)[:, depth : depth + count]
-        return log_probabilities(logits, self.sampling, windows, self._forbidden(logits, depth))
+        depths = torch.arange(depth, depth + count, device=logits.device)
+        return log_probabilities(logits, self.sampling, windows, self._forbidden(logits, depths))
 
-    def _forbidden(self, logits: Tensor, depth: int) -> Tensor | None:
-        """bool [B, M, V], true at EOS where the utterance is too short to end; None where none is."""
-        short = [least - len(tokens) - depth for least, tokens in zip(self.minimum, self.committed, strict=True)]
+    def _forbidden(self, logits: Tensor, depths: Tensor) -> Tensor | None:
+        """bool [B, M, V], true at EOS where the utterance is too short to end, `depths` [M] tokens from now; None where
+        none is."""
+        short = [least - len(tokens) for least, tokens in zip(self.minimum, self.committed, strict=True)]
         if max(short) <= 0:
             return None
         forbidden = torch.zeros_like(logits, dtype=torch.bool)
-        missing = torch.tensor(short, device=logits.device)[:, None]
-        forbidden[..., self.eos_id] = torch.arange(logits.shape[1], device=logits.device) < missing
+        forbidden[..., self.eos_id] = depths < torch.tensor(short, device=logits.device)[:, None]
         return forbidden
 
 
@@ -73,8 +88,8 @@ class Drafter(Protocol):
 
     longest: int
     """Deepest draft that it ever proposes; the engine sizes the cache by it."""
-    branches: bool
-    """Whether it can offer several candidates at a depth."""
+    branches: Branches
+    """Where it can offer several candidates."""
 
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         """A new job begins: at most `rows` live rows of `capacity` slots."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Round
+from spear_accel.decoding.draft.base import Branches, Round
 from spear_accel.decoding.draft.chain import draw_one_by_one
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.tree import comb
@@ -24,7 +24,7 @@ __all__ = ["DraftModelDrafter"]
 class DraftModelDrafter:
     """See `Drafter` for the methods."""
 
-    branches = True
+    branches: Branches = "beside"
 
     def __init__(self, model: TextToSemantic, target: TextToSemanticConfig, longest: int) -> None:
         """Raises UserError where the two models do not share their vocabularies."""
@@ -43,7 +43,7 @@ class DraftModelDrafter:
         self.model.admit(self._state, texts)
 
     def propose(self, current: Round) -> Proposal:
-        self._chain = comb(current.widths).spine
+        self._chain = comb(current.wanted.widths).spine
         if current.draft_length == 0:
             return Proposal.empty(current.state.rows, current.pending.device)
         own, ones = self._state, [1] * self._state.rows

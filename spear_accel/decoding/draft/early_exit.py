@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Round
+from spear_accel.decoding.draft.base import Branches, Round
 from spear_accel.decoding.draft.chain import draw_one_by_one
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.heads import EarlyExit
@@ -28,7 +28,7 @@ class EarlyExitDrafter:
     It does not branch: a candidate beside the chain would have to run through the first layers as well.
     """
 
-    branches = False
+    branches: Branches = "nowhere"
 
     def __init__(self, head: EarlyExit, decoder: Decoder, longest: int) -> None:
         self.head, self.decoder, self.longest = head, decoder, longest
@@ -55,7 +55,6 @@ class EarlyExitDrafter:
             return hidden
 
         if current.draft_length:
-            current = replace(current, widths=(1,) * current.draft_length)
             proposal = draw_one_by_one(current, lambda token: self.head.logits(run(token)))
             run(proposal.tokens[:, -1:])
         else:

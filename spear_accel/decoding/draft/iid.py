@@ -12,9 +12,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Drafter, Round
+from spear_accel.decoding.draft.base import Branches, Drafter, Round
 from spear_accel.decoding.proposal import Proposal, Verdict
-from spear_accel.decoding.tree import TreeShape
+from spear_accel.decoding.tree import TreeShape, chain
 from spear_accel.model import DecoderState
 
 __all__ = ["IndependentDrafts", "side_by_side"]
@@ -23,7 +23,7 @@ __all__ = ["IndependentDrafts", "side_by_side"]
 class IndependentDrafts:
     """See `Drafter` for the methods. Node number chain * depth + d is token d of a chain."""
 
-    branches = False
+    branches: Branches = "nowhere"
 
     def __init__(self, inner: Drafter, chains: int) -> None:
         """inner: a drafter that draws from a law and leaves nothing behind but what its last draft wrote."""
@@ -37,9 +37,9 @@ class IndependentDrafts:
 
     def propose(self, current: Round) -> Proposal:
         """Chain 0 is drawn last: what the drafter remembers is of that one."""
-        if not current.widths:
+        if not current.wanted.nodes:
             return self.inner.propose(current)
-        plain = replace(current, widths=(1,) * current.draft_length)
+        plain = replace(current, wanted=chain(current.draft_length))
         drawn = [
             self.inner.propose(replace(plain, noise=current.noise.stream(number)))
             for number in reversed(range(self.chains))

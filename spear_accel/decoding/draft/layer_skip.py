@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Round
+from spear_accel.decoding.draft.base import Branches, Round
 from spear_accel.decoding.draft.chain import draw_one_by_one
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.errors import UserError
@@ -46,7 +46,7 @@ class SkipSet:
 class LayerSkipDrafter:
     """See `Drafter` for the methods."""
 
-    branches = True
+    branches: Branches = "beside"
 
     def __init__(self, decoder: Decoder, skip: SkipSet, longest: int) -> None:
         """Raises UserError where the skip set does not fit the decoder."""

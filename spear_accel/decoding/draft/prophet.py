@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Round
+from spear_accel.decoding.draft.base import Branches, Round
 from spear_accel.decoding.draft.chain import draw_all, draw_one_by_one
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.heads import Medusa, Prophet, ProphetLinear
@@ -54,7 +54,7 @@ class _LastStates:
 class ProphetDrafter:
     """See `Drafter` for the methods."""
 
-    branches = True
+    branches: Branches = "beside"
 
     def __init__(self, head: Prophet, longest: int) -> None:
         self.head, self.longest = head, longest
@@ -99,7 +99,7 @@ class ProphetDrafter:
 class ParallelDrafter:
     """Of heads that say all tokens of a draft at once. See `Drafter` for the methods."""
 
-    branches = True
+    branches: Branches = "anywhere"
 
     def __init__(self, head: ProphetLinear | Medusa, longest: int) -> None:
         """Never drafts more than the head has streams."""

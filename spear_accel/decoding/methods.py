@@ -10,6 +10,7 @@ from torch import nn
 from spear_accel.decoding.controller import AdaptiveLength, DraftCosts, FixedLength, LengthPolicy
 from spear_accel.decoding.draft.autoregressive import Autoregressive
 from spear_accel.decoding.draft.base import Drafter
+from spear_accel.decoding.draft.confidence import LONGEST, ConfidenceExit
 from spear_accel.decoding.draft.draft_model import DraftModelDrafter
 from spear_accel.decoding.draft.early_exit import EarlyExitDrafter
 from spear_accel.decoding.draft.iid import IndependentDrafts
@@ -88,10 +89,14 @@ class Drafting:
         drafter = self.drafter(model, method, longest)
         if options.verify == "k-seq":
             return self._independent(drafter, method, costs, options)
+        if options.draft_exit:
+            most = LONGEST if options.draft_length == "auto" else int(options.draft_length)
+            drafter = self.drafter(model, method, most)
+            return ConfidenceExit(drafter, options.sampling.greedy), FixedLength(min(most, drafter.longest))
         branches = drafter.branches != "nowhere" and options.verify in _ON_TREES
         if options.draft_length == "auto":
-            most = None if options.candidates == "auto" else options.candidates
-            return drafter, AdaptiveLength(costs, drafter.longest, most if branches else 1)
+            bound = None if options.candidates == "auto" else options.candidates
+            return drafter, AdaptiveLength(costs, drafter.longest, bound if branches else 1)
         if longest > drafter.longest:
             raise UserError(f"draft_length {longest}: the head of {method!r} drafts at most {drafter.longest} tokens")
         candidates = 1 if options.candidates == "auto" else options.candidates

@@ -32,6 +32,8 @@ class DecodeOptions:
     candidates: int | Literal["auto"] = "auto"
     """Tokens offered at each depth of a draft, for the rule "coupled": "auto" takes one where `draft_length` is a
     number, else as many as pay. For "k-seq" the number of drafts; "auto" takes two."""
+    draft_exit: bool = False
+    """Whether a row stops drafting once the draft doubts itself; `draft_length`, 8 where "auto", is then the most."""
     temperature: float = 0.7
     """0 takes the most likely token."""
     top_k: int = 0

@@ -148,6 +148,22 @@ def test_candidates_under_penalties_guidance_and_least_lengths(
     assert any(reason == "eos" for reason in wanted.stop_reasons)
 
 
+@pytest.mark.parametrize("method", ["prophet", "early-exit", "draft-model", "layer-skip"])
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_drafts_that_doubt_themselves_change_no_token_either(
+    model: TextToSemantic, drafting: Drafting, texts: list[list[int]], method: str, temperature: float, batch_size: int
+) -> None:
+    plain = DecodeOptions(method="autoregressive", temperature=temperature, seed=4, batch_size=batch_size)
+    doubting = replace(plain, method=method, draft_exit=True)
+    wanted, found = Engine(model, plain, GUARDS).decode(texts), decode(model, drafting, doubting, texts)
+    assert rows(found) == rows(wanted)
+    whole = decode(model, drafting, replace(doubting, draft_exit=False, draft_length=8), texts)
+    assert found.stats.drafted < whole.stats.drafted
+    if method != "early-exit":  # of this one nearly all is accepted anyway
+        assert found.stats.acceptance_rate > whole.stats.acceptance_rate
+
+
 @pytest.mark.parametrize("method", ["prophet-linear", "medusa"])
 def test_trees_change_no_token_either(
     model: TextToSemantic, drafting: Drafting, texts: list[list[int]], method: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -29,7 +29,8 @@ class Round:
     noise: the rows' randomness; history: int64 [B, W], the last W committed tokens, -1 where there are none,
     None where no penalty looks at them; minimum: [B] tokens before which EOS is forbidden, per row;
     wanted: the shape of the draft, at most as deep as the drafter's `longest` and of a kind that it can make; without
-    nodes it asks for an empty proposal.
+    nodes it asks for an empty proposal; stop: asked with the law [B, 1, V] and the token [B, 1] of each depth of a
+    chain, whether [B, 1] nothing is to be drafted behind it.
     """
 
     state: DecoderState
@@ -41,6 +42,7 @@ class Round:
     minimum: Sequence[int]
     eos_id: int
     wanted: TreeShape
+    stop: Callable[[Tensor, Tensor], Tensor] | None = None
 
     @property
     def draft_length(self) -> int:

@@ -28,16 +28,25 @@ def draw_one_by_one(current: Round, step: Callable[[Tensor], Tensor]) -> Proposa
     token = current.pending
     drafted = token[:, :0]
     laws, candidates = [], []
+    going, lengths = torch.ones_like(token, dtype=torch.bool), torch.zeros_like(token)
     for depth, width in enumerate(current.wanted.widths):
-        log_q = current.log_probabilities(step(token), depth, drafted)
+        logits = step(token)
+        log_q = current.log_probabilities(logits, depth, drafted)
         found = best(log_q, None if gumbel is None else gumbel[:, depth : depth + 1], width)[:, 0]
         token = found[:, :1]
         drafted = torch.cat((drafted, token), dim=1)
         laws.append(log_q)
         candidates.append(found)
+        if current.stop is not None:
+            lengths = lengths + going
+            # The law of a greedy draft is certain of everything, so its doubts show in the logits alone.
+            going = going & ~current.stop(logits.float().log_softmax(-1) if gumbel is None else log_q, token)
+            if not bool(going.any()):
+                break
     tokens, shape = torch.cat(candidates, dim=1), comb(current.wanted.widths)
     if shape.is_chain:
-        return Proposal.chain(tokens, log_q=torch.cat(laws, dim=1))
+        counts = None if current.stop is None else lengths[:, 0]
+        return Proposal.chain(tokens, counts, torch.cat(laws, dim=1))
     return Proposal.tree(tokens, shape)
 
 

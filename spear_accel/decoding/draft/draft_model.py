@@ -35,6 +35,7 @@ class DraftModelDrafter:
         self.model, self.longest = model.eval(), longest
         self._state: DecoderState
         self._chain: tuple[int, ...] = ()
+        self._read = 0
 
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         self._state = self.model.new_state(rows, capacity + self.longest, text_capacity)
@@ -60,12 +61,13 @@ class DraftModelDrafter:
             return self.model.decoder.logits(_at_ends(hidden, counts) if block is unread else hidden)
 
         proposal = draw_one_by_one(current, step)
+        self._read = len(proposal.shape.spine)
         own.rewind(lengths)
         return proposal
 
     def keep(self, verdict: Verdict, hidden: Tensor) -> None:
         """The cache holds the chain without its last token, which was drawn and never read, and no other candidate."""
-        held = max(0, len(self._chain) - 1)
+        held = max(0, min(len(self._chain), self._read) - 1)
         chain = torch.tensor(self._chain, device=verdict.path.device)[: verdict.path.shape[1]]
         read = (verdict.path[:, : len(chain)] == chain).long().cumprod(dim=1).sum(dim=1)
         self._state.keep([min(count, held) for count in read.tolist()])

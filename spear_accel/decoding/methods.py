@@ -21,7 +21,7 @@ from spear_accel.decoding.draft.prophet import ParallelDrafter, ProphetDrafter
 from spear_accel.decoding.options import DecodeOptions
 from spear_accel.decoding.tuning import Tuning
 from spear_accel.errors import UserError
-from spear_accel.heads import EarlyExit, Medusa, Prophet, ProphetLinear
+from spear_accel.heads import EarlyExit, ParallelHead, Prophet
 from spear_accel.model import TextToSemantic
 
 __all__ = ["Drafting"]
@@ -133,7 +133,7 @@ class Drafting:
             return EarlyExitDrafter(head, model.decoder, longest)
         if isinstance(head, Prophet):
             return ProphetDrafter(head, longest)
-        if isinstance(head, ProphetLinear | Medusa):
+        if isinstance(head, ParallelHead):
             return ParallelDrafter(head, longest)
         if isinstance(head, TextToSemantic):
             return DraftModelDrafter(head, model.config, longest)

@@ -14,7 +14,7 @@ from torch import Tensor
 from spear_accel.decoding.draft.base import Branches, Round
 from spear_accel.decoding.draft.chain import draw_all, draw_one_by_one
 from spear_accel.decoding.proposal import Proposal, Verdict
-from spear_accel.heads import Medusa, Prophet, ProphetLinear
+from spear_accel.heads import ParallelHead, Prophet
 from spear_accel.model import DecoderState, KeyValueCache
 
 __all__ = ["ParallelDrafter", "ProphetDrafter"]
@@ -101,7 +101,7 @@ class ParallelDrafter:
 
     branches: Branches = "anywhere"
 
-    def __init__(self, head: ProphetLinear | Medusa, longest: int) -> None:
+    def __init__(self, head: ParallelHead, longest: int) -> None:
         """Never drafts more than the head has streams."""
         self.head, self.longest = head, min(longest, head.horizon)
         self._states = _LastStates(head.first, 1)

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal, Verdict
+from spear_accel.decoding.sampling import choose
+
+
+def undrafted(log_p: Tensor, noise: RowNoise) -> Verdict:
+    """What every rule makes of an empty proposal: one token drawn from log_p [B, 1, V]."""
+    draws = choose(log_p, noise.gumbel(0, 1))
+    nothing = torch.zeros_like(draws)
+    return Verdict(nothing[:, 0], nothing[:, :0], draws[:, 0])
+
+
+def draft_law(proposal: Proposal, log_p: Tensor) -> Tensor:
+    """q [B, N, V] of the nodes; one-hot where the draft is certain of its tokens. log_p: the target's [B, N + 1, V]."""
+    if proposal.log_q is not None:
+        return proposal.log_q.exp()
+    return torch.zeros_like(log_p[:, :-1]).scatter_(-1, proposal.tokens[..., None], 1.0)
 
 
 class Verifier(Protocol):

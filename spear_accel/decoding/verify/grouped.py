@@ -13,6 +13,7 @@ from torch import Tensor
 from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.sampling import choose
+from spear_accel.decoding.verify.base import draft_law, undrafted
 from spear_accel.decoding.verify.tree import residual
 from spear_accel.errors import UserError
 
@@ -30,11 +31,9 @@ class Grouped:
 
     def verify(self, proposal: Proposal, log_p: Tensor, noise: RowNoise) -> Verdict:
         if proposal.nodes == 0:
-            draws = choose(log_p, noise.gumbel(0, 1))
-            nothing = torch.zeros_like(draws)
-            return Verdict(nothing[:, 0], nothing[:, :0], draws[:, 0])
+            return undrafted(log_p, noise)
         weights = self.shares.to(log_p)
-        p, q = log_p.exp(), _draft_law(proposal, log_p)
+        p, q = log_p.exp(), draft_law(proposal, log_p)
         group_p, group_q = p @ weights.T, q @ weights.T
         group = self._groups_of(proposal.tokens, noise)
         p_g, q_g = group_p[:, :-1].gather(-1, group[..., None]), group_q.gather(-1, group[..., None])
@@ -81,9 +80,3 @@ def groups_within(centroids: Tensor, radius: float, vocab: int) -> Tensor:
     groups[:units, :units] = distances <= radius * mean
     groups[:units, :units] |= torch.eye(units, dtype=torch.bool)
     return groups
-
-
-def _draft_law(proposal: Proposal, log_p: Tensor) -> Tensor:
-    if proposal.log_q is not None:
-        return proposal.log_q.exp()
-    return torch.zeros_like(log_p[:, :-1]).scatter_(-1, proposal.tokens[..., None], 1.0)

@@ -12,6 +12,7 @@ from torch import Tensor
 from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.sampling import choose
+from spear_accel.decoding.verify.base import undrafted
 from spear_accel.decoding.verify.tree import residual
 
 __all__ = ["KSeq", "leftover", "rho_star"]
@@ -27,9 +28,7 @@ class KSeq:
     def verify(self, proposal: Proposal, log_p: Tensor, noise: RowNoise) -> Verdict:
         """See `Verifier.verify`. Node number chain * depth + d of the proposal is token d of a chain."""
         if proposal.nodes == 0:
-            draws = choose(log_p, noise.gumbel(0, 1))
-            nothing = torch.zeros_like(draws)
-            return Verdict(nothing[:, 0], nothing[:, :0], draws[:, 0])
+            return undrafted(log_p, noise)
         if proposal.log_q is None:
             raise ValueError("k-seq needs the law of the drafts in Proposal.log_q")
         length = proposal.shape.depth

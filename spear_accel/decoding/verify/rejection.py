@@ -12,6 +12,7 @@ from torch import Tensor
 from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.sampling import choose
+from spear_accel.decoding.verify.base import draft_law, undrafted
 from spear_accel.decoding.verify.tree import residual, verify_tree
 
 __all__ = ["Lenient", "Rejection"]
@@ -27,12 +28,10 @@ class Rejection:
         """See `Verifier.verify`. `proposal.log_q` must be the law each token was really drawn from; a proposal without
         one is certain of its tokens."""
         if proposal.nodes == 0:
-            draws = choose(log_p, noise.gumbel(0, 1))
-            nothing = torch.zeros_like(draws)
-            return Verdict(nothing[:, 0], nothing[:, :0], draws[:, 0])
+            return undrafted(log_p, noise)
         if not proposal.shape.is_chain:
             return verify_tree(proposal, log_p, noise)
-        q = _law(proposal, log_p) * self.lenience
+        q = draft_law(proposal, log_p) * self.lenience
         accepted = self._accepted(proposal, log_p.exp(), q, noise)
         return _verdict(proposal, accepted, self._final(proposal, log_p, q, accepted, noise))
 
@@ -63,13 +62,6 @@ class Lenient(Rejection):
     def __init__(self, lenience: float) -> None:
         """lenience: l in (0, 1]."""
         self.lenience = lenience
-
-
-def _law(proposal: Proposal, like: Tensor) -> Tensor:
-    """q [B, N, V]."""
-    if proposal.log_q is not None:
-        return proposal.log_q.exp()
-    return torch.zeros_like(like[:, :-1]).scatter_(-1, proposal.tokens[..., None], 1.0)
 
 
 def _verdict(proposal: Proposal, accepted: Tensor, final: Tensor) -> Verdict:

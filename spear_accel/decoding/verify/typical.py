@@ -14,6 +14,7 @@ from torch import Tensor
 from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.sampling import choose
+from spear_accel.decoding.verify.base import undrafted
 
 __all__ = ["Typical"]
 
@@ -31,12 +32,11 @@ class Typical:
         self.epsilon, self.delta = epsilon, delta
 
     def verify(self, proposal: Proposal, log_p: Tensor, noise: RowNoise) -> Verdict:
+        if proposal.nodes == 0:
+            return undrafted(log_p, noise)
         gumbel = noise.gumbel(0, proposal.shape.depth + 1)
         depths = F.pad(proposal.shape.on(log_p.device).depths, (1, 0))
         draws = choose(log_p, None if gumbel is None else gumbel[:, depths])
-        if proposal.nodes == 0:
-            nothing = torch.zeros_like(draws)
-            return Verdict(nothing[:, 0], nothing[:, :0], draws[:, 0])
         best = self._best(proposal, log_p)
         shape, nodes = proposal.shape.on(log_p.device), torch.arange(proposal.nodes, device=log_p.device)
         chosen = shape.ancestry[best.clamp_min(0)] & (best >= 0)[:, None]

@@ -17,17 +17,19 @@ from spear_accel.decoding.draft.iid import IndependentDrafts
 from spear_accel.decoding.draft.jacobi import JacobiDrafter
 from spear_accel.decoding.draft.layer_skip import LayerSkipDrafter
 from spear_accel.decoding.draft.ngram import NgramDrafter
-from spear_accel.decoding.draft.prophet import ParallelDrafter, ProphetDrafter
+from spear_accel.decoding.draft.parallel import ParallelDrafter
+from spear_accel.decoding.draft.prophet import ProphetDrafter
+from spear_accel.decoding.draft.recurrent import RecurrentDrafter
 from spear_accel.decoding.options import DecodeOptions
 from spear_accel.decoding.tuning import Tuning
 from spear_accel.errors import UserError
-from spear_accel.heads import EarlyExit, ParallelHead, Prophet
+from spear_accel.heads import EarlyExit, ParallelHead, Prophet, Recurrent
 from spear_accel.model import TextToSemantic
 
 __all__ = ["Drafting"]
 
 # Without measurements, the first of these that a voice has is its best guess.
-_PREFERRED = ("prophet", "prophet-linear", "medusa", "early-exit", "draft-model")
+_PREFERRED = ("recurrent", "prophet", "prophet-linear", "medusa", "early-exit", "draft-model")
 _ON_TREES = ("coupled", "typical")
 """Rules that know what to do with several candidates that share the target's noise."""
 _TRAINING_FREE = ("layer-skip", "ngram", "jacobi")
@@ -135,6 +137,8 @@ class Drafting:
             return ProphetDrafter(head, longest)
         if isinstance(head, ParallelHead):
             return ParallelDrafter(head, longest)
+        if isinstance(head, Recurrent):
+            return RecurrentDrafter(head, longest)
         if isinstance(head, TextToSemantic):
             return DraftModelDrafter(head, model.config, longest)
         raise UserError(f"method {method!r}: {type(head).__name__} is no head that can draft")

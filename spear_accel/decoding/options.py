@@ -10,8 +10,8 @@ from spear_accel.decoding.sampling import Sampling
 from spear_accel.errors import UserError
 
 METHODS = (
-    "auto", "autoregressive", "draft-model", "early-exit", "prophet", "prophet-linear", "medusa", "layer-skip", "ngram",
-    "jacobi",
+    "auto", "autoregressive", "draft-model", "early-exit", "prophet", "prophet-linear", "medusa", "recurrent",
+    "layer-skip", "ngram", "jacobi",
 )  # fmt: skip
 RULES = ("coupled", "rejection", "k-seq", "lenient", "typical", "grouped")
 LONGEST_DRAFT = 32

@@ -13,6 +13,7 @@ from spear_accel.heads.early_exit import EarlyExit, EarlyExitConfig
 from spear_accel.heads.medusa import Medusa, MedusaConfig
 from spear_accel.heads.prophet import Prophet, ProphetConfig
 from spear_accel.heads.prophet_linear import ProphetLinear, ProphetLinearConfig
+from spear_accel.heads.recurrent import Recurrent, RecurrentConfig
 from spear_accel.heads.trunk import Trunk
 from spear_accel.model import TextToSemanticConfig
 
@@ -39,6 +40,7 @@ HEADS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "prophet": (ProphetConfig, Prophet),
     "prophet-linear": (ProphetLinearConfig, ProphetLinear),
     "medusa": (MedusaConfig, Medusa),
+    "recurrent": (RecurrentConfig, Recurrent),
 }
 """Config and module of each kind; the kind is also the name of the method that drafts with it."""
 

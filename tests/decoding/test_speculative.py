@@ -15,7 +15,8 @@ from spear_accel.decoding.controller import AdaptiveLength, DraftCosts, FixedLen
 from spear_accel.decoding.draft.base import Drafter, Round
 from spear_accel.decoding.draft.early_exit import EarlyExitDrafter
 from spear_accel.decoding.draft.layer_skip import SkipSet
-from spear_accel.decoding.draft.prophet import ParallelDrafter, ProphetDrafter
+from spear_accel.decoding.draft.parallel import ParallelDrafter
+from spear_accel.decoding.draft.prophet import ProphetDrafter
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.proposal import Proposal
 from spear_accel.decoding.tree import TreeShape
@@ -26,7 +27,9 @@ from spear_accel.model import TextToSemantic
 from spear_accel.model.decoder import DecoderLayer
 
 GUARDS = Guards(length=LengthGuard(tokens_per_unit=5.0, shortest=0.3, longest=1.5, slack=10))
-METHODS = ("early-exit", "prophet", "prophet-linear", "medusa", "draft-model", "layer-skip", "ngram", "jacobi")
+METHODS = (
+    "early-exit", "prophet", "prophet-linear", "medusa", "recurrent", "draft-model", "layer-skip", "ngram", "jacobi",
+)  # fmt: skip
 
 
 def noisy(module: nn.Module, share: float) -> nn.Module:
@@ -70,6 +73,7 @@ def drafting(model: TextToSemantic) -> Drafting:
         "prophet": prophet_like("prophet", model, {"starts": 3}),
         "prophet-linear": prophet_like("prophet-linear", model, {"horizon": 8}),
         "medusa": prophet_like("medusa", model, {"horizon": 8}),
+        "recurrent": prophet_like("recurrent", model, {"inner": 48}),
     }
     return Drafting(heads, draft_model, Tuning(skip=SkipSet((1,), (0,))))
 
@@ -111,7 +115,7 @@ def test_coupled_says_what_autoregressive_decoding_says(
         assert len(found.stats.reached) <= draft_length if method == "ngram" else draft_length
 
 
-@pytest.mark.parametrize("method", ["prophet", "prophet-linear", "medusa", "draft-model"])
+@pytest.mark.parametrize("method", ["prophet", "prophet-linear", "medusa", "recurrent", "draft-model"])
 @pytest.mark.parametrize("temperature", [0.0, 0.7])
 @pytest.mark.parametrize(("draft_length", "candidates"), [(1, 4), (3, 2), (5, 3), ("auto", 3)])
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
@@ -192,7 +196,7 @@ class Always:
         """Nothing to learn."""
 
 
-@pytest.mark.parametrize("method", ["prophet", "prophet-linear", "medusa", "draft-model"])
+@pytest.mark.parametrize("method", ["prophet", "prophet-linear", "medusa", "recurrent", "draft-model"])
 @pytest.mark.parametrize("verify", ["rejection", "k-seq", "lenient"])
 def test_other_rules_end_their_utterances_too(
     model: TextToSemantic, drafting: Drafting, texts: list[list[int]], method: str, verify: str
@@ -305,7 +309,7 @@ class Recorder:
         return proposal
 
 
-@pytest.mark.parametrize("kind", ["prophet", "prophet-linear", "medusa", "early-exit"])
+@pytest.mark.parametrize("kind", ["prophet", "prophet-linear", "medusa", "recurrent", "early-exit"])
 def test_drafts_follow_the_last_committed_position(
     model: TextToSemantic, drafting: Drafting, texts: list[list[int]], kind: str
 ) -> None:

@@ -10,7 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from spear_accel.errors import UserError
-from spear_accel.heads import HEADS, EarlyExit, Prophet, ProphetLinear, Trunk, build_head, head_config, trunk_pass
+from spear_accel.heads import (
+    HEADS,
+    EarlyExit,
+    Prophet,
+    ProphetLinear,
+    Recurrent,
+    Trunk,
+    build_head,
+    head_config,
+    trunk_pass,
+)
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
 
 CONFIG = TextToSemanticConfig(
@@ -28,6 +38,9 @@ KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("prophet-linear", {"horizon": 3}),
     ("medusa", {"horizon": 3}),
     ("medusa", {"horizon": 2, "reads_token": False}),
+    ("recurrent", {"horizon": 4, "inner": 24}),
+    ("recurrent", {"horizon": 3, "inner": 24, "memory_layer": 1}),
+    ("recurrent", {"horizon": 3, "inner": 24, "memory_layer": None}),
 )
 
 
@@ -120,6 +133,24 @@ def run_prophet(head: Prophet, trunk: Trunk, position: int, state: Any) -> list[
     return said
 
 
+@pytest.mark.parametrize("shape", [shape for kind, shape in KINDS if kind == "recurrent"])
+@torch.no_grad()
+def test_recurrent_steps_as_it_was_taught(
+    model: TextToSemantic, text: Tensor, semantic: Tensor, shape: dict[str, Any]
+) -> None:
+    """From every position, the first included, where `first` stands for the hidden state that is missing."""
+    head: Recurrent = make("recurrent", shape)
+    trunk = trunk_pass(model, text, semantic)
+    taught = head.teach(trunk, torch.arange(SPOKEN + 1))
+    cross = model.start(text, SPOKEN + 2).cross
+    before = torch.cat((head.first.expand(3, 1, -1), trunk.final), dim=1)
+    for position in range(SPOKEN + 1):
+        cell = head.start(before[:, position, None])
+        for depth in range(head.horizon):
+            cell = head.step(cell, trunk.inputs[:, min(position + depth, SPOKEN)][:, None], cross)
+            torch.testing.assert_close(head.logits(cell)[:, 0], taught[:, position, depth], atol=1e-5, rtol=1e-5)
+
+
 @torch.no_grad()
 def test_linear_prophet_says_as_it_was_taught(model: TextToSemantic, text: Tensor, semantic: Tensor) -> None:
     head: ProphetLinear = make("prophet-linear", {"horizon": 3})
@@ -142,7 +173,9 @@ def test_a_position_sees_nothing_that_follows_it(
     positions = torch.arange(SPOKEN + 1)
     with torch.no_grad():
         first, second = (head.teach(trunk_pass(model, text, s), positions) for s in (semantic, other))
-    read = positions[:, None] + (torch.arange(head.horizon) if kind == "prophet" else torch.zeros(head.horizon))
+    read = positions[:, None] + (
+        torch.arange(head.horizon) if kind in ("prophet", "recurrent") else torch.zeros(head.horizon)
+    )
     same = read < 7
     torch.testing.assert_close(first[:, same], second[:, same])
     changed = 7 if shape.get("reads_token", True) else 8
@@ -194,14 +227,18 @@ def test_heads_start_from_the_target(model: TextToSemantic) -> None:
         head.begin_like(weight)
         for projection in head.projections if kind == "medusa" else [head.projection]:
             assert torch.equal(projection.weight, weight[: CONFIG.vocab])
-        if kind != "early-exit" and shape.get("reads_token", True):
+        if kind not in ("early-exit", "recurrent") and shape.get("reads_token", True):
             assert torch.equal(head.embedding.weight, weight)
 
 
 @pytest.mark.parametrize(
     ("kind", "shape", "message"),
     [
-        ("oracle", {}, "kind 'oracle' is unknown; choose one of early-exit, prophet, prophet-linear, medusa"),
+        (
+            "oracle",
+            {},
+            "kind 'oracle' is unknown; choose one of early-exit, prophet, prophet-linear, medusa, recurrent",
+        ),
         ("early-exit", {"exit_layer": 3}, "exit_layer 3: choose 1 to 2"),
         ("early-exit", {"exit_layer": 0}, "exit_layer 0"),
         ("early-exit", {}, "exit_layer"),
@@ -210,6 +247,8 @@ def test_heads_start_from_the_target(model: TextToSemantic) -> None:
         ("prophet", {"starts": 0}, "1 or more"),
         ("prophet", {"width": 3}, "unknown field.* width"),
         ("prophet-linear", {"horizon": 0}, "horizon must be 1 or more"),
+        ("recurrent", {"memory_layer": 3}, "memory_layer 3: the decoder has 3 layers"),
+        ("recurrent", {"inner": 0}, "horizon and inner must be 1 or more"),
     ],
 )
 def test_wrong_shapes_are_refused(kind: str, shape: dict[str, Any], message: str) -> None:

@@ -1,7 +1,7 @@
 """Measures what a voice's `auto` goes by: acceptance, and the time of a round by draft and number of rows.
 
-One decoding per method and number of rows, in which the draft changes from round to round, so that all drafts meet the
-same machine and caches of like size. Knows no files; `spear_accel.io.parts` keeps the result in a voice.
+Methods take turns at each number of rows, and within a decoding the draft changes every few rounds, so that all drafts
+meet the same machine and caches of like size. Knows no files; `spear_accel.io.parts` keeps the result in a voice.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.stats import Judged
 from spear_accel.decoding.tree import TreeShape, chain, comb
 from spear_accel.decoding.tuning import Tuning
+from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic
 
 __all__ = ["TimedDrafts", "TunePlan", "measure_costs"]
@@ -51,24 +52,37 @@ class TunePlan:
         return [*chains, comb((self.candidates,) * min(4, longest))] if wide else chains
 
 
+_STRETCH = 5
+"""Rounds with one draft, of which the first is not timed: sizes that are new to the processor's caches and to the
+allocator cost a round a tenth more, which a decoding that keeps its draft does not pay."""
+_MOST_TURNS = 20
+
+
 class TimedDrafts:
-    """Goes through drafts in turn and notes what each round took while all rows were alive. A `LengthPolicy`."""
+    """Goes through drafts in turn and notes what rounds took while all rows were alive. A `LengthPolicy`."""
 
     def __init__(self, drafts: Sequence[TreeShape], rows: int) -> None:
         self.drafts, self.rows = list(drafts), rows
         self.longest, self.most_nodes = (max(getattr(s, name) for s in drafts) for name in ("depth", "nodes"))
-        self._next = cycle(drafts)
+        self._round = 0
         self.seconds: dict[TreeShape, list[float]] = defaultdict(list)
         candidates = max((len(family) for shape in drafts for family in shape.children), default=1)
         self.tried = [[0] * candidates for _ in range(self.longest)]
         self.right = [[0] * candidates for _ in range(self.longest)]
 
     def shape(self, live: int) -> TreeShape:
-        return next(self._next)
+        return self.drafts[self._round // _STRETCH % len(self.drafts)]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every draft was timed."""
+        return all(self.seconds[draft] for draft in self.drafts)
 
     def observe(self, shape: TreeShape, rows: Sequence[Judged], seconds: float) -> None:
         if len(rows) == self.rows:
-            self.seconds[shape].append(seconds)
+            if self._round % _STRETCH:
+                self.seconds[shape].append(seconds)
+            self._round += 1
         for row in rows:
             for depth, (width, right) in enumerate(row.steps):
                 for rank in range(width):
@@ -140,13 +154,20 @@ def _timed(
     model: TextToSemantic, drafting: Drafting, methods: Sequence[str], texts: list[Sequence[int]],
     options: DecodeOptions, plan: TunePlan,
 ) -> dict[str, TimedDrafts]:  # fmt: skip
-    """Round times by method, autoregressive rounds among them. The first turn of each warms up and is left out."""
+    """Round times by method, autoregressive rounds among them. The first turn of each warms up and is left out.
+
+    Raises UserError where the texts end too early for a draft to be timed.
+    """
     policies: dict[str, TimedDrafts] = {}
-    for turn in range(1 + plan.repeats):
+    turn = 0
+    while turn <= plan.repeats or not all(policy.complete for policy in policies.values()):
+        if turn > _MOST_TURNS:
+            raise UserError("the texts are too short to measure speed by; give longer ones")
         for method, drafter in _drafters(model, drafting, methods, plan):
             if turn <= 1:
                 policies[method] = TimedDrafts(plan.drafts(drafter), options.batch_size)
             Engine(model, options, drafter=drafter, policy=policies[method]).decode(texts)
+        turn += 1
     return policies
 
 

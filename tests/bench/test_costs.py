@@ -11,6 +11,7 @@ from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.stats import Judged
 from spear_accel.decoding.tree import chain, comb
 from spear_accel.decoding.tuning import Tuning
+from spear_accel.errors import UserError
 from spear_accel.heads import build_head
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
 
@@ -49,12 +50,31 @@ def test_every_length_is_measured_at_every_number_of_rows(model: TextToSemantic)
 
 def test_drafts_take_turns_and_only_full_rounds_are_timed() -> None:
     policy = TimedDrafts([chain(0), chain(1), chain(2)], rows=2)
-    assert [policy.shape(2).nodes for _ in range(4)] == [0, 1, 2, 0]
+    assert not policy.complete
+    seen = []
+    for number in range(16):
+        seen.append(policy.shape(2))
+        policy.observe(seen[-1], [Judged(0, 0, ())] * (1 if number == 2 else 2), 0.1 * number)
+    # Not the first round of a stretch, and not the third, in which a row was gone.
+    assert [shape.nodes for shape in seen] == [0] * 6 + [1] * 5 + [2] * 5
+    assert policy.seconds[chain(0)] == pytest.approx([0.1, 0.3, 0.4, 0.5])
+    assert policy.seconds[chain(1)] == pytest.approx([0.7, 0.8, 0.9, 1.0])
+    assert policy.complete
+    assert policy.times(0.1) == pytest.approx((3.5, 8.5, 13.5))
+    assert policy.node_time(1.0) is None
+
+
+def test_acceptance_is_counted_in_all_rounds() -> None:
+    policy = TimedDrafts([chain(0), chain(1), chain(2)], rows=2)
     policy.observe(chain(2), [Judged(2, 1, ((1, 1), (1, 0))), Judged(2, 2, ((1, 1), (1, 1)))], 0.5)
     policy.observe(chain(1), [Judged(1, 0, ((1, 0),))], 0.1)
-    assert dict(policy.seconds) == {chain(2): [0.5]}
     assert (policy.tried, policy.right) == ([[3], [2]], [[2], [1]])
-    assert policy.node_time(1.0) is None
+
+
+def test_texts_too_short_to_measure_by_are_refused(model: TextToSemantic) -> None:
+    plan = TunePlan(rows=(1,), longest=8, tokens=1, utterances=1, repeats=0)
+    with pytest.raises(UserError, match="too short to measure"):
+        measure_costs(model, Drafting(), TEXTS[:1], DecodeOptions(seed=1), plan)
 
 
 def test_candidates_are_counted_where_the_path_got_to() -> None:
@@ -62,6 +82,7 @@ def test_candidates_are_counted_where_the_path_got_to() -> None:
     wide = comb((3, 3))
     policy = TimedDrafts([chain(0), chain(1), chain(2), wide], rows=4)
     steps = (((3, 1), (3, 1)), ((3, 2),), ((3, 1), (3, 3)), ((3, 0),))
+    policy.observe(chain(0), [Judged(0, 0, ())] * 4, 9.0)
     policy.observe(wide, [Judged(2, sum(right > 0 for _, right in own), own) for own in steps], 1.0)
     assert policy.tried == [[4, 4, 4], [2, 2, 2]]
     assert policy.right == [[2, 1, 0], [1, 0, 1]]

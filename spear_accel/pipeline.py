@@ -26,6 +26,7 @@ from spear_accel.errors import UserError
 from spear_accel.io import parts
 from spear_accel.io.voice import VoiceCard, open_voice
 from spear_accel.model import TextToSemantic
+from spear_accel.model.projection import drafting_dtype
 from spear_accel.text import TextTokenizer, normalise, paragraphs, segment
 
 # Seconds of silence that follow an utterance, by its last mark; a cut in the middle of a sentence has none.
@@ -121,14 +122,16 @@ class Voice:
     ) -> Voice:
         """Load a shipped voice by name or any voice folder by path.
 
-        `dtype` is that of the text-to-semantic model and its heads. `draft_model` names a second, smaller voice whose
-        model drafts for this one. Only the files that speaking needs are read and checked.
+        `dtype` is that of the text-to-semantic model; what drafts for it may compute in a quicker one
+        (`drafting_dtype`). `draft_model` names a second, smaller voice whose model drafts for this one. Only the files
+        that speaking needs are read and checked.
         Raises UserError: no such voice, or a file of it is missing, damaged or of another format version.
         """
         folder = open_voice(name)
         model = parts.load_text_to_semantic(folder).to(device, dtype)
-        small = None if draft_model is None else parts.load_text_to_semantic(open_voice(draft_model)).to(device, dtype)
-        heads = {kind: head.to(device, dtype) for kind, head in parts.load_heads(folder, model.config).items()}
+        quick = drafting_dtype(device, dtype)
+        small = None if draft_model is None else parts.load_text_to_semantic(open_voice(draft_model)).to(device, quick)
+        heads = {kind: head.to(device, quick) for kind, head in parts.load_heads(folder, model.config).items()}
         options, tuning = _decoding(folder.path / "decoding.json", parts.load_decoding_defaults(folder))
         acoustic = parts.load_acoustic(folder, device)
         drafting = Drafting(heads, small, tuning)

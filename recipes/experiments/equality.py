@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--voice", default="kathleen")
     parser.add_argument("--draft-model", help="a voice whose model drafts for method draft-model")
     parser.add_argument("--sentences", type=int, default=200)
+    parser.add_argument("--methods", help="all that the voice can run if left out")
     parser.add_argument("--draft-lengths", default="1,2,4,8,auto")
     parser.add_argument("--batch-sizes", default="1,4,32")
     parser.add_argument("--temperatures", help="0, the voice's default and 1 if left out")
@@ -65,8 +66,9 @@ def main() -> None:
     temperatures = [0.0, default, 1.0] if given is None else [float(item) for item in given.split(",")]
     lengths = [item if item == "auto" else int(item) for item in arguments.draft_lengths.split(",")]
     sizes = [int(item) for item in arguments.batch_sizes.split(",")]
+    methods = arguments.methods.split(",") if arguments.methods else [m for m in voice.methods if m != "autoregressive"]
     outcomes = []
-    for outcome in compare(voice, texts, lengths, sizes, temperatures):
+    for outcome in compare(voice, texts, methods, lengths, sizes, temperatures):
         outcomes.append(outcome)
         print(*(f"{key} {value}" for key, value in asdict(outcome).items()), sep="  ", flush=True)
     if arguments.json:
@@ -77,15 +79,19 @@ def main() -> None:
 
 
 def compare(
-    voice: Voice, texts: Sequence[str], lengths: Sequence[Any], sizes: Sequence[int], temperatures: Sequence[float]
+    voice: Voice,
+    texts: Sequence[str],
+    methods: Sequence[str],
+    lengths: Sequence[Any],
+    sizes: Sequence[int],
+    temperatures: Sequence[float],
 ) -> Iterator[Outcome]:
     """Every combination; autoregressive decoding in batches is among them."""
     for temperature in temperatures:
         base = replace(voice.defaults, temperature=temperature, verify="coupled", method="autoregressive")
         alone = voice.text_to_semantic(texts, replace(base, batch_size=1))
         cases = [("autoregressive", 0, size) for size in sizes if size > 1]
-        drafting = [method for method in voice.methods if method != "autoregressive"]
-        for method, length, size in [*cases, *product(drafting, lengths, sizes)]:
+        for method, length, size in [*cases, *product(methods, lengths, sizes)]:
             options = replace(base, method=method, draft_length=length, batch_size=size)
             started = time.perf_counter()
             found = voice.text_to_semantic(texts, options)

@@ -94,7 +94,8 @@ class CrossReader(nn.Module):
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
         """x [B, T, D]; keys, values [B, G, X', C]; mask: bool [B, 1, 1, X'], true where visible."""
         q = self.query(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
-        mixed = mix(q, keys, values, mask)
+        # Keys and values may be those of a model in another precision.
+        mixed = mix(q.to(keys.dtype), keys, values, mask).to(x.dtype)
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out
 

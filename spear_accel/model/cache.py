@@ -30,7 +30,7 @@ class Branching:
 class Placement:
     """Where a block of T new tokens per row goes, and what it may see.
 
-    positions: of the new tokens, as an index into a table: a slice (rows level) or int64 [B, T] (ragged).
+    positions: of the new tokens, as an index into a table: a slice or int64 [T] (rows level) or int64 [B, T] (ragged).
     turns: rotary factors, complex64 [T, 1, C / 2] (rows level) or [B, T, 1, C / 2] (ragged).
     keys, values: per layer [B, G, span, C], views of the cache up to the last slot in use.
     index: ragged rows only: (rows [B, 1], slots [B, T]) that receive the block.
@@ -93,9 +93,9 @@ class KeyValueCache:
             raise ValueError(f"cache of {self.capacity} slots cannot take {count} more after {longest}")
         self._reserve(span)
         keys, values = self.storage[:, :, : self.rows, :, :span].unbind(0)
-        if branching is None and min(self.lengths) == longest:
-            mask = self._level_mask(count, span) if count > 1 else None
-            level = slice(longest, span)
+        if min(self.lengths) == longest:
+            level = slice(longest, span) if branching is None else longest + branching.depths
+            mask = None if count == 1 else self._level_mask(count, span, branching)
             return Placement(level, turns[level], keys.unbind(0), values.unbind(0), None, longest, mask)
         device = self.storage.device
         starts = torch.tensor(self.lengths, device=device)[:, None]
@@ -119,9 +119,14 @@ class KeyValueCache:
             self.storage = storage
         self._written = max(self._written, slots)
 
-    def _level_mask(self, count: int, span: int) -> Tensor:
-        ones = torch.ones(count, span, dtype=torch.bool, device=self.storage.device)
-        return _additive(ones.tril(span - count)[None, None], self.storage)
+    def _level_mask(self, count: int, span: int, branching: Branching | None) -> Tensor:
+        """[1, 1, T, span]: all that came before the block, and of itself a triangle or what `branching` says."""
+        visible = torch.ones(count, span, dtype=torch.bool, device=self.storage.device)
+        if branching is None:
+            visible = visible.tril(span - count)
+        else:
+            visible[:, span - count :] = branching.visible
+        return _additive(visible[None, None], self.storage)
 
     def keep(self, counts: Sequence[int]) -> None:
         """Commit the first counts[b] slots that the last block wrote behind row b."""

@@ -115,6 +115,24 @@ def test_coupled_says_what_autoregressive_decoding_says(
         assert len(found.stats.reached) <= draft_length if method == "ngram" else draft_length
 
 
+@pytest.mark.parametrize("method", ["early-exit", "prophet", "prophet-linear", "medusa", "recurrent", "draft-model"])
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_drafts_of_less_precision_change_no_token(
+    model: TextToSemantic, drafting: Drafting, texts: list[list[int]], method: str, batch_size: int
+) -> None:
+    """Heads and draft models may compute in bfloat16 for a target in float32; only acceptance can suffer."""
+    coarse = Drafting(
+        {kind: copy.deepcopy(head).bfloat16() for kind, head in drafting.heads.items()},
+        copy.deepcopy(drafting.draft_model).bfloat16(),  # type: ignore[union-attr]
+    )
+    plain = DecodeOptions(method="autoregressive", seed=4, batch_size=batch_size)
+    fast = replace(plain, method=method, draft_length=4)
+    wanted, exact = Engine(model, plain, GUARDS).decode(texts), decode(model, drafting, fast, texts)
+    found = decode(model, coarse, fast, texts)
+    assert rows(found) == rows(wanted)
+    assert 0.8 * exact.stats.accepted <= found.stats.accepted <= 1.2 * exact.stats.accepted
+
+
 @pytest.mark.parametrize("method", ["prophet", "prophet-linear", "medusa", "recurrent", "draft-model"])
 @pytest.mark.parametrize("temperature", [0.0, 0.7])
 @pytest.mark.parametrize(("draft_length", "candidates"), [(1, 4), (3, 2), (5, 3), ("auto", 3)])

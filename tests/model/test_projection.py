@@ -10,9 +10,11 @@ import torch
 import torch.nn.functional as F
 
 from spear_accel.model import projection
-from spear_accel.model.projection import PackedWeight, Projection
+from spear_accel.model.projection import PackedWeight, Projection, drafting_dtype
 
-needs_kernel = pytest.mark.skipif(not projection._kernel_works(), reason="this build of torch lacks oneDNN's product")
+needs_kernel = pytest.mark.skipif(
+    not projection._kernel_works(torch.float32), reason="this build of torch lacks oneDNN's product"
+)
 
 
 @pytest.fixture
@@ -83,19 +85,36 @@ def test_copies_are_independent(layer: Projection) -> None:
     assert set(layer.state_dict()) == {"weight"}
 
 
+@pytest.mark.parametrize("rows", [1, 6, 40])
+@torch.no_grad()
+def test_bfloat16(layer: Projection, rows: int) -> None:
+    x, cast = torch.randn(rows, 24).bfloat16(), copy.deepcopy(layer).bfloat16()
+    assert cast(x).dtype == torch.bfloat16
+    torch.testing.assert_close(cast(x).float(), F.linear(x.float(), cast.weight.float()), atol=0.01, rtol=0.01)
+
+
 @torch.no_grad()
 def test_other_types_take_the_plain_product(layer: Projection) -> None:
     x = torch.randn(6, 24)
-    for dtype in (torch.bfloat16, torch.float64):
-        cast = copy.deepcopy(layer).to(dtype)
-        assert torch.equal(cast(x.to(dtype)), F.linear(x.to(dtype), cast.weight))
+    cast = copy.deepcopy(layer).double()
+    assert torch.equal(cast(x.double()), F.linear(x.double(), cast.weight))
     with torch.autocast("cpu", torch.bfloat16):
         assert layer(x).dtype == torch.bfloat16
 
 
 @torch.no_grad()
 def test_without_the_kernel_nothing_changes(layer: Projection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(projection, "_kernel_works", lambda: False)
+    monkeypatch.setattr(projection, "_kernel_works", lambda dtype: False)
     x = torch.randn(6, 24)
     assert torch.equal(layer(x), F.linear(x, layer.weight))
     assert layer._packed._packed is None
+
+
+def test_drafts_take_bfloat16_where_it_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for quick, wanted in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(projection, "_multiplies_bfloat16", lambda quick=quick: quick)
+        monkeypatch.setattr(projection, "_kernel_works", lambda dtype: True)
+        assert drafting_dtype("cpu", torch.float32) == wanted
+        assert drafting_dtype("cpu", torch.float64) == torch.float64
+        assert drafting_dtype("cuda", torch.float32) == torch.float32
+        assert drafting_dtype("cuda", torch.float16) == torch.float16

@@ -71,15 +71,16 @@ class Round:
             width = self.history.shape[1]
             seen = torch.cat((self.history, drafted[:, : depth + count - 1]), dim=1)
             windows = seen.unfold(1, width, 1)[:, depth : depth + count]
-        depths = torch.arange(depth, depth + count, device=logits.device)
-        return log_probabilities(logits, self.sampling, windows, self._forbidden(logits, depths))
+        return log_probabilities(logits, self.sampling, windows, self._forbidden(logits, depth))
 
-    def _forbidden(self, logits: Tensor, depths: Tensor) -> Tensor | None:
-        """bool [B, M, V], true at EOS where the utterance is too short to end, `depths` [M] tokens from now; None where
-        none is."""
+    def _forbidden(self, logits: Tensor, depths: Tensor | int) -> Tensor | None:
+        """bool [B, M, V], true at EOS where the utterance is too short to end, `depths` [M] tokens from now (a number:
+        from there on); None where none is."""
         short = [least - len(tokens) for least, tokens in zip(self.minimum, self.committed, strict=True)]
         if max(short) <= 0:
             return None
+        if isinstance(depths, int):
+            depths = torch.arange(depths, depths + logits.shape[1], device=logits.device)
         forbidden = torch.zeros_like(logits, dtype=torch.bool)
         forbidden[..., self.eos_id] = depths < torch.tensor(short, device=logits.device)[:, None]
         return forbidden

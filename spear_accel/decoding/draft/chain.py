@@ -33,8 +33,9 @@ def draw_one_by_one(current: Round, step: Callable[[Tensor], Tensor]) -> Proposa
         logits = step(token)
         log_q = current.log_probabilities(logits, depth, drafted)
         found = best(log_q, None if gumbel is None else gumbel[:, depth : depth + 1], width)[:, 0]
-        token = found[:, :1]
-        drafted = torch.cat((drafted, token), dim=1)
+        token = found if width == 1 else found[:, :1]
+        if current.history is not None:
+            drafted = torch.cat((drafted, token), dim=1)
         laws.append(log_q)
         candidates.append(found)
         if current.stop is not None:

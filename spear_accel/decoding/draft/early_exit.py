@@ -33,6 +33,7 @@ class EarlyExitDrafter:
     def __init__(self, head: EarlyExit, decoder: Decoder, longest: int) -> None:
         self.head, self.decoder, self.longest = head, decoder, longest
         self.layers = slice(0, head.config.exit_layer)
+        self._dtype = head.projection.weight.dtype
         self._cache: KeyValueCache
 
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
@@ -49,7 +50,7 @@ class EarlyExitDrafter:
 
         def run(token: Tensor) -> Tensor:
             left.append(self.decoder.forward(token, state, self.layers))
-            hidden = self.head.step(left[-1], self._cache, state.cross)
+            hidden = self.head.step(left[-1].to(self._dtype), self._cache, state.cross)
             state.keep(ones)
             self._cache.keep(ones)
             return hidden

@@ -32,8 +32,9 @@ class LastStates:
         ends = verdict.accepted
         if self.values.shape[1] == 1:
             last = verdict.path.gather(1, (ends - 1).clamp_min(0)[:, None])[:, 0] if verdict.path.shape[1] else ends
-            self.values = hidden[rows, torch.where(ends > 0, last + 1, 0)][:, None]
+            self.values = hidden[rows, torch.where(ends > 0, last + 1, 0)][:, None].to(self.beginning.dtype)
             return
+        hidden = hidden.to(self.beginning.dtype)
         read = torch.cat((hidden[:, :1], hidden[rows[:, None], verdict.path.clamp_min(0) + 1]), dim=1)
         known = torch.cat((self.values, read), dim=1)
         window = ends[:, None] + 1 + torch.arange(self.values.shape[1], device=hidden.device)

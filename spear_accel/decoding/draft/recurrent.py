@@ -42,8 +42,8 @@ class RecurrentDrafter:
 
         def step(token: Tensor) -> Tensor:
             nonlocal cell
-            cell = self.head.step(cell, token, cross)
-            return self.head.logits(cell)
+            cell, logits = self.head.step(cell, token, cross)
+            return logits
 
         return draw_one_by_one(current, step)
 

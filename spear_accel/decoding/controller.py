@@ -17,7 +17,8 @@ from typing import Protocol
 from spear_accel.decoding.stats import Judged
 from spear_accel.decoding.tree import Acceptance, TreeShape, chain, comb, sparse
 
-__all__ = ["AdaptiveLength", "DraftCosts", "FixedLength", "LengthPolicy", "expected_tokens", "plans"]
+__all__ = ["AdaptiveLength", "DraftCosts", "FixedLength", "LengthPolicy", "expected_tokens", "plans", "rows_group",
+           "rows_scale"]  # fmt: skip
 
 _MEMORY = 0.97
 """Share of the acceptance counts that a round leaves in place."""
@@ -135,7 +136,7 @@ class AdaptiveLength:
         self._chosen: dict[int, TreeShape] = {}
 
     def shape(self, live: int) -> TreeShape:
-        group = _group(live)
+        group = rows_group(live)
         count = self._rounds[group]
         self._rounds[group] += 1
         if count % _REVIEW_EVERY == 0:
@@ -150,7 +151,7 @@ class AdaptiveLength:
         return min(near, key=lambda shape: len(self._times[group, shape]), default=best)
 
     def observe(self, shape: TreeShape, rows: Sequence[Judged], seconds: float) -> None:
-        self._times[_group(len(rows)), shape].append(seconds / _scale(len(rows)))
+        self._times[rows_group(len(rows)), shape].append(seconds / rows_scale(len(rows)))
         for depth, shares in enumerate(self._acceptance[: shape.depth]):
             there = [row.steps[depth] for row in rows if len(row.steps) > depth]
             for rank, share in enumerate(shares, 1):
@@ -164,7 +165,7 @@ class AdaptiveLength:
 
     def _round_time(self, live: int, shape: TreeShape) -> float:
         """Tuned time, or what this job measured, in the unit of whichever plan both know."""
-        group = _group(live)
+        group = rows_group(live)
         tuned = self._costs.round_time(live, shape)
         measured = self._times.get((group, shape), ())
         if len(measured) >= _ENOUGH:
@@ -203,11 +204,11 @@ def _nearest(measured: Mapping[int, object], live: int) -> int:
     return min(measured, key=lambda rows: max(rows / live, live / rows))
 
 
-def _group(live: int) -> int:
+def rows_group(live: int) -> int:
     """Numbers of rows that share measurements: 1, 2, 3-4, 5-8, 9-16, ..."""
     return (live - 1).bit_length()
 
 
-def _scale(live: int) -> float:
+def rows_scale(live: int) -> float:
     """Rounds of a group's different sizes are compared as if of its largest; their times grow a little slower."""
-    return math.sqrt(live / (1 << _group(live)))
+    return math.sqrt(live / (1 << rows_group(live)))

@@ -119,7 +119,7 @@ def chain(length: int) -> TreeShape:
     return comb((1,) * length)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def comb(widths: tuple[int, ...]) -> TreeShape:
     """A chain with leaves beside it: depth d has widths[d - 1] nodes, all children of the chain's node above.
 

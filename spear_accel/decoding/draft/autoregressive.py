@@ -16,6 +16,7 @@ class Autoregressive:
 
     longest = 0
     branches: Branches = "nowhere"
+    stepwise = False
 
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         """Nothing to size."""

@@ -19,6 +19,17 @@ Branches = Literal["nowhere", "beside", "anywhere"]
 """Candidates of a draft: one at each depth, several beside the chain (a comb), or behind any node."""
 
 
+class Appraisal(Protocol):
+    """Asked depth by depth while a draft is made, what it is worth to go on."""
+
+    goes_on: bool
+    """Whether another depth is worth its time, after the last was drawn."""
+
+    def width(self, gaps: list[float]) -> int:
+        """How many candidates to offer at this depth, 1 or 2. gaps: one per row, by how much the best noisy score is
+        above the second."""
+
+
 @dataclass(frozen=True)
 class Round:
     """All that a round starts from; drafts and target turn logits into probabilities through it alike.
@@ -30,7 +41,8 @@ class Round:
     None where no penalty looks at them; minimum: [B] tokens before which EOS is forbidden, per row;
     wanted: the shape of the draft, at most as deep as the drafter's `longest` and of a kind that it can make; without
     nodes it asks for an empty proposal; stop: asked with the law [B, 1, V] and the token [B, 1] of each depth of a
-    chain, whether [B, 1] nothing is to be drafted behind it.
+    chain, whether [B, 1] nothing is to be drafted behind it; appraisal: decides how much of the shape is drafted, and
+    where a second candidate is offered, by drafters that draw one token after another.
     """
 
     state: DecoderState
@@ -43,6 +55,7 @@ class Round:
     eos_id: int
     wanted: TreeShape
     stop: Callable[[Tensor, Tensor], Tensor] | None = None
+    appraisal: Appraisal | None = None
 
     @property
     def draft_length(self) -> int:
@@ -93,6 +106,8 @@ class Drafter(Protocol):
     """Deepest draft that it ever proposes; the engine sizes the cache by it."""
     branches: Branches
     """Where it can offer several candidates."""
+    stepwise: bool
+    """Whether it draws one token after another, and so can stop behind any."""
 
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         """A new job begins: at most `rows` live rows of `capacity` slots."""

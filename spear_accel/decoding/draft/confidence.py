@@ -43,6 +43,7 @@ class ConfidenceExit:
     """See `Drafter` for the methods."""
 
     branches: Branches = "nowhere"
+    stepwise = False
 
     def __init__(self, inner: Drafter, greedy: bool) -> None:
         self.inner, self.longest = inner, inner.longest

@@ -25,6 +25,7 @@ class DraftModelDrafter:
     """See `Drafter` for the methods."""
 
     branches: Branches = "beside"
+    stepwise = True
 
     def __init__(self, model: TextToSemantic, target: TextToSemanticConfig, longest: int) -> None:
         """Raises UserError where the two models do not share their vocabularies."""

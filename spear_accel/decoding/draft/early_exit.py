@@ -29,6 +29,7 @@ class EarlyExitDrafter:
     """
 
     branches: Branches = "nowhere"
+    stepwise = True
 
     def __init__(self, head: EarlyExit, decoder: Decoder, longest: int) -> None:
         self.head, self.decoder, self.longest = head, decoder, longest

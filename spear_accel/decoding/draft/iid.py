@@ -24,6 +24,7 @@ class IndependentDrafts:
     """See `Drafter` for the methods. Node number chain * depth + d is token d of a chain."""
 
     branches: Branches = "nowhere"
+    stepwise = False
 
     def __init__(self, inner: Drafter, chains: int) -> None:
         """inner: a drafter that draws from a law and leaves nothing behind but what its last draft wrote."""

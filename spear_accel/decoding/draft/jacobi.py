@@ -24,6 +24,7 @@ class JacobiDrafter:
     """See `Drafter` for the methods. Chains only; it is certain of what it drafts."""
 
     branches: Branches = "nowhere"
+    stepwise = False
 
     def __init__(self, decoder: Decoder, longest: int) -> None:
         self.decoder, self.longest = decoder, longest

@@ -47,6 +47,7 @@ class LayerSkipDrafter:
     """See `Drafter` for the methods."""
 
     branches: Branches = "beside"
+    stepwise = True
 
     def __init__(self, decoder: Decoder, skip: SkipSet, longest: int) -> None:
         """Raises UserError where the skip set does not fit the decoder."""

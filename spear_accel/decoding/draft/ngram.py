@@ -54,6 +54,7 @@ class NgramDrafter:
     """See `Drafter` for the methods. Chains only, of different lengths; it is certain of what it drafts."""
 
     branches: Branches = "nowhere"
+    stepwise = False
 
     def __init__(self, longest: int, table: NgramTable | None = None) -> None:
         self.longest = longest

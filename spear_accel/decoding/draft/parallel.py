@@ -20,6 +20,7 @@ class ParallelDrafter:
     """See `Drafter` for the methods."""
 
     branches: Branches = "anywhere"
+    stepwise = False
 
     def __init__(self, head: ParallelHead, longest: int) -> None:
         """Never drafts more than the head has streams."""

@@ -24,6 +24,7 @@ class ProphetDrafter:
     """See `Drafter` for the methods."""
 
     branches: Branches = "beside"
+    stepwise = True
 
     def __init__(self, head: Prophet, longest: int) -> None:
         self.head, self.longest = head, longest

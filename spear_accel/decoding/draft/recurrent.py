@@ -23,6 +23,7 @@ class RecurrentDrafter:
     """See `Drafter` for the methods."""
 
     branches: Branches = "beside"
+    stepwise = True
 
     def __init__(self, head: Recurrent, longest: int) -> None:
         self.head, self.longest = head, longest

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from spear_accel.bench.transport import independent_bound
 from spear_accel.decoding.draft.iid import side_by_side
 from spear_accel.decoding.proposal import Proposal
 from spear_accel.decoding.verify import kseq
@@ -162,6 +163,20 @@ def test_acceptance_lies_between_the_guarantee_and_the_optimum(count: int) -> No
         assert (1.0 - (1.0 - 1.0 / count) ** count) * best - 1e-9 <= accepted <= best + 1e-9
         assert best <= np.minimum(p, 1.0 - (1.0 - q) ** count).sum() + 1e-9
         assert float(rho) == pytest.approx(rho_of(p, q, count), abs=1e-9)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_closed_form_of_the_optimum(count: int) -> None:
+    """Also where p or q rule tokens out."""
+    for seed in range(12):
+        p, q = random_law(5, 1, seed)[()].copy(), random_law(5, 1, seed + 50)[()].copy()
+        if seed % 3 == 1:
+            p[0] = 0.0
+        if seed % 3 == 2:
+            q[1] = q[2] = 0.0
+        p, q = p / p.sum(), q / q.sum()
+        found = float(independent_bound(torch.tensor(p), torch.tensor(q), count))
+        assert found == pytest.approx(optimal_acceptance(p, q, count), abs=1e-9)
 
 
 def test_what_is_left_is_a_law() -> None:

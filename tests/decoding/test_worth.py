@@ -33,6 +33,8 @@ def test_prices_are_what_the_time_brings_elsewhere() -> None:
     assert alone.node == pytest.approx(COSTS.speedup(1)[0] * 0.05)
     assert many.depth == pytest.approx(8 * COSTS.speedup(8)[0] * 0.4)
     assert Prices.of(replace(COSTS, node={}), 1).node == math.inf
+    twice = Prices.of(COSTS, 16)
+    assert (twice.depth, twice.node) == pytest.approx((2 * many.depth, 2 * many.node)), "as 8 rows, two times"
 
 
 def test_odds_begin_with_a_guess_and_learn() -> None:

@@ -15,6 +15,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import pairwise
 
 from torch import Tensor
@@ -44,11 +45,12 @@ class Prices:
 
     @classmethod
     def of(cls, costs: DraftCosts, rows: int) -> Prices:
-        """What that time would bring at the speed that `costs` promise for so many rows."""
-        times = costs.rounds[rows]
+        """What that time would bring at the speed that `costs` promise for so many rows, or the nearest measured."""
+        nearest = min(costs.rounds, key=lambda measured: max(measured / rows, rows / measured))
+        times = costs.rounds[nearest]
         step = (times[-1] - times[1]) / (len(times) - 2) if len(times) > 2 else times[1] - times[0]
-        speed = rows * costs.speedup(rows)[0]
-        return cls(speed * step, speed * costs.node.get(rows, math.inf))
+        speed = rows * costs.speedup(nearest)[0]
+        return cls(speed * step, speed * costs.node.get(nearest, math.inf))
 
 
 class Odds:
@@ -107,9 +109,9 @@ class WorthwhileDrafts:
     stepwise = False
 
     def __init__(self, inner: Drafter, costs: DraftCosts) -> None:
-        """costs: what rounds take; the nearest measured number of rows stands for all."""
+        """costs: what rounds take."""
         self.inner, self.longest, self.odds = inner, inner.longest, Odds()
-        self._prices = {rows: Prices.of(costs, rows) for rows in costs.rounds}
+        self._prices = cache(partial(Prices.of, costs))
         self._widest = 1 if inner.branches == "nowhere" else 2
         self._worth: _Worth | None = None
         self._proposal: Proposal
@@ -122,8 +124,7 @@ class WorthwhileDrafts:
 
     def propose(self, current: Round) -> Proposal:
         rows = current.state.rows
-        nearest = min(self._prices, key=lambda measured: max(measured / rows, rows / measured))
-        self._worth = _Worth(self.odds, self._prices[nearest], rows, self._widest)
+        self._worth = _Worth(self.odds, self._prices(rows), rows, self._widest)
         self._proposal = self.inner.propose(replace(current, appraisal=self._worth))
         return self._proposal
 

@@ -20,7 +20,7 @@ from spear_accel.decoding.draft.ngram import NgramDrafter
 from spear_accel.decoding.draft.parallel import ParallelDrafter
 from spear_accel.decoding.draft.prophet import ProphetDrafter
 from spear_accel.decoding.draft.recurrent import RecurrentDrafter
-from spear_accel.decoding.draft.worth import WorthwhileDrafts
+from spear_accel.decoding.draft.worth import MOST_NODES, WorthwhileDrafts
 from spear_accel.decoding.draft_or_not import DraftOrNot
 from spear_accel.decoding.options import DecodeOptions
 from spear_accel.decoding.tuning import Tuning
@@ -98,7 +98,11 @@ class Drafting:
             drafter = self.drafter(model, method, most)
             return ConfidenceExit(drafter, options.sampling.greedy), FixedLength(min(most, drafter.longest))
         branches = drafter.branches != "nowhere" and options.verify in _ON_TREES
-        if options.draft_length == options.candidates == "auto" and options.verify == "coupled" and drafter.stepwise:
+        if (
+            options.draft_length == options.candidates == "auto"
+            and options.verify == "coupled"
+            and drafter.grows != "whole"
+        ):
             return self._worthwhile(model, method, costs)
         if options.draft_length == "auto":
             bound = None if options.candidates == "auto" else options.candidates
@@ -116,7 +120,7 @@ class Drafting:
     def _worthwhile(self, model: TextToSemantic, method: str, costs: DraftCosts) -> tuple[Drafter, LengthPolicy]:
         """As much as is worth its time, up to twice what was measured."""
         drafter = WorthwhileDrafts(self.drafter(model, method, 2 * costs.longest), costs)
-        return drafter, DraftOrNot(costs, drafter.longest, 2 * drafter.longest)
+        return drafter, DraftOrNot(costs, drafter.longest, MOST_NODES + 2 * 4)
 
     def _independent(
         self, drafter: Drafter, method: str, costs: DraftCosts, options: DecodeOptions

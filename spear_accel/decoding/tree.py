@@ -16,7 +16,7 @@ from torch import Tensor
 from spear_accel.errors import UserError
 from spear_accel.model import Branching
 
-__all__ = ["Acceptance", "TreeShape", "chain", "comb", "sparse"]
+__all__ = ["Acceptance", "TreeShape", "chain", "comb", "sparse", "tree"]
 
 Acceptance = tuple[tuple[float, ...], ...]
 """By depth, P(candidate 1, 2, ... is right | the path got there)."""
@@ -120,6 +120,12 @@ def chain(length: int) -> TreeShape:
 
 
 @lru_cache(maxsize=4096)
+def tree(parents: tuple[int, ...]) -> TreeShape:
+    """The shape with these parents, made once: what it is asked for stays worked out."""
+    return TreeShape(parents)
+
+
+@lru_cache(maxsize=4096)
 def comb(widths: tuple[int, ...]) -> TreeShape:
     """A chain with leaves beside it: depth d has widths[d - 1] nodes, all children of the chain's node above.
 
@@ -133,7 +139,7 @@ def comb(widths: tuple[int, ...]) -> TreeShape:
         first = len(parents)
         parents += [above] * width
         above = first
-    return TreeShape(tuple(parents))
+    return tree(tuple(parents))
 
 
 def sparse(acceptance: Acceptance, nodes: int) -> TreeShape:
@@ -154,7 +160,7 @@ def sparse(acceptance: Acceptance, nodes: int) -> TreeShape:
     return TreeShape(tuple(parents))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def _tensors(parents: tuple[int, ...], device: torch.device) -> TreeTensors:
     shape = TreeShape(parents)
     ancestry = torch.eye(shape.nodes, dtype=torch.bool)

@@ -105,6 +105,12 @@ class Recurrent(nn.Module):
         """Read tokens [B, n]; returns the state behind them and the logits [B, n, V] of those that follow."""
         return self._next(state, tokens, (cross.keys[self.source], cross.values[self.source], cross.mask))
 
+    @staticmethod
+    def fork(state: RecurrentState, places: list[int]) -> RecurrentState:
+        """The states [B, m, ...] of m places of [B, n, ...]; a place may be named more than once."""
+        first, second, third = (part[:, places] for part in state)
+        return first, second, third
+
     def _next(self, before: RecurrentState, tokens: Tensor, text: Text) -> tuple[RecurrentState, Tensor]:
         state, normed, queries = before
         token = F.embedding(tokens, self.token.weight)

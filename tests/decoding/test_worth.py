@@ -12,7 +12,7 @@ from torch import Tensor
 from spear_accel.decoding.controller import DraftCosts
 from spear_accel.decoding.draft.base import Round
 from spear_accel.decoding.draft.chain import draw_one_by_one
-from spear_accel.decoding.draft.worth import Odds, Prices, _Worth
+from spear_accel.decoding.draft.worth import Odds, Prices, Worth
 from spear_accel.decoding.draft_or_not import DraftOrNot
 from spear_accel.decoding.noise import RowNoise, row_words
 from spear_accel.decoding.proposal import Proposal
@@ -70,7 +70,7 @@ def sure(_: Tensor) -> Tensor:
 def start(prices: Prices | None, widest: int = 2, temperature: float = 1.0, odds: Odds | None = None) -> Round:
     words = torch.tensor([row_words(1, key) for key in (5, 6)])
     noise = RowNoise(words, torch.tensor([3, 3]), torch.arange(VOCAB), temperature == 0.0)
-    worth = None if prices is None else _Worth(odds or Odds(), prices, 2, widest)
+    worth = None if prices is None else Worth(odds or Odds(), prices, 2, widest)
     return Round(
         None, torch.tensor([[1], [2]]), [[1] * 3, [2] * 3], noise, Sampling(temperature), None, [0, 0], VOCAB - 1,  # type: ignore[arg-type]
         chain(LENGTH), appraisal=worth,
@@ -93,12 +93,12 @@ def test_extreme_prices(prices: Prices, widths: tuple[int, ...]) -> None:
 
 def test_a_depth_must_be_worth_it_to_all_rows_together() -> None:
     """Row 0 is nearly certain at every depth; row 1 is of two minds, and adds less with each."""
-    worth = _Worth(Odds(), Prices(depth=0.75, node=0.15), 2, widest=2)
-    widths = [worth.width([5.0, 0.1]) for _ in range(4)]
+    worth = Worth(Odds(), Prices(depth=0.75, node=0.15), 2)
+    widths = [worth.judge([depth - 1], [[5.0, 0.1]])[0][0] for depth in range(4)]
     assert worth.goes_on
     assert widths == [2, 1, 1, 1], "nobody expects row 1 to get far"
-    alone = _Worth(Odds(), Prices(depth=0.75, node=0.15), 1, widest=2)
-    alone.width([0.1])
+    alone = Worth(Odds(), Prices(depth=0.75, node=0.15), 1)
+    alone.judge([-1], [[0.1]])
     assert not alone.goes_on
 
 
@@ -117,6 +117,37 @@ def test_the_spine_is_the_chain_that_would_have_been_drawn(temperature: float, n
     if node == 0.0:
         pairs = shaped.tokens.view(2, LENGTH, 2)
         assert bool((pairs[..., 0] != pairs[..., 1]).all()), "siblings differ"
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_branches_go_on_from_their_own_past(temperature: float) -> None:
+    """A drafter whose law depends on all tokens so far: every node is one of the two best behind its own path."""
+    torch.manual_seed(1)
+    table = torch.randn(VOCAB, VOCAB)
+    total = torch.zeros(2, 1, dtype=torch.int64)
+
+    def step(tokens: Tensor) -> Tensor:
+        nonlocal total
+        total = (total + tokens) % VOCAB
+        return table[total]
+
+    def fork(places: list[int]) -> None:
+        nonlocal total
+        total = total[:, places]
+
+    current = start(None, temperature=temperature)
+    worth = Worth(Odds(), Prices(depth=0.2, node=0.1), 2, forks=True)
+    drafted = draw_one_by_one(replace(current, appraisal=worth), step, fork)
+    shape, gumbel = drafted.shape, current.noise.gumbel(0, LENGTH)
+    assert not shape.is_chain
+    assert any(shape.children[node + 1] for node, rank in enumerate(shape.ranks) if rank == 2), "a second goes on"
+    for node, parent in enumerate(shape.parents):
+        path = [] if parent < 0 else [*torch.nonzero(shape.on(torch.device("cpu")).ancestry[parent])[:, 0].tolist()]
+        for row in range(2):
+            read = (row + 1 + int(drafted.tokens[row, path].sum())) % VOCAB
+            logits, depth = table[read], shape.depths[node] - 1
+            scores = logits if gumbel is None else logits.log_softmax(-1) + gumbel[row, depth]
+            assert drafted.tokens[row, node] == scores.topk(2).indices[shape.ranks[node] - 1]
 
 
 def test_greedy_siblings_respect_what_the_law_forbids() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Round
+from spear_accel.decoding.draft.base import Branches, Grows, Round
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.model import DecoderState
 
@@ -16,7 +16,7 @@ class Autoregressive:
 
     longest = 0
     branches: Branches = "nowhere"
-    stepwise = False
+    grows: Grows = "whole"
 
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         """Nothing to size."""

@@ -17,6 +17,8 @@ from spear_accel.model import DecoderState
 
 Branches = Literal["nowhere", "beside", "anywhere"]
 """Candidates of a draft: one at each depth, several beside the chain (a comb), or behind any node."""
+Grows = Literal["whole", "chain", "comb", "tree"]
+"""What a draft can be that is shaped while it is drawn; "whole" where all its tokens are drawn at once."""
 
 
 class Appraisal(Protocol):
@@ -25,9 +27,10 @@ class Appraisal(Protocol):
     goes_on: bool
     """Whether another depth is worth its time, after the last was drawn."""
 
-    def width(self, gaps: list[float]) -> int:
-        """How many candidates to offer at this depth, 1 or 2. gaps: one per row, by how much the best noisy score is
-        above the second."""
+    def judge(self, nodes: list[int], gaps: list[list[float]]) -> list[tuple[int, int]]:
+        """About what may follow each of the `nodes` of one depth (-1: the root): how many candidates to offer, 1 or 2,
+        and how many of them the draft goes on behind. gaps: of each node, for every row, by how much the best noisy
+        score is above the second."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,11 @@ class Round:
             windows = seen.unfold(1, width, 1)[:, depth : depth + count]
         return log_probabilities(logits, self.sampling, windows, self._forbidden(logits, depth))
 
+    def siblings_log_probabilities(self, logits: Tensor, depth: int) -> Tensor:
+        """The law behind several nodes of one depth, [B, n, V], where no penalty looks at tokens."""
+        depths = torch.full((logits.shape[1],), depth, device=logits.device)
+        return log_probabilities(logits, self.sampling, None, self._forbidden(logits, depths))
+
     def _forbidden(self, logits: Tensor, depths: Tensor | int) -> Tensor | None:
         """bool [B, M, V], true at EOS where the utterance is too short to end, `depths` [M] tokens from now (a number:
         from there on); None where none is."""
@@ -106,8 +114,8 @@ class Drafter(Protocol):
     """Deepest draft that it ever proposes; the engine sizes the cache by it."""
     branches: Branches
     """Where it can offer several candidates."""
-    stepwise: bool
-    """Whether it draws one token after another, and so can stop behind any."""
+    grows: Grows
+    """What it can draw for an `Appraisal`."""
 
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         """A new job begins: at most `rows` live rows of `capacity` slots."""

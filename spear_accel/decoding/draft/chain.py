@@ -6,12 +6,11 @@ With several candidates at a depth, these are the highest of `log q + noise`: a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Appraisal, Round
+from spear_accel.decoding.draft.base import Round
+from spear_accel.decoding.draft.grow import Fork, Step, grow
 from spear_accel.decoding.proposal import Proposal
 from spear_accel.decoding.sampling import choose
 from spear_accel.decoding.tree import comb
@@ -19,13 +18,11 @@ from spear_accel.decoding.tree import comb
 __all__ = ["best", "draw_all", "draw_one_by_one"]
 
 
-def draw_one_by_one(current: Round, step: Callable[[Tensor], Tensor]) -> Proposal:
-    """A chain or a comb, the first candidate of each depth read before the next depth is drawn.
-
-    step: the last token [B, 1] -> logits [B, 1, V] of the next; called first with the committed token.
-    """
+def draw_one_by_one(current: Round, step: Step, fork: Fork | None = None) -> Proposal:
+    """A chain or a comb, the first candidate of each depth read before the next depth is drawn; or what the round's
+    appraisal makes of it, a tree where the drafter can `fork`."""
     if current.appraisal is not None:
-        return _draw_while_worthwhile(current, step, current.appraisal)
+        return grow(current, step, current.appraisal, fork)
     gumbel = current.noise.gumbel(0, current.draft_length)
     token = current.pending
     drafted = token[:, :0]
@@ -51,38 +48,6 @@ def draw_one_by_one(current: Round, step: Callable[[Tensor], Tensor]) -> Proposa
         counts = None if current.stop is None else lengths[:, 0]
         return Proposal.chain(tokens, counts, torch.cat(laws, dim=1))
     return Proposal.tree(tokens, shape)
-
-
-def _draw_while_worthwhile(current: Round, step: Callable[[Tensor], Tensor], appraisal: Appraisal) -> Proposal:
-    """A chain or a comb that `appraisal` shapes as it grows."""
-    gumbel = current.noise.gumbel(0, current.draft_length)
-    token = current.pending
-    drafted = token[:, :0]
-    laws, candidates = [], []
-    widths: list[int] = []
-    while len(widths) < current.draft_length and appraisal.goes_on:
-        depth = len(widths)
-        logits = step(token)
-        log_q = current.log_probabilities(logits, depth, drafted)
-        # The law of a greedy draft is certain of everything, so its doubts show in the logits alone.
-        scores = logits.float() if gumbel is None else log_q + gumbel[:, depth : depth + 1]
-        highest = scores.topk(2, dim=-1)
-        above, below = highest.values[:, 0].unbind(-1)
-        width = appraisal.width((above - below).tolist())
-        pair = highest.indices[:, 0] if gumbel is not None else _first(log_q.argmax(-1), highest.indices[:, 0])
-        token = pair[:, :1]
-        if current.history is not None:
-            drafted = torch.cat((drafted, token), dim=1)
-        laws.append(log_q)
-        widths.append(width)
-        candidates.append(pair[:, :width])
-    tokens, shape = torch.cat(candidates, dim=1), comb(tuple(widths))
-    return Proposal.chain(tokens, log_q=torch.cat(laws, dim=1)) if shape.is_chain else Proposal.tree(tokens, shape)
-
-
-def _first(chosen: Tensor, pair: Tensor) -> Tensor:
-    """`chosen` [B, 1] and the better other one of `pair` [B, 2], which a penalty or a ban may have passed over."""
-    return torch.cat((chosen, torch.where(pair[:, :1] == chosen, pair[:, 1:], pair[:, :1])), dim=1)
 
 
 def draw_all(current: Round, logits: Tensor) -> Proposal:

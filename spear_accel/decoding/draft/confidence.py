@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Drafter, Round
+from spear_accel.decoding.draft.base import Branches, Drafter, Grows, Round
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.model import DecoderState
 
@@ -43,7 +43,7 @@ class ConfidenceExit:
     """See `Drafter` for the methods."""
 
     branches: Branches = "nowhere"
-    stepwise = False
+    grows: Grows = "whole"
 
     def __init__(self, inner: Drafter, greedy: bool) -> None:
         self.inner, self.longest = inner, inner.longest

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Round
+from spear_accel.decoding.draft.base import Branches, Grows, Round
 from spear_accel.decoding.draft.chain import draw_one_by_one
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.tree import comb
@@ -25,7 +25,7 @@ class DraftModelDrafter:
     """See `Drafter` for the methods."""
 
     branches: Branches = "beside"
-    stepwise = True
+    grows: Grows = "comb"
 
     def __init__(self, model: TextToSemantic, target: TextToSemanticConfig, longest: int) -> None:
         """Raises UserError where the two models do not share their vocabularies."""

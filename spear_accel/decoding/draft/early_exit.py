@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Round
+from spear_accel.decoding.draft.base import Branches, Grows, Round
 from spear_accel.decoding.draft.chain import draw_one_by_one
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.heads import EarlyExit
@@ -29,7 +29,7 @@ class EarlyExitDrafter:
     """
 
     branches: Branches = "nowhere"
-    stepwise = True
+    grows: Grows = "chain"
 
     def __init__(self, head: EarlyExit, decoder: Decoder, longest: int) -> None:
         self.head, self.decoder, self.longest = head, decoder, longest

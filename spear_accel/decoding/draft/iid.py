@@ -12,7 +12,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Drafter, Round
+from spear_accel.decoding.draft.base import Branches, Drafter, Grows, Round
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.tree import TreeShape, chain
 from spear_accel.model import DecoderState
@@ -24,7 +24,7 @@ class IndependentDrafts:
     """See `Drafter` for the methods. Node number chain * depth + d is token d of a chain."""
 
     branches: Branches = "nowhere"
-    stepwise = False
+    grows: Grows = "whole"
 
     def __init__(self, inner: Drafter, chains: int) -> None:
         """inner: a drafter that draws from a law and leaves nothing behind but what its last draft wrote."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Round
+from spear_accel.decoding.draft.base import Branches, Grows, Round
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.sampling import choose
 from spear_accel.model import DecoderState
@@ -24,7 +24,7 @@ class JacobiDrafter:
     """See `Drafter` for the methods. Chains only; it is certain of what it drafts."""
 
     branches: Branches = "nowhere"
-    stepwise = False
+    grows: Grows = "whole"
 
     def __init__(self, decoder: Decoder, longest: int) -> None:
         self.decoder, self.longest = decoder, longest

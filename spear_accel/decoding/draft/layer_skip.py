@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Round
+from spear_accel.decoding.draft.base import Branches, Grows, Round
 from spear_accel.decoding.draft.chain import draw_one_by_one
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.errors import UserError
@@ -47,7 +47,7 @@ class LayerSkipDrafter:
     """See `Drafter` for the methods."""
 
     branches: Branches = "beside"
-    stepwise = True
+    grows: Grows = "comb"
 
     def __init__(self, decoder: Decoder, skip: SkipSet, longest: int) -> None:
         """Raises UserError where the skip set does not fit the decoder."""

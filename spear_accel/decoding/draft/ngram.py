@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Round
+from spear_accel.decoding.draft.base import Branches, Grows, Round
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.errors import UserError
 from spear_accel.model import DecoderState
@@ -54,7 +54,7 @@ class NgramDrafter:
     """See `Drafter` for the methods. Chains only, of different lengths; it is certain of what it drafts."""
 
     branches: Branches = "nowhere"
-    stepwise = False
+    grows: Grows = "whole"
 
     def __init__(self, longest: int, table: NgramTable | None = None) -> None:
         self.longest = longest

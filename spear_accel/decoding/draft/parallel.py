@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Round
+from spear_accel.decoding.draft.base import Branches, Grows, Round
 from spear_accel.decoding.draft.chain import draw_all
 from spear_accel.decoding.draft.last_states import LastStates
 from spear_accel.decoding.proposal import Proposal, Verdict
@@ -20,7 +20,7 @@ class ParallelDrafter:
     """See `Drafter` for the methods."""
 
     branches: Branches = "anywhere"
-    stepwise = False
+    grows: Grows = "whole"
 
     def __init__(self, head: ParallelHead, longest: int) -> None:
         """Never drafts more than the head has streams."""

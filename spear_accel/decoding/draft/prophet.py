@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Round
+from spear_accel.decoding.draft.base import Branches, Grows, Round
 from spear_accel.decoding.draft.chain import draw_one_by_one
 from spear_accel.decoding.draft.last_states import LastStates
 from spear_accel.decoding.proposal import Proposal, Verdict
@@ -24,7 +24,7 @@ class ProphetDrafter:
     """See `Drafter` for the methods."""
 
     branches: Branches = "beside"
-    stepwise = True
+    grows: Grows = "comb"
 
     def __init__(self, head: Prophet, longest: int) -> None:
         self.head, self.longest = head, longest

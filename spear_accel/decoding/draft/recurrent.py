@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Round
+from spear_accel.decoding.draft.base import Branches, Grows, Round
 from spear_accel.decoding.draft.chain import draw_one_by_one
 from spear_accel.decoding.draft.last_states import LastStates
 from spear_accel.decoding.proposal import Proposal, Verdict
@@ -23,7 +23,7 @@ class RecurrentDrafter:
     """See `Drafter` for the methods."""
 
     branches: Branches = "beside"
-    stepwise = True
+    grows: Grows = "tree"
 
     def __init__(self, head: Recurrent, longest: int) -> None:
         self.head, self.longest = head, longest
@@ -46,7 +46,11 @@ class RecurrentDrafter:
             cell, logits = self.head.step(cell, token, cross)
             return logits
 
-        return draw_one_by_one(current, step)
+        def fork(places: list[int]) -> None:
+            nonlocal cell
+            cell = self.head.fork(cell, places)
+
+        return draw_one_by_one(current, step, fork)
 
     def keep(self, verdict: Verdict, hidden: Tensor) -> None:
         self._states.keep(verdict, hidden)

@@ -21,7 +21,7 @@ from itertools import pairwise
 from torch import Tensor
 
 from spear_accel.decoding.controller import DraftCosts
-from spear_accel.decoding.draft.base import Branches, Drafter, Round
+from spear_accel.decoding.draft.base import Branches, Drafter, Grows, Round
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.model import DecoderState
 
@@ -32,6 +32,10 @@ _EDGES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 _FIRST, _STEEPNESS, _SECOND = 0.8, 1.5, 0.6
 """Before anything is seen: the first is right with this chance, with a logistic one where its gap is known, and the
 second with this one where the first is wrong (the shipped heads, 2,700 drafts)."""
+_WIDEST = 4
+"""Nodes of one depth that a draft goes on behind."""
+MOST_NODES = 24
+"""After which a draft ends."""
 _PRIOR, _MEMORY = 30.0, 400.0
 """Weight of that guess in draws, and the draws of a gap that are remembered."""
 
@@ -83,37 +87,63 @@ class Odds:
             _count(self._second[place], rank == 2)
 
 
-class _Worth:
+class Worth:
     """The `Appraisal` of one round."""
 
-    def __init__(self, odds: Odds, prices: Prices, rows: int, widest: int) -> None:
-        self.gaps: list[list[float]] = []
+    def __init__(self, odds: Odds, prices: Prices, rows: int, widest: int = 2, forks: bool = False) -> None:
+        """widest: candidates at most; forks: whether a draft can go on behind more than one of a depth."""
         self.goes_on = True
-        self._odds, self._prices, self._widest = odds, prices, widest
-        self._reached = [1.0] * rows
+        self.judged: dict[int, tuple[list[float], int]] = {}
+        """By node, the gaps of the rows and the number of candidates offered behind it."""
+        self._odds, self._prices, self._widest, self._most = odds, prices, widest, _WIDEST if forks else 1
+        self._reached = [[1.0] * rows]
+        self._nodes = 0
 
-    def width(self, gaps: list[float]) -> int:
+    def judge(self, nodes: list[int], gaps: list[list[float]]) -> list[tuple[int, int]]:
         """See `Appraisal`."""
-        self.gaps.append(gaps)
-        chances = [self._odds.chances(gap) for gap in gaps]
-        missed = sum(there * second for there, (_, second) in zip(self._reached, chances, strict=True))
-        self._reached = [there * first for there, (first, _) in zip(self._reached, chances, strict=True)]
-        self.goes_on = sum(self._reached) * self._odds.average > self._prices.depth
-        return 2 if self._widest > 1 and missed > self._prices.node else 1
+        offers: list[int] = []
+        follow: list[tuple[float, int, list[float]]] = []
+        for place, (node, reached, own) in enumerate(zip(nodes, self._reached, gaps, strict=True)):
+            chances = [self._odds.chances(gap) for gap in own]
+            first = [there * right for there, (right, _) in zip(reached, chances, strict=True)]
+            second = [there * right for there, (_, right) in zip(reached, chances, strict=True)]
+            wide = self._widest > 1 and self._nodes < MOST_NODES and sum(second) > self._prices.node
+            offers.append(2 if wide else 1)
+            self._nodes += offers[-1]
+            self.judged[node] = (own, offers[-1])
+            follow += [(sum(way), place, way) for way in ((first, second) if wide else (first,))]
+        return self._continue(offers, follow)
+
+    def _continue(self, offers: list[int], follow: list[tuple[float, int, list[float]]]) -> list[tuple[int, int]]:
+        """Candidates that are worth a node behind them, the likeliest first; a second one never before its first."""
+        next_right = self._odds.average
+        worth = sorted((way for way in follow if way[0] * next_right > self._prices.node), key=lambda way: -way[0])
+        best = max(follow, key=lambda way: way[0])
+        going = [0] * len(offers)
+        chosen = worth[: self._most] if self._most > 1 and worth else [best]
+        for _, place, _ in chosen:
+            going[place] += 1
+        kept: list[list[float]] = []
+        for place, count in enumerate(going):
+            ways = [way for _, own, way in follow if own == place]
+            kept += ways[:count]
+        self._reached = kept
+        self.goes_on = sum(map(sum, kept)) * next_right > self._prices.depth and self._nodes < MOST_NODES
+        return list(zip(offers, going, strict=True))
 
 
 class WorthwhileDrafts:
     """See `Drafter` for the methods."""
 
     branches: Branches = "nowhere"
-    stepwise = False
+    grows: Grows = "whole"
 
     def __init__(self, inner: Drafter, costs: DraftCosts) -> None:
         """costs: what rounds take."""
         self.inner, self.longest, self.odds = inner, inner.longest, Odds()
         self._prices = cache(partial(Prices.of, costs))
-        self._widest = 1 if inner.branches == "nowhere" else 2
-        self._worth: _Worth | None = None
+        self._widest = 1 if inner.grows == "chain" else 2
+        self._worth: Worth | None = None
         self._proposal: Proposal
 
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
@@ -124,26 +154,28 @@ class WorthwhileDrafts:
 
     def propose(self, current: Round) -> Proposal:
         rows = current.state.rows
-        self._worth = _Worth(self.odds, self._prices(rows), rows, self._widest)
+        # Which tokens a penalty looks at would differ from branch to branch.
+        forks = self.inner.grows == "tree" and current.history is None
+        self._worth = Worth(self.odds, self._prices(rows), rows, self._widest, forks)
         self._proposal = self.inner.propose(replace(current, appraisal=self._worth))
         return self._proposal
 
     def keep(self, verdict: Verdict, hidden: Tensor) -> None:
-        if self._worth is not None and self._worth.gaps:
-            self._learn(self._worth.gaps, verdict.path.tolist(), verdict.accepted.tolist())
+        if self._worth is not None:
+            self._learn(self._worth.judged, verdict.path.tolist(), verdict.accepted.tolist())
         self.inner.keep(verdict, hidden)
 
     def select(self, rows: Sequence[int]) -> None:
         self.inner.select(rows)
 
-    def _learn(self, gaps: list[list[float]], paths: list[list[int]], accepted: list[int]) -> None:
-        shape = self._proposal.shape
+    def _learn(self, judged: dict[int, tuple[list[float], int]], paths: list[list[int]], accepted: list[int]) -> None:
+        ranks = self._proposal.shape.ranks
         for row, (path, count) in enumerate(zip(paths, accepted, strict=True)):
-            for depth, width in enumerate(shape.widths):
-                rank = shape.ranks[path[depth]] if depth < count else 0
-                self.odds.observe(gaps[depth][row], rank, width)
-                if rank != 1:
+            for parent, node in zip([-1, *path[:count]], [*path[:count], None], strict=True):
+                if parent not in judged:
                     break
+                gaps, width = judged[parent]
+                self.odds.observe(gaps[row], 0 if node is None else ranks[node], width)
 
 
 def _count(share: list[float], right: bool) -> None:

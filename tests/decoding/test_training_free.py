@@ -87,6 +87,9 @@ def test_jacobi_drafts_what_the_target_said_behind_the_committed_tokens(
             text = torch.tensor([[*chosen, model.config.text_eos_id]])
             said = model(text, torch.tensor([[*before, *draft]]))[0].argmax(-1).tolist()
             wanted = said[len(after) : len(before) + len(draft) + 1]
+            if not before:
+                assert guess == [after[-1]] * len(guess), "the first draft was made up: the last token again"
+                continue
             if model.config.eos_id in wanted or not wanted:
                 continue
             assert guess[: len(wanted)] == wanted
@@ -116,3 +119,15 @@ def test_jacobi_needs_fewer_calls_than_tokens(model: TextToSemantic, texts: list
     options = DecodeOptions(method="jacobi", draft_length=4, temperature=0.0, max_tokens=60)
     stats = Engine(model, options, drafter=JacobiDrafter(model.decoder, 4)).decode(texts).stats
     assert stats.block_efficiency > 1.5
+
+
+@pytest.mark.parametrize("rule", ["rejection", "lenient"])
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_no_draft_says_the_start_id(
+    model: TextToSemantic, texts: list[list[int]], rule: str, temperature: float
+) -> None:
+    """At first the pending token is the start id, which has no probability of its own that a rule could look up."""
+    for drafter in (JacobiDrafter(model.decoder, 3), NgramDrafter(3)):
+        options = DecodeOptions(verify=rule, temperature=temperature, batch_size=2)
+        result = Engine(model, options, drafter=drafter).decode(texts)
+        assert all(int(tokens.max()) < model.config.vocab for tokens in result.tokens if len(tokens))

@@ -43,7 +43,9 @@ class JacobiDrafter:
     def propose(self, current: Round) -> Proposal:
         assert self._guess is not None
         guess = self._guess[:, : current.draft_length]
-        proposal = Proposal.chain(torch.where(guess < 0, current.pending, guess))
+        # The start id is a token to read, but none to say.
+        last = current.pending % len(current.noise.tokens)
+        proposal = Proposal.chain(torch.where(guess < 0, last, guess))
         self._round, self._proposal = current, proposal
         return proposal
 
@@ -55,7 +57,9 @@ class JacobiDrafter:
         said = choose(log_p, self._round.noise.gumbel(0, count))
         # Behind the accepted path stands the final token, which is committed; the guess begins one further on.
         ahead = verdict.accepted[:, None] + 1 + torch.arange(self.longest, device=hidden.device)
-        self._guess = said.gather(1, ahead.clamp_max(count - 1))
+        guess = said.gather(1, ahead.clamp_max(count - 1))
+        # What was said behind a made-up first draft is no guess.
+        self._guess = torch.where(self._round.pending < len(self._round.noise.tokens), guess, -1)
 
     def select(self, rows: Sequence[int]) -> None:
         assert self._guess is not None

@@ -1,0 +1,105 @@
+"""The experiment scripts on a tiny voice with untrained heads: what they print is whole and makes sense."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from spear_accel.heads import build_head
+from spear_accel.io.parts import load_text_to_semantic, save_decoding_defaults, save_head
+from spear_accel.io.voice import open_voice, seal
+
+SCRIPTS = Path(__file__).parents[2] / "recipes" / "experiments"
+LINES = ("The quick brown fox.", "She sells sea shells.", "Nothing at all!")
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"experiment_{name}", SCRIPTS / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def voice(tiny_voice: Path) -> Path:
+    """With heads."""
+    folder = open_voice(tiny_voice)
+    target = load_text_to_semantic(folder)
+    torch.manual_seed(0)
+    for kind, shape in (("recurrent", {"inner": 32, "horizon": 3}), ("medusa", {"horizon": 2})):
+        head = build_head(kind, shape, target.config)
+        head.begin_like(target.decoder.embedding.weight.detach())  # type: ignore[operator]
+        save_head(tiny_voice, head)
+    save_decoding_defaults(tiny_voice, {"temperature": 0.7, "loop_retries": 0})
+    seal(tiny_voice, folder.card)
+    return tiny_voice
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Path:
+    path = tmp_path / "lines.txt"
+    path.write_text("\n".join(LINES) + "\n")
+    return path
+
+
+def run(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: object) -> ModuleType:
+    module = script(name)
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+    module.main()
+    return module
+
+
+def test_equality(monkeypatch: pytest.MonkeyPatch, voice: Path, lines: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    options = (
+        "--methods",
+        "recurrent,ngram",
+        "--draft-lengths",
+        "2,auto",
+        "--batch-sizes",
+        "1,2",
+        "--temperatures",
+        "0,1",
+    )
+    with pytest.raises(SystemExit) as ended:
+        run(monkeypatch, "equality", "--text", lines, "--voice", voice, *options, "--json", out)
+    assert ended.value.code == 0
+    outcomes = json.loads(out.read_text())
+    assert len(outcomes) == 2 * (1 + 2 * 2 * 2)
+    assert all(one["identical"] + one["near_ties"] == len(LINES) and one["faults"] == 0 for one in outcomes)
+
+
+def test_methods(
+    monkeypatch: pytest.MonkeyPatch, voice: Path, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.json"
+    run(monkeypatch, "methods", "--text", lines, "--voice", voice, "--batch-sizes", "1,3", "--alone", 2, "--json", out)
+    records = json.loads(out.read_text())
+    pairs = {(one["method"], one["verify"]) for one in records}
+    assert {("recurrent", "coupled"), ("recurrent", "rejection"), ("medusa", "k-seq"), ("ngram", "coupled")} <= pairs
+    assert ("early-exit", "coupled") not in pairs, "the voice has no such head"
+    assert all(one["identical_to_autoregressive"] for one in records if one["verify"] == "coupled")
+    table = capsys.readouterr().out.strip().splitlines()
+    assert len(table) == 2 + len(records)
+    assert {line.count("|") for line in table} == {11}
+
+
+def test_candidates(
+    monkeypatch: pytest.MonkeyPatch, voice: Path, lines: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, "candidates", "--text", lines, "--voice", voice)
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.strip().splitlines()[2:]]
+    assert [row[0] for row in rows].count("recurrent") == 3 and [row[0] for row in rows].count("medusa") == 2
+    for row in rows:
+        shares = [float(cell) for cell in row[2:]]
+        assert shares[:4] == sorted(shares[:4]) and shares[4:] == sorted(shares[4:]), "more candidates, more accepted"
+        assert shares[0] <= shares[4] + 0.15, "one candidate cannot pass the bound but by chance"
+        assert all(0.0 <= share <= 1.0 for share in shares)

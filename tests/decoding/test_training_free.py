@@ -13,6 +13,7 @@ from spear_accel.decoding import DecodeOptions, Engine
 from spear_accel.decoding.draft.base import Round
 from spear_accel.decoding.draft.jacobi import JacobiDrafter
 from spear_accel.decoding.draft.ngram import LONGEST_MATCH, NgramDrafter, NgramTable, _Seen
+from spear_accel.decoding.noise import gumbel_from, row_words, uniforms, utterance_key
 from spear_accel.decoding.proposal import Proposal
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic
@@ -85,7 +86,10 @@ def test_jacobi_drafts_what_the_target_said_behind_the_committed_tokens(
     for chosen in texts:
         for (before, draft), (after, guess) in pairwise(rounds_of(model, chosen)):
             text = torch.tensor([[*chosen, model.config.text_eos_id]])
-            said = model(text, torch.tensor([[*before, *draft]]))[0].argmax(-1).tolist()
+            logits = model(text, torch.tensor([[*before, *draft]]))[0]
+            words, every = torch.tensor([row_words(0, utterance_key(chosen))]), torch.arange(model.config.vocab)
+            noise = gumbel_from(uniforms(words, torch.arange(len(logits))[None], every))[0]
+            said = ((logits / 0.7).log_softmax(-1) + noise).argmax(-1).tolist()
             wanted = said[len(after) : len(before) + len(draft) + 1]
             if not before:
                 assert guess == [after[-1]] * len(guess), "the first draft was made up: the last token again"
@@ -99,7 +103,7 @@ def test_jacobi_drafts_what_the_target_said_behind_the_committed_tokens(
 
 
 def rounds_of(model: TextToSemantic, text: list[int]) -> list[tuple[list[int], list[int]]]:
-    """Committed tokens and draft of every round of greedy Jacobi decoding."""
+    """Committed tokens and draft of every round of Jacobi decoding."""
     drafter, seen = JacobiDrafter(model.decoder, 4), []
     propose = drafter.propose
 
@@ -109,7 +113,7 @@ def rounds_of(model: TextToSemantic, text: list[int]) -> list[tuple[list[int], l
         return proposal
 
     drafter.propose = recording  # type: ignore[method-assign]
-    options = DecodeOptions(method="jacobi", draft_length=4, temperature=0.0, max_tokens=40)
+    options = DecodeOptions(method="jacobi", draft_length=4, temperature=0.7, max_tokens=40)
     Engine(model, options, drafter=drafter).decode([text])
     return seen
 

@@ -28,8 +28,9 @@ def package(work: Path, target: Path, card: Mapping[str, Any], readme: Path) -> 
     building.mkdir(parents=True)
     shutil.copyfile(work / TOKENIZER, building / TOKENIZER)
     save_text_to_semantic(load_trained(work / "text_to_semantic" / "real"), building / TEXT_TO_SEMANTIC)
-    for head in load_trained_heads(work / "heads").values():
-        save_head(building, head)
+    for trained in ("heads", "heads_recurrent"):
+        for head in load_trained_heads(work / trained).values():
+            save_head(building, head)
     for part in (ACOUSTIC, SPEECH_TOKENIZER):
         shutil.copytree(work / part, building / part)
     shutil.copyfile(readme, building / "README.md")

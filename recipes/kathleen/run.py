@@ -159,7 +159,8 @@ def model(recipe: Recipe) -> None:
 
 def heads(recipe: Recipe) -> None:
     """Teach the draft heads what the finished model says itself."""
-    draft_heads.train(recipe.run_settings("heads"))
+    for settings in ("heads", "heads_recurrent"):
+        draft_heads.train(recipe.run_settings(settings))
 
 
 def voice(recipe: Recipe) -> None:

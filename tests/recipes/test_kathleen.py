@@ -175,9 +175,10 @@ def _small_model(name: str, values: dict[str, dict[str, object]]) -> None:
             values["data"]["guided_layers"] = [1]
     elif name == "letter_times":
         values["model"].update(semantic_units=16, width=16, hidden=16, blocks=1)
-    elif name == "heads":
+    elif name.startswith("heads"):
         values["data"]["samples"].update(count=6, batch_size=6)
-        values["heads"]["early-exit"].update(exit_layer=1)
+        for shape in values["heads"].values():
+            shape.update({"memory_layer": 1} if "memory_layer" in shape else {})
     elif name.startswith("mel_decoder"):
         values["model"].update(units=16, width=16, hidden=32, token_blocks=1, frame_blocks=1)
         values["training"].update(crop_seconds=0.4, batch_size=2)

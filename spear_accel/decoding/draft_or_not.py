@@ -17,6 +17,8 @@ __all__ = ["DraftOrNot"]
 
 _FIRST_PROBE, _PROBE_EVERY = 10, 60
 """Rounds before the first look at the other way, and between looks."""
+_REVIEW_EVERY = 4
+"""Rounds for which a choice stands."""
 _ENOUGH = 2
 """Rounds of either way before they are compared."""
 
@@ -31,12 +33,15 @@ class DraftOrNot:
         self._times: dict[tuple[int, TreeShape], deque[float]] = defaultdict(lambda: deque(maxlen=9))
         self._tokens: dict[int, deque[float]] = defaultdict(lambda: deque(maxlen=24))
         self._rounds: dict[int, int] = defaultdict(int)
+        self._drafts: dict[int, bool] = {}
 
     def shape(self, live: int) -> TreeShape:
         group = rows_group(live)
         count = self._rounds[group]
         self._rounds[group] += 1
-        drafts = self._pays(live, group)
+        if count % _REVIEW_EVERY == 0:
+            self._drafts[group] = self._pays(live, group)
+        drafts = self._drafts[group]
         # Two rounds of the other kind now and then: the first of them pays for the change.
         if count % _PROBE_EVERY in (_FIRST_PROBE, _FIRST_PROBE + 1):
             drafts = not drafts

@@ -40,20 +40,31 @@ def log_probabilities(
     forbidden: bool, broadcastable to [..., V], tokens of probability 0. Returns float32 [..., V], -inf at
     probability 0. At temperature 0 all the probability is on the argmax: nothing is divided.
     """
+    scores = shaped_scores(logits, sampling, history, forbidden)
+    if sampling.greedy:
+        certain = torch.full_like(scores, -torch.inf)
+        return certain.scatter_(-1, scores.argmax(-1, keepdim=True), 0.0)
+    return scores.log_softmax(-1)
+
+
+def shaped_scores(
+    logits: Tensor, sampling: Sampling, history: Tensor | None = None, forbidden: Tensor | None = None
+) -> Tensor:
+    """`log_probabilities` but for a number that is the same for all tokens of a position; at temperature 0 what the
+    argmax is taken of. Enough to draw by noise."""
     scores = logits.float()
     if history is not None and sampling.uses_history:
         scores = penalise(scores, history, sampling.repetition_penalty)
     if forbidden is not None:
         scores = scores.masked_fill(forbidden, -torch.inf)
     if sampling.greedy:
-        certain = torch.full_like(scores, -torch.inf)
-        return certain.scatter_(-1, scores.argmax(-1, keepdim=True), 0.0)
+        return scores
     scores = scores / sampling.temperature
     if 0 < sampling.top_k < scores.shape[-1]:
         scores = keep_top_k(scores, sampling.top_k)
     if sampling.top_p < 1.0:
         scores = keep_top_p(scores, sampling.top_p)
-    return scores.log_softmax(-1)
+    return scores
 
 
 def penalise(scores: Tensor, history: Tensor, penalty: float) -> Tensor:

@@ -145,6 +145,11 @@ class KeyValueCache:
         source = torch.where(path >= 0, path, straight)
         if bool((source == straight).all()):
             return
+        if self.rows == 1:
+            # The same by a plain copy: indices into rows and slots at once are slow, and this is the common case.
+            block = self.storage[:, :, 0, :, self.lengths[0] + 1 :]
+            block[..., : path.shape[1], :] = block.index_select(3, source[0])
+            return
         rows, first = torch.arange(self.rows, device=device)[:, None], torch.tensor(self.lengths, device=device)
         slots = first[:, None] + 1
         self.storage[:, :, rows, :, slots + straight] = self.storage[:, :, rows, :, slots + source]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Protocol
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal, Verdict
-from spear_accel.decoding.sampling import Sampling, log_probabilities
+from spear_accel.decoding.sampling import Sampling, log_probabilities, shaped_scores
 from spear_accel.decoding.tree import TreeShape
 from spear_accel.model import DecoderState
 
@@ -89,17 +90,31 @@ class Round:
             windows = seen.unfold(1, width, 1)[:, depth : depth + count]
         return log_probabilities(logits, self.sampling, windows, self._forbidden(logits, depth))
 
-    def siblings_log_probabilities(self, logits: Tensor, depth: int) -> Tensor:
-        """The law behind several nodes of one depth, [B, n, V], where no penalty looks at tokens."""
-        depths = torch.full((logits.shape[1],), depth, device=logits.device)
-        return log_probabilities(logits, self.sampling, None, self._forbidden(logits, depths))
+    def noisy_scores(self, logits: Tensor, depth: int, drafted: Tensor) -> Tensor:
+        """Scores [B, n, V] of what follows n nodes of one depth, whose highest the target would draw from the same law.
+
+        logits: [B, n, V]; drafted: int64 [B, depth], the hypothetical prefix that a penalty looks at; n is 1 then.
+        """
+        windows, forbidden = None, None
+        if self.history is not None:
+            windows = torch.cat((self.history, drafted), dim=1)[:, None, -self.history.shape[1] :]
+        if self._short > depth:
+            forbidden = self._forbidden(logits, torch.full((logits.shape[1],), depth, device=logits.device))
+        scores = shaped_scores(logits, self.sampling, windows, forbidden)
+        gumbel = self.noise.gumbel(depth, 1)
+        return scores if gumbel is None else scores + gumbel
+
+    @cached_property
+    def _short(self) -> int:
+        """Tokens until every row may end."""
+        return max(least - len(tokens) for least, tokens in zip(self.minimum, self.committed, strict=True))
 
     def _forbidden(self, logits: Tensor, depths: Tensor | int) -> Tensor | None:
         """bool [B, M, V], true at EOS where the utterance is too short to end, `depths` [M] tokens from now (a number:
         from there on); None where none is."""
-        short = [least - len(tokens) for least, tokens in zip(self.minimum, self.committed, strict=True)]
-        if max(short) <= 0:
+        if self._short <= 0:
             return None
+        short = [least - len(tokens) for least, tokens in zip(self.minimum, self.committed, strict=True)]
         if isinstance(depths, int):
             depths = torch.arange(depths, depths + logits.shape[1], device=logits.device)
         forbidden = torch.zeros_like(logits, dtype=torch.bool)

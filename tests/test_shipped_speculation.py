@@ -12,7 +12,7 @@ import pytest
 from spear_accel import DecodeOptions, Voice
 from spear_accel.bench import SENTENCES, first_difference
 
-HEADS = ("early-exit", "prophet", "prophet-linear", "medusa")
+HEADS = ("recurrent", "early-exit", "prophet", "prophet-linear", "medusa")
 
 
 @pytest.fixture(scope="module")

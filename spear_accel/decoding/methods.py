@@ -120,7 +120,7 @@ class Drafting:
     def _worthwhile(self, model: TextToSemantic, method: str, costs: DraftCosts) -> tuple[Drafter, LengthPolicy]:
         """As much as is worth its time, up to twice what was measured."""
         drafter = WorthwhileDrafts(self.drafter(model, method, 2 * costs.longest), costs)
-        return drafter, DraftOrNot(costs, drafter.longest, MOST_NODES + 2 * 4)
+        return drafter, DraftOrNot(costs, drafter.longest, MOST_NODES)
 
     def _independent(
         self, drafter: Drafter, method: str, costs: DraftCosts, options: DecodeOptions

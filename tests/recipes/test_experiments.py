@@ -96,7 +96,9 @@ def test_candidates(
     monkeypatch: pytest.MonkeyPatch, voice: Path, lines: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(monkeypatch, "candidates", "--text", lines, "--voice", voice)
-    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.strip().splitlines()[2:]]
+    acceptance, gaps = capsys.readouterr().out.strip().split("\n\n")
+    rows = [line.strip("| ").split(" | ") for line in acceptance.splitlines()[2:]]
+    assert [line.split(" | ")[0] for line in gaps.splitlines()[2:]] == [f"| {m}" for m in ("medusa", "recurrent")]
     assert [row[0] for row in rows].count("recurrent") == 3 and [row[0] for row in rows].count("medusa") == 2
     for row in rows:
         shares = [float(cell) for cell in row[2:]]

@@ -31,11 +31,13 @@ _EDGES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 """Gaps, in nats, between which chances are taken to be alike."""
 _FIRST, _STEEPNESS, _SECOND = 0.8, 1.5, 0.6
 """Before anything is seen: the first is right with this chance, with a logistic one where its gap is known, and the
-second with this one where the first is wrong (the shipped heads, 2,700 drafts)."""
+second with this one where the first is wrong (docs/candidates.md)."""
 _WIDEST = 4
 """Nodes of one depth that a draft goes on behind."""
-MOST_NODES = 24
+_ENOUGH_NODES = 24
 """After which a draft ends."""
+MOST_NODES = _ENOUGH_NODES + 2 * _WIDEST
+"""Of any draft: the depth that reaches `_ENOUGH_NODES` is drawn to its end."""
 _PRIOR, _MEMORY = 30.0, 400.0
 """Weight of that guess in draws, and the draws of a gap that are remembered."""
 
@@ -107,7 +109,7 @@ class Worth:
             chances = [self._odds.chances(gap) for gap in own]
             first = [there * right for there, (right, _) in zip(reached, chances, strict=True)]
             second = [there * right for there, (_, right) in zip(reached, chances, strict=True)]
-            wide = self._widest > 1 and self._nodes < MOST_NODES and sum(second) > self._prices.node
+            wide = self._widest > 1 and self._nodes < _ENOUGH_NODES and sum(second) > self._prices.node
             offers.append(2 if wide else 1)
             self._nodes += offers[-1]
             self.judged[node] = (own, offers[-1])
@@ -128,7 +130,7 @@ class Worth:
             ways = [way for _, own, way in follow if own == place]
             kept += ways[:count]
         self._reached = kept
-        self.goes_on = sum(map(sum, kept)) * next_right > self._prices.depth and self._nodes < MOST_NODES
+        self.goes_on = sum(map(sum, kept)) * next_right > self._prices.depth and self._nodes < _ENOUGH_NODES
         return list(zip(offers, going, strict=True))
 
 

@@ -10,9 +10,7 @@ from spear_accel.decoding.noise import utterance_key
 from spear_accel.decoding.options import DecodeOptions
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemanticConfig
-
-LONGEST_BLOCK = 64
-"""Positions left free behind the longest utterance for the drafts of one round."""
+from spear_accel.model.config import LONGEST_BLOCK
 
 
 @dataclass(frozen=True)
@@ -56,12 +54,25 @@ def make_utterances(
     return utterances
 
 
+def complete_text(config: TextToSemanticConfig, text: Sequence[int]) -> tuple[int, ...]:
+    """Text ids as the encoder reads them, with the start and the end that the model uses.
+
+    Ids that choose language and rate stay in front of the start. A start that is there already is not repeated.
+    """
+    first = next((place for place, token in enumerate(text) if token < config.letters), len(text))
+    conditions, letters = tuple(text[:first]), tuple(text[first:])
+    if config.text_start_id is not None and letters[:1] != (config.text_start_id,):
+        letters = (config.text_start_id, *letters)
+    return (*conditions, *letters) if config.text_eos_id is None else (*conditions, *letters, config.text_eos_id)
+
+
 def _checked_ids(config: TextToSemanticConfig, text: list[int], index: int) -> tuple[int, ...]:
     if not text:
         raise UserError(f"utterance {index} has no text")
-    ids = (*text, config.text_eos_id) if config.text_eos_id is not None else tuple(text)
-    if len(ids) > config.max_positions:
-        raise UserError(f"utterance {index}: {len(ids)} text ids exceed the model's {config.max_positions}; split it")
+    ids = complete_text(config, text)
+    letters = sum(token < config.letters for token in ids)
+    if letters > config.longest_text:
+        raise UserError(f"utterance {index}: {letters} text ids exceed the model's {config.longest_text}; split it")
     unknown = [token for token in ids if not 0 <= token < config.text_vocab_size]
     if unknown:
         raise UserError(f"utterance {index}: text id {unknown[0]} is outside 0 to {config.text_vocab_size - 1}")

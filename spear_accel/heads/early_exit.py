@@ -14,7 +14,7 @@ from spear_accel.errors import UserError
 from spear_accel.heads.trunk import Trunk
 from spear_accel.model import CrossCache, KeyValueCache, TextToSemanticConfig
 from spear_accel.model.decoder import DecoderLayer
-from spear_accel.model.layers import FixedTable, RMSNorm, rotary_table
+from spear_accel.model.layers import FeedForward, FixedTable, RMSNorm, rotary_table
 from spear_accel.model.projection import Projection
 
 __all__ = ["EarlyExit", "EarlyExitConfig"]
@@ -30,12 +30,14 @@ class EarlyExitConfig:
     """Transformer blocks of the head's own."""
     ff_inner: int = 512
     """Inner width of their feed-forward."""
+    feed_forward: int = 0
+    """Inner width of a feed-forward with biases in front of the projection; 0 has none."""
     memory_layer: int | None = None
     """The decoder layer, from 0, whose keys and values of the text the blocks read; None takes layer E."""
 
 
 class EarlyExit(nn.Module):
-    """Blocks, a norm and a projection on the hidden states that leave layer E."""
+    """Blocks, perhaps a feed-forward, a norm and a projection on the hidden states that leave layer E."""
 
     horizon = 1
     stepwise = True
@@ -49,8 +51,14 @@ class EarlyExit(nn.Module):
             raise UserError(f"exit_layer {config.exit_layer}: choose 1 to {target.decoder_layers - 1}")
         if not 0 <= self.source < target.decoder_layers:
             raise UserError(f"memory_layer {self.source}: choose 0 to {target.decoder_layers - 1}")
-        self.shape = replace(target, ff_inner=config.ff_inner, decoder_layers=max(1, config.blocks))
+        self.shape = replace(
+            target, ff_inner=config.ff_inner, decoder_layers=max(1, config.blocks), positions="rotary"
+        )  # fmt: skip
         self.blocks = nn.ModuleList(DecoderLayer(self.shape, own_memory=False) for _ in range(config.blocks))
+        self.last_norm = self.last = None
+        if config.feed_forward:
+            self.last_norm = RMSNorm(target.dim, target.norm_eps)
+            self.last = FeedForward(target.dim, config.feed_forward, target.dropout, 0.5, bias=True)
         self.norm = RMSNorm(target.dim, target.norm_eps)
         self.projection = Projection(target.dim, target.vocab)
         nn.init.normal_(self.projection.weight, std=0.02)
@@ -85,6 +93,8 @@ class EarlyExit(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., D] -> [..., V]."""
+        if self.last is not None and self.last_norm is not None:
+            hidden = hidden + self.last(self.last_norm(hidden))
         logits: Tensor = self.projection(self.norm(hidden))
         return logits
 

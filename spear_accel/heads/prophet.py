@@ -51,7 +51,9 @@ class Prophet(nn.Module):
             raise UserError(f"memory_layer {config.memory_layer}: the decoder has {target.decoder_layers} layers")
         if config.starts < 1 or config.layers < 1 or config.horizon < 1:
             raise UserError(f"starts, layers and horizon must be 1 or more, got {config}")
-        self.shape = replace(target, ff_inner=config.ff_inner, decoder_layers=config.layers)
+        self.shape = replace(
+            target, ff_inner=config.ff_inner, decoder_layers=config.layers, positions="rotary"
+        )  # fmt: skip
         self.first = nn.Parameter(torch.randn(target.dim))
         self.state_norm = RMSNorm(target.dim, target.norm_eps)
         self.state = linear(target.dim, target.dim)

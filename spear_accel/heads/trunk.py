@@ -47,7 +47,7 @@ def trunk_pass(model: TextToSemantic, text: Tensor, semantic: Tensor) -> Trunk:
     config, decoder = model.config, model.decoder
     memory = model.encode(text)
     inputs = F.pad(semantic.masked_fill(semantic == config.semantic_pad_id, 0), (1, 0), value=config.start_id)
-    hidden = decoder.trace(inputs, memory.hidden, memory.visible)
+    hidden = decoder.trace(decoder.embed(inputs), memory)
     keys, values = zip(*(layer.project(memory.hidden) for layer in decoder.stack), strict=True)
     mask = decoder.text_mask(memory.visible)
     return Trunk(inputs, tuple(hidden), decoder.logits(hidden[-1]), keys, values, mask)

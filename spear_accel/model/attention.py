@@ -52,13 +52,16 @@ def _mix_plainly(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, c
 class SelfAttention(nn.Module):
     """Rotary self-attention with grouped key/value heads (Ainslie et al. 2023)."""
 
-    def __init__(self, config: TextToSemanticConfig, out_gain: float) -> None:
+    def __init__(self, config: TextToSemanticConfig, out_gain: float, kv_heads: int | None = None) -> None:
+        """kv_heads: those of the config where left out."""
         super().__init__()
-        self.heads, self.kv_heads, self.head_dim = config.heads, config.kv_heads, config.head_dim
-        self.qkv = linear(config.dim, (config.heads + 2 * config.kv_heads) * config.head_dim)
-        self.out = linear(config.heads * config.head_dim, config.dim, out_gain)
+        self.heads, self.kv_heads, self.head_dim = config.heads, kv_heads or config.kv_heads, config.head_dim
+        self.qkv = linear(
+            config.dim, (self.heads + 2 * self.kv_heads) * config.head_dim, bias=config.attention_bias
+        )  # fmt: skip
+        self.out = linear(config.heads * config.head_dim, config.dim, out_gain, config.attention_bias)
 
-    def forward(self, x: Tensor, turns: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
+    def forward(self, x: Tensor, turns: Tensor | None, mask: Tensor | None = None, causal: bool = False) -> Tensor:
         """Attend within x [B, T, D]. mask: bool [B or 1, 1, T or 1, T]; `causal` excludes a mask."""
         q, k, v = self._project(x, turns)
         return self._attend(q, k.transpose(1, 2), v.transpose(1, 2), mask, causal)
@@ -69,7 +72,7 @@ class SelfAttention(nn.Module):
         keys, values = placement.write(layer, k, v)
         return self._attend(q, keys, values, placement.mask, False)
 
-    def _project(self, x: Tensor, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _project(self, x: Tensor, turns: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries [B, T, H, C], rotated keys and plain values [B, T, G, C]."""
         packed = self.qkv(x).unflatten(-1, (-1, self.head_dim))
         turned = self.heads + self.kv_heads
@@ -88,8 +91,8 @@ class CrossReader(nn.Module):
     def __init__(self, config: TextToSemanticConfig, out_gain: float) -> None:
         super().__init__()
         self.head_dim = config.head_dim
-        self.query = linear(config.dim, config.heads * config.head_dim)
-        self.out = linear(config.heads * config.head_dim, config.dim, out_gain)
+        self.query = linear(config.dim, config.heads * config.head_dim, bias=config.attention_bias)
+        self.out = linear(config.heads * config.head_dim, config.dim, out_gain, config.attention_bias)
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
         """x [B, T, D]; keys, values [B, G, X', C]; mask: bool [B, 1, 1, X'], true where visible."""
@@ -105,8 +108,9 @@ class CrossAttention(CrossReader):
 
     def __init__(self, config: TextToSemanticConfig, out_gain: float) -> None:
         super().__init__(config, out_gain)
-        self.kv = linear(config.dim, 2 * config.kv_heads * config.head_dim)
-        null = torch.randn(2, config.kv_heads, config.head_dim) if config.null_kv else None
+        groups = config.cross_kv_heads or config.kv_heads
+        self.kv = linear(config.dim, 2 * groups * config.head_dim, bias=config.attention_bias)
+        null = torch.randn(2, groups, config.head_dim) if config.null_kv else None
         self.null = None if null is None else nn.Parameter(null)
 
     def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:

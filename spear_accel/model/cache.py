@@ -31,7 +31,7 @@ class Placement:
     """Where a block of T new tokens per row goes, and what it may see.
 
     positions: of the new tokens, as an index into a table: a slice or int64 [T] (rows level) or int64 [B, T] (ragged).
-    turns: rotary factors, complex64 [T, 1, C / 2] (rows level) or [B, T, 1, C / 2] (ragged).
+    turns: rotary factors, complex64 [T, 1, C / 2] (rows level) or [B, T, 1, C / 2] (ragged), if the model has any.
     keys, values: per layer [B, G, span, C], views of the cache up to the last slot in use.
     index: ragged rows only: (rows [B, 1], slots [B, T]) that receive the block.
     first: level rows only: the slot that receives the first token.
@@ -39,7 +39,7 @@ class Placement:
     """
 
     positions: slice | Tensor
-    turns: Tensor
+    turns: Tensor | None
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
     index: tuple[Tensor, Tensor] | None
@@ -82,10 +82,10 @@ class KeyValueCache:
         """Live rows B."""
         return len(self.lengths)
 
-    def place(self, count: int, turns: Tensor, branching: Branching | None = None) -> Placement:
+    def place(self, count: int, turns: Tensor | None, branching: Branching | None = None) -> Placement:
         """Place `count` new tokens behind each live row, one after another or as `branching` says.
 
-        turns: the whole rotary table.
+        turns: the whole rotary table, or None.
         """
         longest = max(self.lengths)
         span = longest + count
@@ -96,7 +96,7 @@ class KeyValueCache:
         if min(self.lengths) == longest:
             level = slice(longest, span) if branching is None else longest + branching.depths
             mask = None if count == 1 else self._level_mask(count, span, branching)
-            return Placement(level, turns[level], keys.unbind(0), values.unbind(0), None, longest, mask)
+            return Placement(level, None if turns is None else turns[level], keys.unbind(0), values.unbind(0), None, longest, mask)
         device = self.storage.device
         starts = torch.tensor(self.lengths, device=device)[:, None]
         slots = starts + torch.arange(count, device=device)
@@ -107,7 +107,8 @@ class KeyValueCache:
             positions, visible = starts + branching.depths, _branched(branching.visible, starts, every)
         index = (torch.arange(self.rows, device=device)[:, None], slots)
         mask = _additive(visible[:, None], self.storage)
-        return Placement(positions, turns[positions], keys.unbind(0), values.unbind(0), index, 0, mask)
+        turned = None if turns is None else turns[positions]
+        return Placement(positions, turned, keys.unbind(0), values.unbind(0), index, 0, mask)
 
     def _reserve(self, slots: int) -> None:
         """Make room for `slots` slots in every row."""
@@ -224,7 +225,10 @@ class DecoderState:
         """rows: most live rows; capacity: self-attention slots; text_capacity: text tokens per row."""
         layers, groups, width = config.decoder_layers, config.kv_heads, config.head_dim
         self.own = KeyValueCache(layers, rows, groups, capacity, width, like)
-        self.cross = CrossCache(layers, rows, groups, text_capacity + config.null_kv, width, like)
+        crossing = config.cross_kv_heads or groups
+        self.cross = CrossCache(layers, rows, crossing, text_capacity + config.null_kv, width, like)
+        self.added: Tensor | None = None
+        """[B, 1, D]: what each row adds to every input of the decoder, if the model has such a thing."""
 
     @property
     def rows(self) -> int:
@@ -256,11 +260,15 @@ class DecoderState:
         """Make live row rows[i] the new row i; all others leave."""
         self.own.select(rows)
         self.cross.select(rows)
+        if self.added is not None:
+            self.added = self.added[list(rows)]
 
-    def admit(self, keys: Tensor, values: Tensor, lengths: Sequence[int]) -> None:
-        """Add rows at position 0 with projected text. keys, values: [L, n, G, X, C]."""
+    def admit(self, keys: Tensor, values: Tensor, lengths: Sequence[int], added: Tensor | None = None) -> None:
+        """Add rows at position 0 with projected text. keys, values: [L, n, G, X, C]; added: [n, 1, D] or None."""
         self.cross.admit(keys, values, lengths)
         self.own.admit(len(lengths))
+        if added is not None:
+            self.added = added if self.added is None else torch.cat((self.added, added))
 
 
 def _branched(visible: Tensor, starts: Tensor, every: Tensor) -> Tensor:

@@ -6,11 +6,22 @@ Knows nothing about weights, tokenizers or how the model is trained.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from spear_accel.errors import UserError
+
+LONGEST_BLOCK = 64
+"""Positions left free behind the longest utterance for the drafts of one round."""
+
+
+def _added(default: Any) -> Any:
+    """A field that configs of earlier releases lack; they mean its default."""
+    return field(default=default, metadata={"added": True})
+
+
+_CHOICES = {"norm": ("rms", "layer"), "feed_forward": ("geglu", "gelu"), "positions": ("rotary", "table")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +64,38 @@ class TextToSemanticConfig:
     """Text id that ends every encoder input; None where the model uses none."""
     semantic_pad_id: int = -1
     max_positions: int = 4096
-    """Longest text or semantic sequence, in tokens."""
+    """Longest text or semantic sequence, in tokens, the drafts behind it included."""
+
+    # What only models of other makers need.
+    encoder_kv_heads: int | None = _added(None)
+    """Key/value heads of the encoder; those of the decoder's self-attention where None."""
+    cross_kv_heads: int | None = _added(None)
+    """Key/value heads of cross-attention; those of the decoder's self-attention where None."""
+    norm: Literal["rms", "layer"] = _added("rms")
+    feed_forward: Literal["geglu", "gelu"] = _added("geglu")
+    attention_bias: bool = _added(False)
+    feed_forward_bias: bool = _added(False)
+    positions: Literal["rotary", "table"] = _added("rotary")
+    """"table" adds a learned vector to the input of every position of the encoder and of the decoder."""
+    causal_encoder: bool = _added(False)
+    tied_output: bool = _added(True)
+    """Whether the input embedding is the output projection too; else that has weights and a bias of its own."""
+    semantic_eos_id: int | None = _added(None)
+    """Semantic id that ends an utterance; the one behind the units where None."""
+    text_start_id: int | None = _added(None)
+    """Text id that begins every encoder input; None where the model uses none."""
+    text_length: int | None = _added(None)
+    """Length to which every text is padded, its pads being read like letters; None masks pads."""
+    languages: int = _added(0)
+    """Languages that the model tells apart; the last text ids choose one, or a rate: see `language_id`."""
+    speaking_rates: int = _added(0)
+    """Steps of the speaking rate, the slowest first."""
+    rate_step: float = _added(0.625)
+    """Characters a second from one step to the next."""
+    default_language: int = _added(0)
+    default_rate: int = _added(0)
+    text_target: bool = _added(False)
+    """Whether the decoder can also write text, from a start vector of its own (`TextToSemantic.transcribe`)."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -70,10 +112,15 @@ class TextToSemanticConfig:
         ):
             if getattr(self, name) < 1:
                 raise UserError(f"model config: {name} must be at least 1, got {getattr(self, name)}")
-        if self.max_positions < 128:
-            raise UserError(f"model config: max_positions must be at least 128, got {self.max_positions}")
-        if self.heads % self.kv_heads:
-            raise UserError(f"model config: kv_heads {self.kv_heads} must divide heads {self.heads}")
+        if self.max_positions <= LONGEST_BLOCK:
+            raise UserError(f"model config: max_positions must be above {LONGEST_BLOCK}, got {self.max_positions}")
+        for name in ("kv_heads", "encoder_kv_heads", "cross_kv_heads"):
+            groups = getattr(self, name)
+            if groups is not None and (groups < 1 or self.heads % groups):
+                raise UserError(f"model config: {name} {groups} must divide heads {self.heads}")
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UserError(f"model config: {name} must be {' or '.join(known)}, got {getattr(self, name)!r}")
         if self.pace is not None and not self.pace > 0.0:
             raise UserError(f"model config: pace must be above 0, got {self.pace}")
         if self.head_dim % 2:
@@ -82,8 +129,12 @@ class TextToSemanticConfig:
             raise UserError(f"model config: dropout must lie in [0, 1), got {self.dropout}")
         if 0 <= self.semantic_pad_id < self.semantic_units + 2:
             raise UserError(f"model config: semantic_pad_id {self.semantic_pad_id} is the id of a unit")
-        if self.text_eos_id is not None and not 0 <= self.text_eos_id < self.text_vocab_size:
-            raise UserError(f"model config: text_eos_id {self.text_eos_id} lies outside the text vocabulary")
+        if self.semantic_eos_id is not None and not 0 <= self.semantic_eos_id <= self.semantic_units:
+            raise UserError(f"model config: semantic_eos_id {self.semantic_eos_id} lies outside the vocabulary")
+        for name in ("text_eos_id", "text_start_id"):
+            special = getattr(self, name)
+            if special is not None and not 0 <= special < self.letters:
+                raise UserError(f"model config: {name} {special} lies outside the text vocabulary")
 
     @property
     def vocab(self) -> int:
@@ -92,12 +143,34 @@ class TextToSemanticConfig:
 
     @property
     def eos_id(self) -> int:
-        return self.semantic_units
+        return self.semantic_units if self.semantic_eos_id is None else self.semantic_eos_id
 
     @property
     def start_id(self) -> int:
         """Input-only id of the learned start vector."""
         return self.semantic_units + 1
+
+    @property
+    def letters(self) -> int:
+        """Number of text ids that stand for text; those behind them choose language and rate."""
+        return self.text_vocab_size - self.languages - self.speaking_rates
+
+    def language_id(self, language: int) -> int:
+        """Text id that, in front of a text, chooses a language by its number."""
+        if not 0 <= language < self.languages:
+            raise UserError(f"language {language}: the model knows {self.languages} languages")
+        return self.letters + language
+
+    def rate_id(self, rate: float) -> int:
+        """Text id that, in front of a text, chooses a speaking rate in characters a second."""
+        if not self.speaking_rates or not rate >= 0.0:
+            raise UserError(f"speaking rate {rate}: must be 0 or more, and the model knows {self.speaking_rates} steps")
+        return self.letters + self.languages + min(int(rate / self.rate_step), self.speaking_rates - 1)
+
+    @property
+    def longest_text(self) -> int:
+        """Most text ids of an utterance, without those that choose language and rate."""
+        return self.max_positions if self.text_length is None else self.text_length
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -105,8 +178,9 @@ class TextToSemanticConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any], source: str = "model config") -> TextToSemanticConfig:
         """Build from a complete dict. Raises `UserError` naming every unknown or missing field."""
-        known = {field.name for field in fields(cls)}
-        unknown, missing = sorted(set(values) - known), sorted(known - set(values))
+        known = {one.name for one in fields(cls)}
+        needed = {one.name for one in fields(cls) if not one.metadata.get("added")}
+        unknown, missing = sorted(set(values) - known), sorted(needed - set(values))
         if unknown:
             raise UserError(f"{source}: unknown field(s) {', '.join(unknown)}; remove or correct them")
         if missing:

@@ -6,6 +6,7 @@ layers for any number of new tokens per row on a `DecoderState`. Knows nothing a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -15,10 +16,28 @@ from torch import Tensor, nn
 from spear_accel.model.attention import CrossAttention, CrossReader, SelfAttention
 from spear_accel.model.cache import Branching, CrossCache, DecoderState, Placement
 from spear_accel.model.config import TextToSemanticConfig
-from spear_accel.model.layers import EMBEDDING_STD, FeedForward, FixedTable, RMSNorm, drop, rotary_table, sinusoid_table
-from spear_accel.model.projection import PackedWeight
+from spear_accel.model.layers import (
+    EMBEDDING_STD,
+    FixedTable,
+    drop,
+    make_feed_forward,
+    make_norm,
+    rotary_table,
+    sinusoid_table,
+)
+from spear_accel.model.projection import PackedWeight, Projection
 
 ALL_LAYERS = slice(None)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Encoded input. hidden: [B, X, D]; visible: bool [B, X], false at padding; added: [B, 1, D] or None, what each row
+    adds to every input of the decoder."""
+
+    hidden: Tensor
+    visible: Tensor
+    added: Tensor | None = None
 
 
 class DecoderLayer(nn.Module):
@@ -28,19 +47,19 @@ class DecoderLayer(nn.Module):
         """own_memory: whether the layer projects its own keys and values of the text; draft heads borrow a layer's."""
         super().__init__()
         gain = (3 * config.decoder_layers) ** -0.5
-        self.attention_norm = RMSNorm(config.dim, config.norm_eps)
+        self.attention_norm = make_norm(config)
         self.attention = SelfAttention(config, gain)
-        self.cross_norm = RMSNorm(config.dim, config.norm_eps)
+        self.cross_norm = make_norm(config)
         self.cross = CrossAttention(config, gain) if own_memory else CrossReader(config, gain)
-        self.feed_forward_norm = RMSNorm(config.dim, config.norm_eps)
-        self.feed_forward = FeedForward(config.dim, config.ff_inner, config.dropout, gain)
+        self.feed_forward_norm = make_norm(config)
+        self.feed_forward = make_feed_forward(config, gain)
         self.dropout = config.dropout
 
     def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-attention keys and values of encoded text [B, X, D]: [B, G, X', C] each."""
         return cast("CrossAttention", self.cross).project(memory)
 
-    def attend(self, x: Tensor, turns: Tensor) -> Tensor:
+    def attend(self, x: Tensor, turns: Tensor | None) -> Tensor:
         """Causal self-attention over whole sequences x [B, T, D]."""
         branch = self.attention(self.attention_norm(x), turns, causal=True)
         return x + drop(branch, self.dropout, self.training)
@@ -69,9 +88,14 @@ class Decoder(nn.Module):
         self.embedding = nn.Embedding(config.vocab + 1, config.dim)
         nn.init.normal_(self.embedding.weight, std=EMBEDDING_STD)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
-        self.final_norm = RMSNorm(config.dim, config.norm_eps)
+        self.final_norm = make_norm(config)
         self._output = PackedWeight()
-        self.rotary = FixedTable(rotary_table(config.max_positions, config.head_dim, config.rotary_theta))
+        self.output = None if config.tied_output else Projection(config.dim, config.vocab, bias=True)
+        self.rotary = self.positions = None
+        if config.positions == "rotary":
+            self.rotary = FixedTable(rotary_table(config.max_positions, config.head_dim, config.rotary_theta))
+        else:
+            self.positions = nn.Parameter(EMBEDDING_STD * torch.randn(config.max_positions, config.dim))
         self.times = (
             FixedTable(sinusoid_table(config.max_positions, config.dim, 1 / config.pace)) if config.pace else None
         )
@@ -84,9 +108,18 @@ class Decoder(nn.Module):
         """Semantic ids (units, EOS or the start id) [B, T] -> [B, T, D]."""
         return F.embedding(tokens, self.embedding.weight) * self.config.embedding_scale
 
-    def place(self, embedded: Tensor, slots: slice | Tensor) -> Tensor:
-        """Add the positions of `slots` (of [T] or [B, T] tokens), if the model has any, to [B, T, D]."""
-        return embedded if self.times is None else embedded + self.times.values[slots].to(embedded.dtype)
+    @property
+    def turns(self) -> Tensor | None:
+        """Rotary factors of every position, if the model has any."""
+        return None if self.rotary is None else self.rotary.values
+
+    def place(self, embedded: Tensor, slots: slice | Tensor, added: Tensor | None = None) -> Tensor:
+        """Add the positions of `slots` (of [T] or [B, T] tokens), and what each row adds [B, 1, D], to [B, T, D]."""
+        if self.times is not None:
+            embedded = embedded + self.times.values[slots].to(embedded.dtype)
+        if self.positions is not None:
+            embedded = embedded + self.positions[slots]
+        return embedded if added is None else embedded + added
 
     def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-attention keys and values of every layer from encoded text [B, X, D]: [L, B, G, X', C]."""
@@ -94,21 +127,22 @@ class Decoder(nn.Module):
         keys, values = zip(*pairs, strict=True)
         return torch.stack(keys), torch.stack(values)
 
-    def teach(self, tokens: Tensor, memory: Tensor, visible: Tensor) -> Tensor:
-        """Teacher-forced pass without a cache. tokens [B, T]; memory [B, X, D]; visible: bool [B, X].
+    def teach(self, tokens: Tensor, memory: Memory) -> Tensor:
+        """Teacher-forced pass without a cache over tokens [B, T].
 
         Returns hidden states [B, T, D] before the final norm; position t has seen tokens 0 .. t.
         """
-        return self.trace(tokens, memory, visible)[-1]
+        return self.trace(self.embed(tokens), memory)[-1]
 
-    def trace(self, tokens: Tensor, memory: Tensor, visible: Tensor) -> list[Tensor]:
-        """`teach`, with what entered the first layer and what left each layer: L + 1 tensors [B, T, D]."""
-        mask = self.text_mask(visible)
-        slots = slice(tokens.shape[1])
-        x = drop(self.place(self.embed(tokens), slots), self.config.dropout, self.training)
-        left = [x]
+    def trace(self, embedded: Tensor, memory: Memory) -> list[Tensor]:
+        """`teach` from embedded tokens [B, T, D], with what entered the first layer and what left each layer: L + 1
+        tensors [B, T, D]."""
+        mask = self.text_mask(memory.visible)
+        slots = slice(embedded.shape[1])
+        turns = None if self.turns is None else self.turns[slots]
+        left = [drop(self.place(embedded, slots, memory.added), self.config.dropout, self.training)]
         for layer in self.stack:
-            left.append(layer.read(layer.attend(left[-1], self.rotary.values[slots]), *layer.project(memory), mask))
+            left.append(layer.read(layer.attend(left[-1], turns), *layer.project(memory.hidden), mask))
         return left
 
     def text_mask(self, visible: Tensor) -> Tensor | None:
@@ -134,12 +168,16 @@ class Decoder(nn.Module):
         """
         first, last, _ = layers.indices(self.config.decoder_layers)
         if placement is None:
-            placement = state.own.place(inputs.shape[1], self.rotary.values, branching)
-        x = self.place(self.embed(inputs), placement.positions) if first == 0 else inputs
+            placement = state.own.place(inputs.shape[1], self.turns, branching)
+        x = self.place(self.embed(inputs), placement.positions, state.added) if first == 0 else inputs
         for number, layer in enumerate(self.stack[first:last], first):
             x = layer.step(x, placement, number, state.cross, number)
         return x
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Final hidden states [B, T, D] -> logits [B, T, V]."""
-        return self._output.multiply(self.final_norm(hidden), self.embedding.weight, self.config.vocab)
+        normed = self.final_norm(hidden)
+        if self.output is not None:
+            said: Tensor = self.output(normed)
+            return said
+        return self._output.multiply(normed, self.embedding.weight, self.config.vocab)

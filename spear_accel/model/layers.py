@@ -1,4 +1,4 @@
-"""Building blocks without state: RMS norm, GEGLU feed-forward, dropout, rotary and sinusoidal positions.
+"""Building blocks without state: norms, feed-forwards, dropout, rotary and sinusoidal positions.
 
 Knows nothing about attention, caches or tokens.
 """
@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spear_accel.model.config import TextToSemanticConfig
 from spear_accel.model.projection import Projection
 
 # Small, because the embedding is also the output projection: a large one would start by predicting its own input.
@@ -30,10 +31,12 @@ def drop(x: Tensor, probability: float, training: bool) -> Tensor:
     return x * (kept * (256 / (256 - dropped))).to(x.dtype)
 
 
-def linear(inputs: int, outputs: int, gain: float = 1.0) -> Projection:
-    """A bias-free projection with weights of standard deviation gain / sqrt(inputs)."""
-    layer = Projection(inputs, outputs)
+def linear(inputs: int, outputs: int, gain: float = 1.0, bias: bool = False) -> Projection:
+    """A projection with weights of standard deviation gain / sqrt(inputs), and zeros for a bias if wanted."""
+    layer = Projection(inputs, outputs, bias)
     nn.init.normal_(layer.weight, std=gain * inputs**-0.5)
+    if bias:
+        nn.init.zeros_(layer.bias)
     return layer
 
 
@@ -59,10 +62,10 @@ class RMSNorm(nn.Module):
 class FeedForward(nn.Module):
     """GEGLU: out(gelu(gate) * value), the gate being the second half (Shazeer 2020). [B, T, D] -> [B, T, D]."""
 
-    def __init__(self, dim: int, inner: int, dropout: float, out_gain: float) -> None:
+    def __init__(self, dim: int, inner: int, dropout: float, out_gain: float, bias: bool = False) -> None:
         super().__init__()
-        self.expand = linear(dim, 2 * inner)
-        self.out = linear(inner, dim, out_gain)
+        self.expand = linear(dim, 2 * inner, bias=bias)
+        self.out = linear(inner, dim, out_gain, bias)
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,6 +73,34 @@ class FeedForward(nn.Module):
         inner = drop(F.gelu(gate) * value, self.dropout, self.training)
         out: Tensor = self.out(inner)
         return out
+
+
+class PlainFeedForward(nn.Module):
+    """out(gelu(expand(x))) (Vaswani et al. 2017, with GELU). [B, T, D] -> [B, T, D]."""
+
+    def __init__(self, dim: int, inner: int, dropout: float, out_gain: float, bias: bool = False) -> None:
+        super().__init__()
+        self.expand = linear(dim, inner, bias=bias)
+        self.out = linear(inner, dim, out_gain, bias)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = drop(F.gelu(self.expand(x)), self.dropout, self.training)
+        out: Tensor = self.out(inner)
+        return out
+
+
+def make_norm(config: TextToSemanticConfig) -> nn.Module:
+    """The norm of a model's layers."""
+    if config.norm == "layer":
+        return nn.LayerNorm(config.dim, config.norm_eps)
+    return RMSNorm(config.dim, config.norm_eps)
+
+
+def make_feed_forward(config: TextToSemanticConfig, out_gain: float) -> nn.Module:
+    """The feed-forward of a model's layers."""
+    kind = FeedForward if config.feed_forward == "geglu" else PlainFeedForward
+    return kind(config.dim, config.ff_inner, config.dropout, out_gain, config.feed_forward_bias)
 
 
 class FixedTable(nn.Module):
@@ -96,11 +127,13 @@ def rotary_table(positions: int, head_dim: int, theta: float) -> Tensor:
     return torch.polar(torch.ones_like(angles), angles).to(torch.complex64)[:, None]
 
 
-def rotate(x: Tensor, turns: Tensor) -> Tensor:
+def rotate(x: Tensor, turns: Tensor | None) -> Tensor:
     """Rotary positions on interleaved pairs (Su et al. 2021), computed in float32.
 
-    x [B, T, heads, C]; turns complex64 [T, 1, C / 2] or [B, T, 1, C / 2], rows of `rotary_table`.
+    x [B, T, heads, C]; turns complex64 [T, 1, C / 2] or [B, T, 1, C / 2], rows of `rotary_table`; None leaves x as is.
     """
+    if turns is None:
+        return x
     pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
     return torch.view_as_real(pairs * turns).flatten(-2).to(x.dtype)
 

@@ -26,12 +26,12 @@ class PackedWeight:
         self._packed: Tensor | None = None
         self._source = (0, -1)
 
-    def multiply(self, x: Tensor, weight: Tensor, rows: int | None = None) -> Tensor:
-        """x [..., I] times the first `rows` of weight [O, I] (all if left out), transposed: [..., rows]."""
+    def multiply(self, x: Tensor, weight: Tensor, rows: int | None = None, bias: Tensor | None = None) -> Tensor:
+        """x [..., I] times the first `rows` of weight [O, I] (all if left out), transposed, plus bias: [..., rows]."""
         plain = torch.is_grad_enabled() or x.dtype not in _PACKED or torch.is_autocast_enabled("cpu")
         if plain or not self._refreshed(weight, rows):
-            return F.linear(x, weight if rows is None else weight[:rows])
-        product: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, self._packed, None, "none", [], "")
+            return F.linear(x, weight if rows is None else weight[:rows], bias)
+        product: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, self._packed, bias, "none", [], "")
         return product
 
     def _refreshed(self, weight: Tensor, rows: int | None) -> bool:
@@ -52,14 +52,14 @@ class PackedWeight:
 
 
 class Projection(nn.Linear):
-    """A linear map without a bias. [..., I] -> [..., O]."""
+    """A linear map, by default without a bias. [..., I] -> [..., O]."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, bias=False)
+    def __init__(self, inputs: int, outputs: int, bias: bool = False) -> None:
+        super().__init__(inputs, outputs, bias=bias)
         self._packed = PackedWeight()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._packed.multiply(x, self.weight)
+        return self._packed.multiply(x, self.weight, bias=self.bias)
 
 
 def drafting_dtype(device: torch.device | str, dtype: torch.dtype) -> torch.dtype:

@@ -5,7 +5,7 @@ Joins encoder and decoder. Knows nothing about tokenizers, sampling or files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -14,17 +14,10 @@ from torch import Tensor, nn
 from spear_accel.errors import UserError
 from spear_accel.model.cache import DecoderState
 from spear_accel.model.config import TextToSemanticConfig
-from spear_accel.model.decoder import Decoder
+from spear_accel.model.conditions import Conditions, chosen_in_front
+from spear_accel.model.decoder import Decoder, Memory
 from spear_accel.model.encoder import Encoder
 from spear_accel.model.layers import EMBEDDING_STD
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Encoded input. hidden: [B, X, D]; visible: bool [B, X], false at padding."""
-
-    hidden: Tensor
-    visible: Tensor
 
 
 class TextToSemantic(nn.Module):
@@ -33,46 +26,84 @@ class TextToSemantic(nn.Module):
     def __init__(self, config: TextToSemanticConfig) -> None:
         super().__init__()
         self.config = config
-        self.text_embedding = nn.Embedding(config.text_vocab_size, config.dim)
+        self.text_embedding = nn.Embedding(config.letters, config.dim)
         nn.init.normal_(self.text_embedding.weight, std=EMBEDDING_STD)
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
+        self.conditions = Conditions(config) if config.languages or config.speaking_rates else None
+        self.text_start = nn.Parameter(torch.randn(config.dim)) if config.text_target else None
 
     def encode(self, text: Tensor) -> Memory:
-        """Text ids [B, X], EOS included where the model uses one, padded with `text_pad_id`."""
+        """Text ids [B, X] as `forward` takes them."""
+        spoken = added = None
+        if self.conditions is not None:
+            text, spoken, added = self.conditions(text)
+        if self.config.text_length is not None:
+            text = F.pad(text, (0, self.config.text_length - text.shape[1]), value=self.config.text_pad_id)
         visible = text != self.config.text_pad_id
-        embedded = self.text_embedding(text.masked_fill(~visible, 0)) * self.config.embedding_scale
-        return Memory(self.encoder(embedded, visible), visible)
+        embedded = self.text_embedding(text.masked_fill(~visible, max(0, self.config.text_pad_id)))
+        embedded = embedded * self.config.embedding_scale
+        if spoken is not None:
+            embedded = embedded + spoken
+        if self.config.text_length is not None:
+            visible = torch.ones_like(visible)
+        return Memory(self.encoder(embedded, visible), visible, added)
 
     def encode_semantic(self, tokens: Tensor) -> Memory:
         """Semantic tokens [B, X] as encoder input (denoising pretraining), padded with `semantic_pad_id`."""
         visible = tokens != self.config.semantic_pad_id
         return Memory(self.encoder(self.decoder.embed(tokens.masked_fill(~visible, 0)), visible), visible)
 
-    def forward(self, text: Tensor, semantic: Tensor, cond_drop: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        text: Tensor,
+        semantic: Tensor,
+        cond_drop: Tensor | None = None,
+        *,
+        language: Tensor | int | None = None,
+        cps: Tensor | float | None = None,
+    ) -> Tensor:
         """Teacher-forced logits [B, T + 1, V]; position t is predicted from the text and tokens before t.
 
-        text: ids [B, X] padded with `text_pad_id`; semantic: units [B, T] padded with `semantic_pad_id`.
+        text: ids [B, X] padded with `text_pad_id`, with the start and the end that the model uses and, in front, the
+        ids that choose language and rate where not the default is wanted; semantic: units [B, T] padded with
+        `semantic_pad_id`.
         cond_drop: bool [B], rows whose whole text is hidden so that only the null key and value remain.
+        language, cps: of all rows or [B], the number of a language and characters a second; put in front of the text.
+        Raises UserError where the model does not tell languages or rates apart.
         """
+        text = chosen_in_front(self.config, text, language, cps)
         return self.reconstruct(self.encode(text), semantic, cond_drop)
 
     def reconstruct(self, memory: Memory, semantic: Tensor, cond_drop: Tensor | None = None) -> Tensor:
         """The decoder half of `forward`, from any encoded input. Returns logits [B, T + 1, V]."""
-        visible = memory.visible
         if cond_drop is not None:
             if not self.config.null_kv:
                 raise UserError("cond_drop needs a model with null_kv: nothing else stays visible")
-            visible = visible & ~cond_drop[:, None]
+            memory = replace(memory, visible=memory.visible & ~cond_drop[:, None])
         tokens = semantic.masked_fill(semantic == self.config.semantic_pad_id, 0)
         tokens = F.pad(tokens, (1, 0), value=self.config.start_id)
-        return self.decoder.logits(self.decoder.teach(tokens, memory.hidden, visible))
+        return self.decoder.logits(self.decoder.teach(tokens, memory))
+
+    def transcribe(self, memory: Memory, text: Tensor) -> Tensor:
+        """The opposite direction: teacher-forced logits [B, X + 1, text ids] of text ids [B, X], padded with
+        `text_pad_id`, from encoded speech (`encode_semantic`, EOS included).
+
+        Raises UserError where the model was not made to write text.
+        """
+        if self.text_start is None:
+            raise UserError("this model writes semantic tokens only; it has no start vector for text")
+        embedded = self.text_embedding(text.masked_fill(text == self.config.text_pad_id, 0))
+        start = self.text_start.expand(len(text), 1, -1)
+        hidden = self.decoder.trace(torch.cat((start, embedded), dim=1) * self.config.embedding_scale, memory)[-1]
+        return F.linear(self.decoder.final_norm(hidden), self.text_embedding.weight)
 
     def new_state(self, rows: int, capacity: int, text_capacity: int) -> DecoderState:
         """An empty decoder state for up to `rows` rows of `capacity` semantic and `text_capacity` text ids."""
         for name, size in (("semantic", capacity), ("text", text_capacity)):
             if size > self.config.max_positions:
                 raise UserError(f"{size} {name} tokens exceed the model's {self.config.max_positions} positions")
+        text_capacity = max(text_capacity, self.config.text_length or 0)
         return DecoderState(self.config, rows, capacity, text_capacity, self.decoder.embedding.weight)
 
     def admit(self, state: DecoderState, text: Tensor) -> None:
@@ -80,7 +111,7 @@ class TextToSemantic(nn.Module):
         memory = self.encode(text)
         keys, values = self.decoder.project(memory.hidden)
         lengths = (memory.visible.sum(dim=1) + int(self.config.null_kv)).tolist()
-        state.admit(keys, values, lengths)
+        state.admit(keys, values, lengths, memory.added)
 
     def start(self, text: Tensor, capacity: int) -> DecoderState:
         """A fresh state whose rows are `text` [B, X], with room for `capacity` semantic tokens each."""

@@ -85,8 +85,8 @@ class LayerSkipDrafter:
 
     def _run(self, tokens: Tensor, state: DecoderState) -> Tensor:
         """`Decoder.forward` without the blocks that are skipped."""
-        placement = state.own.place(tokens.shape[1], self.decoder.rotary.values)
-        x = self.decoder.place(self.decoder.embed(tokens), placement.positions)
+        placement = state.own.place(tokens.shape[1], self.decoder.turns)
+        x = self.decoder.place(self.decoder.embed(tokens), placement.positions, state.added)
         for number, layer in enumerate(self.decoder.stack):
             if self._attends[number]:
                 x = x + layer.attention.step(layer.attention_norm(x), placement, number)

@@ -27,11 +27,11 @@ from spear_accel.io import parts
 from spear_accel.io.voice import VoiceCard, open_voice
 from spear_accel.model import TextToSemantic
 from spear_accel.model.projection import drafting_dtype
-from spear_accel.text import TextTokenizer, normalise, paragraphs, segment
+from spear_accel.text import Normalised, normalise
+from spear_accel.text.raw import ByteTokenizer, IdTokenizer
+from spear_accel.text.tokenizer import TextTokenizer
+from spear_accel.text.utterances import PlannedUtterance, plan, verbatim
 
-# Seconds of silence that follow an utterance, by its last mark; a cut in the middle of a sentence has none.
-_PAUSES = {".": 0.2, "?": 0.2, "!": 0.2, ";": 0.12, ":": 0.12, ",": 0.08}
-_PARAGRAPH_PAUSE = 0.45
 # Utterances in one batch: bounds the memory that a long text needs.
 _LARGEST_GROUP = 16
 # Of the expected number of tokens: below, EOS is forbidden; above (plus the guard's slack), decoding stops.
@@ -72,22 +72,13 @@ class Speech:
         return len(self.waveform) / self.sample_rate
 
 
-@dataclass(frozen=True)
-class _Planned:
-    """An utterance to come: normalised text, the silence in front of it in seconds, and what to warn of."""
-
-    text: str
-    pause: float
-    warnings: tuple[str, ...]
-
-
 class Voice:
     """A loaded voice. The same text, options and seed give the same tokens, whatever is spoken beside it."""
 
     def __init__(
         self,
         card: VoiceCard,
-        tokenizer: TextTokenizer,
+        tokenizer: TextTokenizer | ByteTokenizer | IdTokenizer,
         model: TextToSemantic,
         acoustic: AcousticStage | None,
         defaults: DecodeOptions | None = None,
@@ -110,7 +101,8 @@ class Voice:
         self.defaults = defaults or DecodeOptions()
         self.drafting = drafting or Drafting()
         self._centroids = centroids
-        self._guards = Guards(LengthGuard(card.tokens_per_character, _SHORTEST, _LONGEST))
+        pace = card.tokens_per_character
+        self._guards = Guards() if pace is None else Guards(LengthGuard(pace, _SHORTEST, _LONGEST))
 
     @classmethod
     def load(
@@ -174,7 +166,7 @@ class Voice:
 
         Raises UserError naming the first text in which nothing can be read aloud.
         """
-        spoken = [normalise(text).text for text in texts]
+        spoken = [self._read(text).text for text in texts]
         for index, (text, given) in enumerate(zip(spoken, texts, strict=True)):
             if not text:
                 raise UserError(f"nothing in text {index + 1} of {len(texts)} can be read aloud: {given[:60]!r}")
@@ -188,13 +180,32 @@ class Voice:
         """int64 [n] -> float32 [samples] on the CPU. Raises UserError where a token is not of this voice."""
         return self._sound(torch.as_tensor(tokens, dtype=torch.int64).cpu(), speed)
 
+    def utter(self, text: str, options: DecodeOptions | None = None) -> list[SpokenUtterance]:
+        """What `speak` would say, as tokens only: for voices that end there, and for acoustic stages elsewhere.
+
+        Raises UserError: nothing in the text can be read aloud.
+        """
+        chosen = options or self.defaults
+        planned = list(plan(text, self.card.longest_utterance, self._read))
+        result = self._decode([one.text for one in planned], chosen)
+        rows = zip(planned, result.tokens, result.stop_reasons, result.seeds, strict=True)
+        return [SpokenUtterance(one.text, tokens, reason, seed) for one, tokens, reason, seed in rows]
+
+    def _read(self, text: str) -> Normalised:
+        """English is rewritten as it is read aloud; what the normaliser does not know is left as it is."""
+        english = self.card.language.lower().split("-")[0] == "en"
+        return verbatim(text) if self.tokenizer.verbatim or not english else normalise(text)
+
     def _choose(self, options: DecodeOptions | None, seed: int | None) -> DecodeOptions:
         chosen = options or self.defaults
         return chosen if seed is None else replace(chosen, seed=seed)
 
     def _stage(self) -> AcousticStage:
         if self.acoustic is None:
-            raise UserError(f"voice {self.card.name!r} ends at semantic tokens; use text_to_semantic or another voice")
+            raise UserError(
+                f"voice {self.card.name!r} ends at semantic tokens; it makes no sound. "
+                "Save the tokens (--tokens-out F.npy, or Voice.utter), or take another voice"
+            )
         return self.acoustic
 
     def _spoken(
@@ -202,12 +213,12 @@ class Voice:
     ) -> Iterator[tuple[list[Speech], DecodeStats]]:
         """One Speech per utterance, decoded in groups of `sizes`, the last size repeated; and each group's counts."""
         self._stage()
-        planned = _plan(text, self.card.longest_utterance)
+        planned = plan(text, self.card.longest_utterance, self._read)
         for group in _groups(planned, [min(size, options.batch_size) for size in sizes]):
             result = self._decode([one.text for one in group], options)
             yield [self._speech(one, result, index, speed) for index, one in enumerate(group)], result.stats
 
-    def _speech(self, one: _Planned, result: DecodeResult, index: int, speed: float) -> Speech:
+    def _speech(self, one: PlannedUtterance, result: DecodeResult, index: int, speed: float) -> Speech:
         tokens, reason = result.tokens[index], result.stop_reasons[index]
         silence = torch.zeros(round(one.pause / speed * self.sample_rate))
         warnings = one.warnings
@@ -264,23 +275,7 @@ def _decoding(path: Path, values: dict[str, Any]) -> tuple[DecodeOptions, Tuning
     return DecodeOptions(**given), Tuning.from_dict(values.get("tuning", {}), str(path))
 
 
-def _plan(text: str, longest: int) -> Iterator[_Planned]:
-    """The utterances of a text. Raises UserError when there are none."""
-    pause, found = 0.0, False
-    notes: tuple[str, ...] = ()
-    for paragraph in paragraphs(text):
-        spoken = normalise(paragraph)
-        notes += spoken.warnings
-        for utterance in segment(spoken.text, longest):
-            yield _Planned(utterance, pause, notes)
-            pause, found, notes = _PAUSES.get(utterance[-1], 0.0), True, ()
-        pause = max(pause, _PARAGRAPH_PAUSE) if found else 0.0
-    if not found:
-        reason = "; ".join(notes) or ("it is empty" if not text.strip() else "it holds no word and no figure")
-        raise UserError(f"nothing in the text can be read aloud: {reason}")
-
-
-def _groups(planned: Iterable[_Planned], sizes: Sequence[int]) -> Iterator[list[_Planned]]:
+def _groups(planned: Iterable[PlannedUtterance], sizes: Sequence[int]) -> Iterator[list[PlannedUtterance]]:
     remaining = iter(planned)
     step = 0
     while group := list(islice(remaining, sizes[min(step, len(sizes) - 1)])):

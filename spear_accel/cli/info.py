@@ -33,7 +33,7 @@ def _description(folder: VoiceFolder) -> list[tuple[str, str]]:
         ("language", card.language),
         ("licence", card.licence),
         ("semantic tokens", f"{card.frame_rate:g} a second{collapsed}"),
-        ("sample rate", f"{card.sample_rate} Hz"),
+        ("sample rate", "none: ends at semantic tokens" if card.sample_rate is None else f"{card.sample_rate} Hz"),
         ("longest utterance", f"{card.longest_utterance} characters"),
         ("format version", str(card.format_version)),
     ]

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from spear_accel import __version__
-from spear_accel.cli import bench, console, info, speak, tokenize, train
+from spear_accel.cli import bench, console, import_model, info, speak, tokenize, train
 from spear_accel.errors import UserError
 
 app = typer.Typer(
@@ -29,6 +29,8 @@ app = typer.Typer(
 app.command("speak")(speak.speak)
 app.command("tokenize")(tokenize.tokenize)
 app.command("train")(train.train)
+app.command("import")(import_model.import_model)
+app.command("export")(import_model.export_model)
 app.command("bench")(bench.bench)
 app.command("info")(info.info)
 

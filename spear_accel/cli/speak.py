@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def speak(
     text: Annotated[str | None, typer.Argument(help="What to say; standard input where left out.")] = None,
     input: Annotated[str | None, typer.Option("-i", "--input", help="Read the text from a file ('-': stdin).")] = None,
-    output: Annotated[str, typer.Option("-o", "--output", help="WAV file, or '-' for standard output.")] = "-",
+    output: Annotated[str | None, typer.Option("-o", "--output", help="WAV file, or '-' for stdout (default).")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Signed 16-bit mono samples without a header.")] = False,
     voice: Annotated[str, typer.Option(help="Name of a shipped voice, or a voice folder.")] = "kathleen",
     seed: Annotated[int, typer.Option(help="Another seed, another reading.")] = 0,
@@ -41,13 +41,22 @@ def speak(
     started = time.perf_counter()
     from spear_accel.cli import sound_output, threads
     from spear_accel.io import files
+    from spear_accel.io.voice import open_voice
 
-    sound_output.check(output, raw)
     if tokens_out is not None:
         files.check_writable(tokens_out)
+    silent = open_voice(voice).card.sample_rate is None
+    if silent and (tokens_out is None or output is not None):
+        raise UserError(f"voice {voice!r} ends at semantic tokens; save them with --tokens-out F.npy, without -o")
+    output = output or "-"
+    if not silent:
+        sound_output.check(output, raw)
     threads.apply()
     loaded = inputs.load_voice(voice, device)
     options = _options(loaded, seed, method, verify, temperature)
+    if silent and tokens_out is not None:
+        _save_tokens(tokens_out, [one.tokens for one in loaded.utter(words, options)])
+        return
     if raw:
         console.say(f"signed 16-bit little-endian mono at {loaded.sample_rate} Hz")
     tokens: list[Tensor] = []

@@ -14,6 +14,7 @@ from spear_accel.io.voice import (
     ACOUSTIC,
     DECODING,
     DRAFT_HEADS,
+    RAW_TOKENIZER,
     SPEECH_TOKENIZER,
     TEXT_TO_SEMANTIC,
     TOKENIZER,
@@ -27,12 +28,17 @@ if TYPE_CHECKING:
     from spear_accel.acoustic import AcousticStage
     from spear_accel.model import TextToSemantic, TextToSemanticConfig
     from spear_accel.speech.tokenizer import SpeechTokenizer
+    from spear_accel.text.raw import ByteTokenizer, IdTokenizer
     from spear_accel.text.tokenizer import TextTokenizer
 
 
-def load_text_tokenizer(voice: VoiceFolder) -> TextTokenizer:
+def load_text_tokenizer(voice: VoiceFolder) -> TextTokenizer | ByteTokenizer | IdTokenizer:
+    from spear_accel.text.raw import raw_tokenizer
     from spear_accel.text.tokenizer import TextTokenizer
 
+    if voice.has(RAW_TOKENIZER):
+        path = voice.part(RAW_TOKENIZER)
+        return raw_tokenizer(files.read_json(path), str(path))
     return TextTokenizer.load(voice.part(TOKENIZER))
 
 
@@ -51,11 +57,11 @@ def read_text_to_semantic(folder: str | Path) -> TextToSemantic:
     return model.eval()
 
 
-def save_text_to_semantic(model: TextToSemantic, folder: str | Path) -> None:
-    """Write the model folder, weights in half precision."""
+def save_text_to_semantic(model: TextToSemantic, folder: str | Path, *, half: bool = True) -> None:
+    """Write the model folder, weights in half precision or as they are."""
     from spear_accel.io.checkpoint import save_module
 
-    save_module(model, model.config.to_dict(), folder)
+    save_module(model, model.config.to_dict(), folder, half=half)
 
 
 def load_heads(voice: VoiceFolder, target: TextToSemanticConfig) -> dict[str, nn.Module]:
@@ -83,13 +89,13 @@ def _read_head(folder: Path, target: TextToSemanticConfig) -> nn.Module:
     return head.eval()
 
 
-def save_head(folder: str | Path, head: nn.Module) -> None:
+def save_head(folder: str | Path, head: nn.Module, *, half: bool = True) -> None:
     """Write a head into the voice folder `folder`, in place of one of its kind; seal the voice afterwards."""
     from spear_accel.heads import head_config
     from spear_accel.io.checkpoint import save_module
 
     config = head_config(head)
-    save_module(head, config, Path(folder) / DRAFT_HEADS / config["kind"])
+    save_module(head, config, Path(folder) / DRAFT_HEADS / config["kind"], half=half)
 
 
 def load_acoustic(voice: VoiceFolder, device: torch.device | str = "cpu") -> AcousticStage | None:

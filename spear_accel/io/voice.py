@@ -16,12 +16,14 @@ from spear_accel.io import files
 FORMAT_VERSION = 1
 CARD = "voice.json"
 TOKENIZER = "tokenizer.model"
+RAW_TOKENIZER = "tokenizer.json"
 TEXT_TO_SEMANTIC = "text_to_semantic"
 ACOUSTIC = "acoustic"
 SPEECH_TOKENIZER = "speech_tokenizer"
 DRAFT_HEADS = "draft_heads"
 DECODING = "decoding.json"
 _POSITIVE = ("frame_rate", "sample_rate", "longest_utterance", "tokens_per_character")
+_UNKNOWN = ("sample_rate", "tokens_per_character")
 # May be edited without breaking the voice.
 _UNSEALED = frozenset((CARD, "README.md"))
 
@@ -35,13 +37,14 @@ class VoiceCard:
     licence: str
     frame_rate: float
     """Semantic tokens a second, before repeats are collapsed."""
-    sample_rate: int
-    """Of the waveform that the acoustic stage makes, in Hz."""
+    sample_rate: int | None
+    """Of the waveform that the acoustic stage makes, in Hz; None where the voice ends at semantic tokens."""
     collapse_repeats: bool = False
     longest_utterance: int = 220
     """Characters of normalised text that are decoded as one utterance."""
-    tokens_per_character: float = 3.5
-    """Expected semantic tokens per character of normalised text; guards against stopping too soon or never."""
+    tokens_per_character: float | None = 3.5
+    """Expected semantic tokens per character of normalised text; guards against stopping too soon or never. None where
+    it is not known: nothing is too short then, and only very much is too long."""
     format_version: int = FORMAT_VERSION
     files: dict[str, str] = field(default_factory=dict)
     """SHA-256 of every file by its path inside the folder."""
@@ -142,6 +145,7 @@ def _read_card(path: Path) -> VoiceCard:
 def _is_sound(values: dict[str, Any]) -> bool:
     digests = values["files"]
     rates = [values.get(name, 1) for name in _POSITIVE]
+    rates = [rate for name, rate in zip(_POSITIVE, rates, strict=True) if rate is not None or name not in _UNKNOWN]
     return (
         isinstance(digests, dict)
         and all(isinstance(digest, str) and _stays_inside(name) for name, digest in digests.items())

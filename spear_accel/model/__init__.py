@@ -2,7 +2,8 @@
 
 from spear_accel.model.cache import Branching, CrossCache, DecoderState, KeyValueCache
 from spear_accel.model.config import TextToSemanticConfig
-from spear_accel.model.text_to_semantic import Memory, TextToSemantic
+from spear_accel.model.decoder import Memory
+from spear_accel.model.text_to_semantic import TextToSemantic
 
 __all__ = [
     "Branching",

@@ -96,7 +96,9 @@ class KeyValueCache:
         if min(self.lengths) == longest:
             level = slice(longest, span) if branching is None else longest + branching.depths
             mask = None if count == 1 else self._level_mask(count, span, branching)
-            return Placement(level, None if turns is None else turns[level], keys.unbind(0), values.unbind(0), None, longest, mask)
+            return Placement(
+                level, None if turns is None else turns[level], keys.unbind(0), values.unbind(0), None, longest, mask
+            )
         device = self.storage.device
         starts = torch.tensor(self.lengths, device=device)[:, None]
         slots = starts + torch.arange(count, device=device)

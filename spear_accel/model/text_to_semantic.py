@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from spear_accel.errors import UserError
 from spear_accel.model.cache import DecoderState
-from spear_accel.model.config import TextToSemanticConfig
 from spear_accel.model.conditions import Conditions, chosen_in_front
+from spear_accel.model.config import TextToSemanticConfig
 from spear_accel.model.decoder import Decoder, Memory
 from spear_accel.model.encoder import Encoder
 from spear_accel.model.layers import EMBEDDING_STD

@@ -38,6 +38,9 @@ class TokenizerConfig:
 class TextTokenizer:
     """Text <-> ids. Deterministic; the same file gives the same ids everywhere."""
 
+    verbatim = False
+    """Whether texts are not to be rewritten for reading aloud."""
+
     def __init__(self, model: bytes) -> None:
         try:
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)

@@ -1,1 +1,1 @@
-"""Trained models of other packages, read into ours. One module a layout; each has `load(path, ...) -> TextToSemantic`."""
+"""Trained models of other packages, read into ours: a module a layout, each with `load(path, ...)`."""

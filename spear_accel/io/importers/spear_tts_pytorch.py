@@ -6,20 +6,19 @@ Key tables in both directions are pure functions of the shape; no file of the pe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from spear_accel.errors import UserError
 from spear_accel.heads import EarlyExit, EarlyExitConfig
 from spear_accel.io.importers.foreign import check_keys, read_pickle, tensors_of
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
 
-__all__ = ["PeerShape", "load", "load_early_exit", "read_table"]
+__all__ = ["PeerShape", "early_exits", "load", "load_early_exit", "read_table"]
 
 LAYOUT = "spear-tts-pytorch"
 THETA = 10_000.0
@@ -113,13 +112,24 @@ def load(path: str | Path, heads: int | None = None, head_dim: int | None = None
 def load_early_exit(path: str | Path, exit_layer: int) -> EarlyExit | None:
     """The checkpoint's early exit as a head behind layer `exit_layer` (from 1), which the file does not tell; None
     where it has none. Raises as `load`, and where there is no such layer."""
+    behind = early_exits(path)
+    return None if behind is None else behind(exit_layer)
+
+
+def early_exits(path: str | Path) -> Callable[[int], EarlyExit] | None:
+    """The checkpoint's early exit behind any layer; None where it has none. Raises as `load_early_exit`."""
     table = read_table(path)
     shape = _shape(table, None, None, path)
     if not shape.exit_inner:
         return None
-    head = EarlyExit(EarlyExitConfig(exit_layer=exit_layer, blocks=0, feed_forward=shape.exit_inner), shape.config())
-    head.load_state_dict({ours: table[theirs] for ours, theirs in exit_names().items()})
-    return head.eval()
+
+    def behind(exit_layer: int) -> EarlyExit:
+        config = EarlyExitConfig(exit_layer=exit_layer, blocks=0, feed_forward=shape.exit_inner)
+        head = EarlyExit(config, shape.config())
+        head.load_state_dict({ours: table[theirs] for ours, theirs in exit_names().items()})
+        return head.eval()
+
+    return behind
 
 
 def read_table(path: str | Path) -> dict[str, Tensor]:
@@ -128,8 +138,9 @@ def read_table(path: str | Path) -> dict[str, Tensor]:
     Raises UserError as `load`, and where names of one tensor hold different numbers.
     """
     found = read_pickle(path)
-    if isinstance(found, dict) and isinstance(found.get("model"), dict):
-        found = found["model"]
+    for package in ("model", "state_dict"):
+        if isinstance(found, dict) and isinstance(found.get(package), dict):
+            found = found[package]
     table = tensors_of(found, path)
     if all(name.startswith("module.") for name in table):
         table = {name.removeprefix("module."): value for name, value in table.items()}
@@ -174,7 +185,10 @@ def exit_names() -> dict[str, str]:
 
 
 def query_order(config: TextToSemanticConfig) -> Tensor:
-    """Where our query channels come from, int64 [H * C]: the peer's query head i reads key head i % G, ours i // (H / G)."""
+    """Where our query channels come from, int64 [H * C].
+
+    The peer's query head i reads key head i % G, ours reads i // (H / G).
+    """
     heads = torch.arange(config.heads).view(-1, config.kv_heads).t().flatten()
     return (heads[:, None] * config.head_dim + torch.arange(config.head_dim)).flatten()
 
@@ -183,7 +197,9 @@ def _build(table: Mapping[str, Tensor], shape: PeerShape) -> TextToSemantic:
     config = shape.config()
     model = TextToSemantic(config).eval()
     state = {ours: table[theirs] for ours, theirs in names(config).items()}
-    state["decoder.embedding.weight"] = torch.cat((table["semantic_token_emb.weight"], table["start_token.speech"][None]))
+    state["decoder.embedding.weight"] = torch.cat(
+        (table["semantic_token_emb.weight"], table["start_token.speech"][None])
+    )
     for side, theirs, order in (("encoder", "source", None), ("decoder", "target", query_order(config))):
         for layer in range(len(getattr(model, side).layers)):
             mine, other = f"{side}.layers.{layer}", f"{theirs}_transformer.layers.{layer}"

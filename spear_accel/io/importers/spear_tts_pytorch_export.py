@@ -1,6 +1,7 @@
 """Our model back in the layout of spear-tts-pytorch: what was imported comes out bit for bit.
 
-A model of our own goes too if the layout can say it: its embedding scale and a missing bias are folded into other tensors.
+A model of our own goes too if the layout can say it: its embedding scale is folded into other tensors, and biases that
+it lacks are zeros.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from spear_accel.io import files
 from spear_accel.io.importers.spear_tts_pytorch import ALIASES, THETA, exit_names, frequencies, names, query_order
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
 
-__all__ = ["export", "save"]
+__all__ = ["export", "fits", "save"]
 
 
 def save(model: TextToSemantic, path: str | Path, early_exit: EarlyExit | None = None) -> None:
@@ -42,7 +43,9 @@ def export(model: TextToSemantic, early_exit: EarlyExit | None = None) -> dict[s
     table.setdefault("start_token.text", torch.zeros(config.dim))
     for side, theirs, order in (("encoder", "source", None), ("decoder", "target", query_order(config))):
         for layer in range(len(getattr(model, side).layers)):
-            table |= _self_attention(state, f"{side}.layers.{layer}", f"{theirs}_transformer.layers.{layer}", config, order)
+            table |= _self_attention(
+                state, f"{side}.layers.{layer}", f"{theirs}_transformer.layers.{layer}", config, order
+            )
     table = _unscaled(table, config.embedding_scale)
     if early_exit is not None:
         own = early_exit.state_dict()
@@ -55,7 +58,7 @@ def _self_attention(
     state: Mapping[str, Tensor], mine: str, other: str, config: TextToSemanticConfig, order: Tensor | None
 ) -> dict[str, Tensor]:
     packed, out = state[f"{mine}.attention.qkv.weight"], state[f"{mine}.attention.out.weight"]
-    query, kv = packed.split([out.shape[1], len(packed) - out.shape[1]])
+    query, kv = packed[: out.shape[1]], packed[out.shape[1] :]
     table = {f"{other}.0.rotary_emb.freqs": frequencies(config.head_dim), f"{other}.0.to_kv.0.weight": kv}
     if order is not None:
         back = order.argsort()
@@ -100,7 +103,7 @@ def _check(config: TextToSemanticConfig, early_exit: EarlyExit | None) -> None:
             ("grouped heads in cross-attention", (config.cross_kv_heads or config.kv_heads) != heads),
             ("languages or rates", bool(config.languages or config.speaking_rates)),
             ("another text end or pad", (config.text_eos_id, config.text_pad_id) != (config.text_vocab_size - 1, 0)),
-            ("an early exit of another shape", early_exit is not None and not _is_plain(early_exit)),
+            ("an early exit of another shape", early_exit is not None and not fits(early_exit)),
         )
         if present
     ]
@@ -108,5 +111,6 @@ def _check(config: TextToSemanticConfig, early_exit: EarlyExit | None) -> None:
         raise UserError(f"the spear-tts-pytorch layout has no place for: {', '.join(faults)}")
 
 
-def _is_plain(early_exit: EarlyExit) -> bool:
+def fits(early_exit: EarlyExit) -> bool:
+    """Whether the layout has a place for this head."""
     return not len(early_exit.blocks) and early_exit.config.feed_forward > 0

@@ -58,7 +58,9 @@ def read_package(path: str | Path) -> tuple[dict[str, Any], dict[str, Any], dict
     found = read_pickle(path)
     absent = [name for name in ("config", "state_dict") if not isinstance(found, dict) or name not in found]
     if absent:
-        raise UserError(f"{path}: lacks {' and '.join(absent)}, which a {LAYOUT} checkpoint holds; is it another model?")
+        raise UserError(
+            f"{path}: lacks {' and '.join(absent)}, which a {LAYOUT} checkpoint holds; is it another model?"
+        )
     sizes, tunables = dict(found["config"]), dict(found.get("tunables") or {})
     wrong = [name for name in _SIZES if not isinstance(sizes.get(name), int) or sizes[name] < 1]
     if wrong:

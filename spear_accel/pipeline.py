@@ -172,6 +172,13 @@ class Voice:
                 raise UserError(f"nothing in text {index + 1} of {len(texts)} can be read aloud: {given[:60]!r}")
         return self._decode(spoken, options or self.defaults)
 
+    def text_ids(self, text: str) -> list[list[int]]:
+        """Ids without EOS of the utterances that `speak` would decode one by one.
+
+        Raises UserError: nothing in the text can be read aloud.
+        """
+        return [self.tokenizer.encode(one.text) for one in plan(text, self.card.longest_utterance, self._read)]
+
     def decode_ids(self, text_ids: Sequence[Sequence[int]], options: DecodeOptions | None = None) -> DecodeResult:
         """The same from text ids without EOS, one list per utterance."""
         return self._decode_ids([[int(token) for token in ids] for ids in text_ids], options or self.defaults)

@@ -19,6 +19,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "io": ("model", "heads", "text", "speech", "acoustic"),
     "training": ("data", "heads", "model", "acoustic", "speech", "text", "io", "decoding"),
     "pipeline": ("decoding", "text", "acoustic", "io", "model", "heads"),
+    "accelerate": ("pipeline", "bench", "training", "decoding", "io", "model", "heads"),
     "synth": ("pipeline", "decoding", "io", "text"),
     "bench": ("pipeline", "decoding", "io", "text", "model", "heads"),
 }

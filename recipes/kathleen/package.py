@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spear_accel import Voice
-from spear_accel.bench.costs import TunePlan, measure_costs
+from spear_accel.accelerate import tune_voice
+from spear_accel.bench.costs import TunePlan
 from spear_accel.data.manifest import read_manifest
-from spear_accel.io.parts import save_decoding_defaults, save_head, save_text_to_semantic
+from spear_accel.io.parts import save_head, save_text_to_semantic
 from spear_accel.io.voice import ACOUSTIC, SPEECH_TOKENIZER, TEXT_TO_SEMANTIC, TOKENIZER, VoiceCard, VoiceFolder, seal
 from spear_accel.training.draft_heads import load_trained_heads
 from spear_accel.training.text_to_semantic import load_trained
@@ -45,9 +45,4 @@ def tune(folder: Path, texts: Path, plan: TunePlan) -> None:
 
     texts: a manifest of ``text_ids`` that no part of the voice was trained on.
     """
-    voice = Voice.load(folder)
-    spoken = [record["text_ids"] for record in read_manifest(texts, ("text_ids",))]
-    tuning = measure_costs(voice.model, voice.drafting, spoken, voice.defaults, plan)
-    options = {"method": "auto", "verify": "coupled", "draft_length": "auto", "temperature": voice.defaults.temperature}
-    save_decoding_defaults(folder, {**options, "tuning": tuning.to_dict()})
-    seal(folder, voice.card)
+    tune_voice(folder, [record["text_ids"] for record in read_manifest(texts, ("text_ids",))], plan)

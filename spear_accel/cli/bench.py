@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from spear_accel.cli import console
+from spear_accel.cli import console, inputs
 from spear_accel.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,18 +37,17 @@ def bench(
     plot: Annotated[str | None, typer.Option(help="Draw a PNG chart.")] = None,
 ) -> None:
     """Measure decoding by each method against autoregressive decoding on the same texts and seeds."""
-    sizes = [_whole("--batch-sizes", item, 1) for item in _items("--batch-sizes", batch_sizes)]
-    lengths = [_draft_length(item) for item in _items("--draft-lengths", draft_lengths)]
-    rules = _items("--verify", verify)
+    sizes = [inputs.whole("--batch-sizes", item, 1) for item in inputs.items("--batch-sizes", batch_sizes)]
+    lengths = [_draft_length(item) for item in inputs.items("--draft-lengths", draft_lengths)]
+    rules = inputs.items("--verify", verify)
     _check_outputs(json_output, plot)
     texts = _texts(text, utterances, max(sizes))
 
     from spear_accel.bench import make_cases, measure
-    from spear_accel.cli import inputs
 
     _set_threads(threads)
     loaded = inputs.load_voice(voice, device, draft_model)
-    chosen = loaded.methods if methods is None else _items("--methods", methods)
+    chosen = loaded.methods if methods is None else inputs.items("--methods", methods)
     cases = make_cases(chosen, rules, lengths)
     options = _options(loaded, seed, temperature)
     runs = measure(loaded, texts, cases, sizes, options, repeats)
@@ -57,22 +56,8 @@ def bench(
     _report(_records(loaded, measured, options), json_output, plot)
 
 
-def _items(option: str, value: str) -> list[str]:
-    """Parts of a comma-separated list, each once."""
-    items = [item.strip() for item in value.split(",")]
-    if not all(items):
-        raise UserError(f"{option} {value!r}: give one or more values with commas between them")
-    return list(dict.fromkeys(items))
-
-
-def _whole(option: str, item: str, least: int) -> int:
-    if not item.isascii() or not item.isdigit() or int(item) < least:
-        raise UserError(f"{option}: {item!r} is not a whole number of at least {least}")
-    return int(item)
-
-
 def _draft_length(item: str) -> int | Literal["auto"]:
-    return "auto" if item == "auto" else _whole("--draft-lengths", item, 0)
+    return "auto" if item == "auto" else inputs.whole("--draft-lengths", item, 0)
 
 
 def _check_outputs(json_output: str | None, plot: str | None) -> None:
@@ -91,7 +76,6 @@ def _check_outputs(json_output: str | None, plot: str | None) -> None:
 
 def _texts(source: str | None, count: int | None, largest_batch: int) -> list[str]:
     from spear_accel.bench import SENTENCES, choose_texts, split_lines
-    from spear_accel.cli import inputs
 
     if source is None:
         return choose_texts(list(SENTENCES), count, largest_batch)

@@ -1,4 +1,4 @@
-"""What verbs read: text from a file or standard input, and a voice. Knows no verb."""
+"""What verbs read: text from a file or standard input, lists, numbers, and a voice. Knows no verb."""
 
 from __future__ import annotations
 
@@ -40,3 +40,18 @@ def load_voice(voice: str, device: str, draft_model: str | None = None) -> Voice
     elif device != "cpu":
         raise UserError(f"--device {device}: choose cpu or cuda")
     return Voice.load(voice, device=device, draft_model=draft_model)
+
+
+def items(option: str, value: str) -> list[str]:
+    """Parts of a comma-separated list, each once."""
+    parts = [part.strip() for part in value.split(",")]
+    if not all(parts):
+        raise UserError(f"{option} {value!r}: give one or more values with commas between them")
+    return list(dict.fromkeys(parts))
+
+
+def whole(option: str, item: str, least: int) -> int:
+    """A whole number of at least `least`."""
+    if not item.isascii() or not item.isdigit() or int(item) < least:
+        raise UserError(f"{option}: {item!r} is not a whole number of at least {least}")
+    return int(item)

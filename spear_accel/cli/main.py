@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from spear_accel import __version__
-from spear_accel.cli import bench, console, import_model, info, speak, tokenize, train
+from spear_accel.cli import accelerate, bench, console, import_model, info, speak, tokenize, train
 from spear_accel.errors import UserError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command("tokenize")(tokenize.tokenize)
 app.command("train")(train.train)
 app.command("import")(import_model.import_model)
 app.command("export")(import_model.export_model)
+app.command("accelerate")(accelerate.accelerate)
 app.command("bench")(bench.bench)
 app.command("info")(info.info)
 

@@ -70,10 +70,21 @@ def _checked_ids(config: TextToSemanticConfig, text: list[int], index: int) -> t
     if not text:
         raise UserError(f"utterance {index} has no text")
     ids = complete_text(config, text)
-    letters = sum(token < config.letters for token in ids)
+    letters = len(ids) - next((place for place, token in enumerate(ids) if token < config.letters), len(ids))
     if letters > config.longest_text:
         raise UserError(f"utterance {index}: {letters} text ids exceed the model's {config.longest_text}; split it")
-    unknown = [token for token in ids if not 0 <= token < config.text_vocab_size]
+    front = len(ids) - letters
+    unknown = [token for token in ids[front:] if not 0 <= token < config.letters]
     if unknown:
-        raise UserError(f"utterance {index}: text id {unknown[0]} is outside 0 to {config.text_vocab_size - 1}")
+        raise UserError(f"utterance {index}: text id {unknown[0]} is outside 0 to {config.letters - 1}")
+    _check_conditions(config, ids[:front], index)
     return ids
+
+
+def _check_conditions(config: TextToSemanticConfig, ids: tuple[int, ...], index: int) -> None:
+    languages = sum(token < config.letters + config.languages for token in ids)
+    if max(languages, len(ids) - languages, 0) > 1 or any(token >= config.text_vocab_size for token in ids):
+        raise UserError(
+            f"utterance {index}: {list(ids)} in front of the text; at most one id of a language "
+            f"and one of a rate, below {config.text_vocab_size}, may stand there"
+        )

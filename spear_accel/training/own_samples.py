@@ -69,7 +69,8 @@ def own_samples(
     the ``seed`` that was used, which differs where a loop was decoded again.
 
     Raises:
-        UserError: There are no texts, or the manifest was made by another model or with other settings.
+        UserError: There are no texts, the manifest was made by another model or with other settings, or the disk is
+            full.
     """
     different = list(dict.fromkeys(tuple(int(token) for token in text) for text in texts))
     if not different:
@@ -83,11 +84,18 @@ def own_samples(
         while len(records) < count:
             numbers = range(len(records), min(count, len(records) + chunk))
             new = _speak(engine, different, numbers, settings.seed)
-            with path.open("a", encoding="utf-8") as out:
-                out.writelines(json.dumps(record) + "\n" for record in new)
+            _append(path, new)
             records += new
             bar.update(len(new))
     return records[:count]
+
+
+def _append(path: Path, records: list[dict[str, Any]]) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as out:
+            out.writelines(json.dumps(record) + "\n" for record in records)
+    except OSError as error:
+        raise UserError(f"{path}: cannot write ({error.strerror}); mend that, and the same command goes on") from error
 
 
 def _speak(engine: Engine, texts: Sequence[Sequence[int]], numbers: range, seed: int) -> list[dict[str, Any]]:

@@ -25,6 +25,8 @@ def lively(config: TextToSemanticConfig) -> TextToSemantic:
         for name, parameter in model.named_parameters():
             if name.endswith("gain"):
                 parameter.add_(0.2 * torch.randn_like(parameter))
+            if name.endswith(("bias", "positions", "rate.weight", "language.weight", "norm.weight")):
+                parameter.add_(0.3 * torch.randn_like(parameter))
     return model
 
 
@@ -33,9 +35,19 @@ def model() -> TextToSemantic:
     return lively(tiny_config())
 
 
-VARIANTS = ({}, {"kv_heads": 4}, {"null_kv": False}, {"heads": 3, "kv_heads": 1}, {"pace": 2.5})
+OTHERS = {
+    "text_pad_id": 0, "text_eos_id": None, "norm": "layer", "feed_forward": "gelu", "attention_bias": True,
+    "feed_forward_bias": True, "positions": "table", "causal_encoder": True, "tied_output": False,
+    "semantic_eos_id": 19, "text_start_id": 0, "text_length": 40, "languages": 3, "speaking_rates": 4,
+    "null_kv": False, "max_positions": 400,
+}  # fmt: skip
+"""What a model of another maker may do differently, all at once."""
+VARIANTS = (
+    {}, {"kv_heads": 4}, {"null_kv": False}, {"heads": 3, "kv_heads": 1}, {"pace": 2.5},
+    {"encoder_kv_heads": 4, "cross_kv_heads": 1, "feed_forward_bias": True, "text_target": True}, OTHERS,
+)  # fmt: skip
 
 
-@pytest.fixture(params=VARIANTS, ids=str)
+@pytest.fixture(params=VARIANTS, ids=lambda changes: "others" if changes is OTHERS else str(changes))
 def any_model(request: pytest.FixtureRequest) -> TextToSemantic:
     return lively(tiny_config(**request.param))

@@ -25,7 +25,7 @@ def no_gradients() -> Iterator[None]:
 
 def ragged_text(model: TextToSemantic, lengths: tuple[int, ...] = TEXT_LENGTHS) -> Tensor:
     generator = torch.Generator().manual_seed(3)
-    text = torch.randint(3, model.config.text_vocab_size, (len(lengths), max(lengths)), generator=generator)
+    text = torch.randint(3, model.config.letters, (len(lengths), max(lengths)), generator=generator)
     for row, length in enumerate(lengths):
         text[row, length:] = model.config.text_pad_id
     return text

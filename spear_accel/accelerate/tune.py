@@ -1,0 +1,26 @@
+"""Measures on this machine what drafts of each method cost and bring, and keeps it in a voice folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from spear_accel.bench.costs import TunePlan, measure_costs
+from spear_accel.io.parts import save_decoding_defaults
+from spear_accel.io.voice import seal
+from spear_accel.pipeline import Voice
+
+__all__ = ["tune_voice"]
+
+
+def tune_voice(folder: Path | str, texts: Sequence[Sequence[int]], plan: TunePlan) -> Voice:
+    """Write decoding.json and seal the voice; returns the voice as it now is. The machine must be idle.
+
+    texts: ids without EOS that no part of the voice was trained on.
+    """
+    voice = Voice.load(folder)
+    tuning = measure_costs(voice.model, voice.drafting, texts, voice.defaults, plan)
+    options = {"method": "auto", "verify": "coupled", "draft_length": "auto", "temperature": voice.defaults.temperature}
+    save_decoding_defaults(folder, {**options, "tuning": tuning.to_dict()})
+    seal(folder, voice.card)
+    return Voice.load(folder)

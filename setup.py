@@ -37,7 +37,8 @@ TRAIN = [
     "wandb>=0.19",
 ]
 EVAL = ["jiwer>=3.0", "pesq>=0.0.4", "pocketsphinx>=5.0"]
-DEV = ["hypothesis>=6.100", "mypy>=1.13", "pytest>=8.0", "ruff>=0.8", "types-PyYAML", *FAIRSEQ2, *TRAIN, *EVAL]
+HUB = ["huggingface_hub>=0.30"]
+DEV = ["hypothesis>=6.100", "mypy>=1.13", "pytest>=8.0", "ruff>=0.8", "types-PyYAML", *FAIRSEQ2, *TRAIN, *EVAL, *HUB]
 
 # A voice lies in checkpoints/NAME of a checkout and in spear_accel/voices/NAME of an installed package.
 NAMES = sorted(card.parent.name for card in (ROOT / "checkpoints").glob("*/voice.json"))
@@ -62,6 +63,7 @@ setup(
         "train": TRAIN,
         "ray": ["ray[data]>=2.40"],
         "eval": EVAL,
+        "hub": HUB,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["spear-accel = spear_accel.cli.main:run"]},

@@ -19,12 +19,14 @@ from torch import Tensor
 from spear_accel.acoustic import AcousticStage
 from spear_accel.decoding import DecodeOptions, DecodeResult, DecodeStats, Engine, Guards, LengthGuard
 from spear_accel.decoding.methods import Drafting
+from spear_accel.decoding.stats import Finished
 from spear_accel.decoding.tuning import Tuning
 from spear_accel.decoding.verify.grouped import groups_within
 from spear_accel.decoding.verify.rules import make_verifier
 from spear_accel.errors import UserError
 from spear_accel.io import parts
-from spear_accel.io.voice import VoiceCard, open_voice
+from spear_accel.io.hub import fetch_voice
+from spear_accel.io.voice import VoiceCard, VoiceFolder, open_voice
 from spear_accel.model import TextToSemantic
 from spear_accel.model.projection import drafting_dtype
 from spear_accel.text import Normalised, normalise
@@ -119,7 +121,27 @@ class Voice:
         that speaking needs are read and checked.
         Raises UserError: no such voice, or a file of it is missing, damaged or of another format version.
         """
-        folder = open_voice(name)
+        return cls._of(open_voice(name), device, dtype, draft_model)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path,
+        revision: str | None = None,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> Voice:
+        """`load`, also by the id of a repository on the Hugging Face Hub ("owner/name"), at a branch, tag or commit.
+
+        `card.origin` then names the commit. Needs the extra `hub` for what is not a folder or a shipped name.
+        Raises UserError as `load`, and where the download failed.
+        """
+        return cls._of(fetch_voice(name, revision), device, dtype, None)
+
+    @classmethod
+    def _of(
+        cls, folder: VoiceFolder, device: str | torch.device, dtype: torch.dtype, draft_model: str | Path | None
+    ) -> Voice:
         model = parts.load_text_to_semantic(folder).to(device, dtype)
         quick = drafting_dtype(device, dtype)
         small = None if draft_model is None else parts.load_text_to_semantic(open_voice(draft_model)).to(device, quick)
@@ -177,11 +199,30 @@ class Voice:
 
         Raises UserError: nothing in the text can be read aloud.
         """
-        return [self.tokenizer.encode(one.text) for one in plan(text, self.card.longest_utterance, self._read)]
+        return [self.tokenizer.encode(one.text) for one in self.plan(text)]
 
     def decode_ids(self, text_ids: Sequence[Sequence[int]], options: DecodeOptions | None = None) -> DecodeResult:
         """The same from text ids without EOS, one list per utterance."""
         return self._decode_ids([[int(token) for token in ids] for ids in text_ids], options or self.defaults)
+
+    def decode_each(
+        self, text_ids: Sequence[Sequence[int]], options: DecodeOptions, seeds: Sequence[int] | None = None
+    ) -> Iterator[Finished]:
+        """`decode_ids`, handing over each utterance as soon as it is finished, in whatever order.
+
+        seeds: one per utterance, in place of `options.seed`.
+        """
+        engine, _ = self._engine(len(text_ids), options)
+        yield from engine.decode_each(text_ids, self._characters(text_ids), seeds)
+
+    def plan(self, text: str) -> list[PlannedUtterance]:
+        """The utterances of a text, as they are decoded one by one. Raises UserError: nothing can be read aloud."""
+        return list(plan(text, self.card.longest_utterance, self._read))
+
+    def sound(self, planned: Sequence[PlannedUtterance], tokens: Sequence[Tensor], speed: float = 1.0) -> Tensor:
+        """Waveform float32 [samples] of the tokens of planned utterances, with the silences between them."""
+        pieces = [self._with_pause(one, said, speed) for one, said in zip(planned, tokens, strict=True)]
+        return torch.cat(pieces)
 
     def semantic_to_waveform(self, tokens: Tensor | Sequence[int], speed: float = 1.0) -> Tensor:
         """int64 [n] -> float32 [samples] on the CPU. Raises UserError where a token is not of this voice."""
@@ -193,7 +234,7 @@ class Voice:
         Raises UserError: nothing in the text can be read aloud.
         """
         chosen = options or self.defaults
-        planned = list(plan(text, self.card.longest_utterance, self._read))
+        planned = self.plan(text)
         result = self._decode([one.text for one in planned], chosen)
         rows = zip(planned, result.tokens, result.stop_reasons, result.seeds, strict=True)
         return [SpokenUtterance(one.text, tokens, reason, seed) for one, tokens, reason, seed in rows]
@@ -227,13 +268,12 @@ class Voice:
 
     def _speech(self, one: PlannedUtterance, result: DecodeResult, index: int, speed: float) -> Speech:
         tokens, reason = result.tokens[index], result.stop_reasons[index]
-        silence = torch.zeros(round(one.pause / speed * self.sample_rate))
         warnings = one.warnings
         if reason != "eos" or not len(tokens):
             fault = "cut off" if len(tokens) else "said nothing for"
             warnings += (f"{fault} {one.text[:60]!r} ({reason}); try another seed",)
         return Speech(
-            waveform=torch.cat([silence, self._sound(tokens, speed)]),
+            waveform=self._with_pause(one, tokens, speed),
             sample_rate=self.sample_rate,
             tokens=tokens,
             utterances=(SpokenUtterance(one.text, tokens, reason, result.seeds[index]),),
@@ -245,20 +285,30 @@ class Voice:
         return self._decode_ids([self.tokenizer.encode(text) for text in texts], options)
 
     def _decode_ids(self, text_ids: list[list[int]], options: DecodeOptions) -> DecodeResult:
-        """Lengths are guarded by the characters of the text, which the ids give back."""
-        size = self.tokenizer.vocab_size
-        characters = [len(self.tokenizer.decode(token for token in ids if 0 <= token < size)) for ids in text_ids]
-        method = self.drafting.resolve(options, len(text_ids))
+        engine, method = self._engine(len(text_ids), options)
+        return replace(engine.decode(text_ids, units=self._characters(text_ids)), method=method)
+
+    def _engine(self, utterances: int, options: DecodeOptions) -> tuple[Engine, str]:
+        """What decodes so many utterances, and by which method."""
+        method = self.drafting.resolve(options, utterances)
         drafter, policy = self.drafting.prepare(self.model, method, options)
         groups = self._groups(options) if options.verify == "grouped" else None
-        engine = Engine(self.model, options, self._guards, drafter, make_verifier(options, groups), policy)
-        return replace(engine.decode(text_ids, units=characters), method=method)
+        return Engine(self.model, options, self._guards, drafter, make_verifier(options, groups), policy), method
+
+    def _characters(self, text_ids: Sequence[Sequence[int]]) -> list[int]:
+        """Lengths are guarded by the characters of the text, which the ids give back."""
+        size = self.tokenizer.vocab_size
+        return [len(self.tokenizer.decode(token for token in ids if 0 <= token < size)) for ids in text_ids]
 
     def _groups(self, options: DecodeOptions) -> Tensor | None:
         """bool [V, V]; None where the voice does not know its units' centroids."""
         if self._centroids is None:
             return None
         return groups_within(self._centroids(), options.group_radius, self.model.config.vocab)
+
+    def _with_pause(self, one: PlannedUtterance, tokens: Tensor, speed: float) -> Tensor:
+        silence = torch.zeros(round(one.pause / speed * self.sample_rate))
+        return torch.cat([silence, self._sound(tokens, speed)])
 
     def _sound(self, tokens: Tensor, speed: float) -> Tensor:
         """Waveform [samples] of one utterance; silent where there are no tokens.
@@ -270,6 +320,12 @@ class Voice:
             return torch.zeros(0)
         waveforms, samples = stage(tokens[None], torch.tensor([len(tokens)]), speed)
         return waveforms[0, : int(samples[0])].float().cpu()
+
+
+def decoding_defaults(name: str | Path) -> DecodeOptions:
+    """A voice's own options, without loading its weights. Raises UserError as `Voice.load`."""
+    folder = open_voice(name)
+    return _decoding(folder.path / "decoding.json", parts.load_decoding_defaults(folder))[0]
 
 
 def _decoding(path: Path, values: dict[str, Any]) -> tuple[DecodeOptions, Tuning]:

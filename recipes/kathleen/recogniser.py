@@ -5,6 +5,7 @@ Needs the extra ``eval``. The model comes inside the pocketsphinx package; nothi
 
 from __future__ import annotations
 
+import multiprocessing
 import re
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -28,7 +29,8 @@ def heard(utterances: Iterable[tuple[np.ndarray, int]], processes: int = 1) -> l
     """What the recogniser heard in each ``(waveform [samples], sample rate)``."""
     if processes <= 1:
         return [_recognise(item) for item in utterances]
-    with ProcessPoolExecutor(processes) as pool:
+    # A fork of a process whose threads wait for each other would wait for ever.
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         return list(pool.map(_recognise, utterances, chunksize=4))
 
 

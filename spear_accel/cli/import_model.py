@@ -21,6 +21,7 @@ class Layout(str, Enum):
 
     SPEAR_TTS_PYTORCH = "spear-tts-pytorch"
     WHISPERSPEECH = "whisperspeech"
+    HUGGING_FACE = "hugging-face"
 
 
 class ExportLayout(str, Enum):
@@ -31,7 +32,9 @@ class ExportLayout(str, Enum):
 
 def import_model(
     layout: Annotated[Layout, typer.Argument(help="The package that made the checkpoint.")],
-    file: Annotated[Path, typer.Argument(help="The checkpoint. Nothing in it is executed.")],
+    file: Annotated[
+        str, typer.Argument(help="The checkpoint, of which nothing is executed; or owner/name[@revision].")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Voice folder to write.")],
     heads: Annotated[int | None, typer.Option(help="Attention heads, where the file does not tell.")] = None,
     head_dim: Annotated[int | None, typer.Option(help="Width of a head, where the file does not tell.")] = None,
@@ -43,17 +46,27 @@ def import_model(
     frame_rate: Annotated[float | None, typer.Option(help="Semantic tokens a second.")] = None,
     licence: Annotated[str, typer.Option(help="Of the checkpoint.")] = "unknown",
 ) -> None:
-    """Make a voice folder from a trained model of another package."""
-    from spear_accel.io.importers.voice import write_voice
+    """Make a voice folder from a trained model of another package, or from a voice on the Hugging Face Hub."""
+    from spear_accel.io.importers.voice import check_place, copy_voice, write_voice
 
-    card = _card(output, language, licence, frame_rate or _FRAME_RATES[layout])
+    check_place(output, acoustic)
+    if layout is Layout.HUGGING_FACE:
+        from spear_accel.io.hub import fetch_voice
+
+        name, _, revision = file.partition("@")
+        copied = copy_voice(fetch_voice(name, revision or None), output)
+        console.say(f"{output}: {copied.card.origin or name}")
+        return
+    card = _card(output, language, licence, _FRAME_RATES[layout] if frame_rate is None else frame_rate)
     if layout is Layout.WHISPERSPEECH:
-        imported = _whisperspeech(file, heads, head_dim, text_tokenizer, cps, card, acoustic)
+        imported = _whisperspeech(Path(file), heads, head_dim, text_tokenizer, cps, card, acoustic)
     else:
         if cps is not None:
             raise UserError("--cps: only WhisperSpeech models know speaking rates; leave it out")
-        imported = _spear_tts_pytorch(file, heads, head_dim, text_tokenizer, early_exit_layer, card, acoustic)
+        imported = _spear_tts_pytorch(Path(file), heads, head_dim, text_tokenizer, early_exit_layer, card, acoustic)
     voice = write_voice(imported, output)
+    if imported.exit_layer is not None:
+        console.say(f"the early exit is behind layer {imported.exit_layer}; --early-exit-layer N says otherwise")
     config = imported.model.config
     console.say(
         f"{output}: {imported.model.parameter_count() / 1e6:.1f} M parameters, {config.encoder_layers} + "
@@ -116,8 +129,7 @@ def _spear_tts_pytorch(
         return Imported(model, tokenizer, card, acoustic=acoustic)
     if exit_layer is None:
         exit_layer = find_exit_layer(model, behind)
-        console.say(f"the early exit agrees best behind layer {exit_layer}; --early-exit-layer N says otherwise")
-    return Imported(model, tokenizer, card, (behind(exit_layer),), acoustic)
+    return Imported(model, tokenizer, card, (behind(exit_layer),), exit_layer, acoustic)
 
 
 def _whisperspeech(

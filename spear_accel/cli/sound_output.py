@@ -18,6 +18,7 @@ import numpy as np
 
 from spear_accel.errors import UserError
 from spear_accel.io import files
+from spear_accel.io.wav import pcm16
 
 # Endings that promise a coding which this does not write.
 _OTHER_CODINGS = frozenset((".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".aiff"))
@@ -27,12 +28,6 @@ class Sink(Protocol):
     """Takes float32 samples [n] in [-1, 1], piece by piece."""
 
     def write(self, samples: np.ndarray) -> None: ...
-
-
-def pcm16(samples: np.ndarray) -> bytes:
-    """Float samples [n] in [-1, 1] as signed 16-bit little-endian; what lies outside is clipped."""
-    scaled: np.ndarray = (np.clip(samples, -1.0, 1.0) * 32767.0).round()
-    return bytes(scaled.astype("<i2").data)
 
 
 class _Raw:

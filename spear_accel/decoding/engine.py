@@ -7,7 +7,7 @@ empty proposals.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from spear_accel.decoding.options import DecodeOptions
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.requests import Utterance, make_utterances
 from spear_accel.decoding.scheduler import Live, Scheduler
-from spear_accel.decoding.stats import DecodeResult, DecodeStats, Judged, RoundCounts
+from spear_accel.decoding.stats import DecodeResult, DecodeStats, Finished, Judged, RoundCounts
 from spear_accel.decoding.target import make_target
 from spear_accel.decoding.tree import TreeShape
 from spear_accel.decoding.verify.base import Verifier
@@ -69,7 +69,8 @@ class Engine:
         started = time.perf_counter()
         utterances = make_utterances(self.model.config, texts, self.options, self.guards, units, seeds, keys)
         job = _Job(self, utterances)
-        job.run()
+        for _ in job.run():
+            pass
         rows = [job.scheduler.finished[index] for index in range(len(utterances))]
         return DecodeResult(
             tokens=[torch.tensor(row.tokens, dtype=torch.int64) for row in rows],
@@ -81,6 +82,20 @@ class Engine:
             lossless=self.verifier.lossless,
             errors={row.utterance.index: row.error for row in rows if row.error},
         )
+
+    @torch.inference_mode()
+    def decode_each(
+        self,
+        texts: Sequence[Sequence[int]],
+        units: Sequence[int] | None = None,
+        seeds: Sequence[int] | None = None,
+        keys: Sequence[int] | None = None,
+    ) -> Iterator[Finished]:
+        """`decode`, handing over each utterance as soon as it is finished, in whatever order. Raises as `decode`."""
+        utterances = make_utterances(self.model.config, texts, self.options, self.guards, units, seeds, keys)
+        for row in _Job(self, utterances).run():
+            tokens = torch.tensor(row.tokens, dtype=torch.int64)
+            yield Finished(row.utterance.index, tokens, str(row.reason), row.seed, row.attempt + 1, row.stats)
 
 
 class _Job:
@@ -106,12 +121,12 @@ class _Job:
         self.counts = RoundCounts()
         self.ended: list[Live] = []
 
-    def run(self) -> None:
-        """Until no utterance waits or lives."""
+    def run(self) -> Iterator[Live]:
+        """Until no utterance waits or lives; yields those that are finished, as they are."""
         while self.scheduler.rows or self.scheduler.waiting:
             self._admit()
             self._round()
-            self._retire()
+            yield from self._retire()
 
     def stats(self, wall_seconds: float) -> DecodeStats:
         return DecodeStats(
@@ -210,15 +225,17 @@ class _Job:
             judged.append(Judged(depth, accepted, _steps(shape, path[:accepted], offered, depth)))
         return judged
 
-    def _retire(self) -> None:
+    def _retire(self) -> list[Live]:
+        """Take stopped rows out; returns those that will not be tried again."""
         stopped = [row for row in self.scheduler.rows if row.reason is not None]
         order = self.scheduler.retire()
         if order is None:
-            return
+            return []
         self.ended += stopped
         self.target.select(order)
         self.drafter.select(order)
         self._name_rows()
+        return [row for row in stopped if self.scheduler.finished.get(row.utterance.index) is row]
 
 
 def _steps(shape: TreeShape, path: Sequence[int], offered: int, depth: int) -> tuple[tuple[int, int], ...]:

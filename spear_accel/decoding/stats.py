@@ -81,6 +81,19 @@ class DecodeResult:
     """What went wrong, by utterance, for those that stopped with "error"."""
 
 
+@dataclass(frozen=True)
+class Finished:
+    """One utterance of `Engine.decode_each`; see `DecodeResult` for the fields."""
+
+    index: int
+    """Among the texts given."""
+    tokens: Tensor
+    stop_reason: str
+    seed: int
+    attempts: int
+    stats: DecodeStats
+
+
 class Judged(NamedTuple):
     """What became of one row's draft in one round."""
 

@@ -22,10 +22,11 @@ ACOUSTIC = "acoustic"
 SPEECH_TOKENIZER = "speech_tokenizer"
 DRAFT_HEADS = "draft_heads"
 DECODING = "decoding.json"
+README = "README.md"
 _POSITIVE = ("frame_rate", "sample_rate", "longest_utterance", "tokens_per_character")
 _UNKNOWN = ("sample_rate", "tokens_per_character")
 # May be edited without breaking the voice.
-_UNSEALED = frozenset((CARD, "README.md"))
+_UNSEALED = frozenset((CARD, README))
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class VoiceCard:
     tokens_per_character: float | None = 3.5
     """Expected semantic tokens per character of normalised text; guards against stopping too soon or never. None where
     it is not known: nothing is too short then, and only very much is too long."""
+    origin: str | None = None
+    """Repository and commit that the voice was downloaded from, "owner/name@commit"."""
     format_version: int = FORMAT_VERSION
     files: dict[str, str] = field(default_factory=dict)
     """SHA-256 of every file by its path inside the folder."""

@@ -19,6 +19,7 @@ from spear_accel.io.voice import (
     ACOUSTIC,
     CARD,
     RAW_TOKENIZER,
+    README,
     SPEECH_TOKENIZER,
     TEXT_TO_SEMANTIC,
     TOKENIZER,
@@ -31,7 +32,7 @@ from spear_accel.model import TextToSemantic, TextToSemanticConfig
 from spear_accel.text.raw import ByteTokenizer, IdTokenizer
 from spear_accel.text.tokenizer import TextTokenizer
 
-__all__ = ["Imported", "make_tokenizer", "write_voice"]
+__all__ = ["Imported", "check_place", "copy_voice", "make_tokenizer", "write_voice"]
 
 AnyTokenizer = TextTokenizer | ByteTokenizer | IdTokenizer
 _UNLIMITED = 100_000
@@ -46,6 +47,8 @@ class Imported:
     tokenizer: AnyTokenizer
     card: VoiceCard
     heads: tuple[nn.Module, ...] = ()
+    exit_layer: int | None = None
+    """Of an early exit among them."""
     acoustic: str | None = None
     """A voice whose acoustic stage, and what belongs to its units, is taken over."""
 
@@ -72,6 +75,20 @@ def make_tokenizer(wanted: str | None, config: TextToSemanticConfig) -> AnyToken
     return tokenizer
 
 
+def check_place(folder: Path, acoustic: str | None = None) -> None:
+    """Find out before long work whether a voice can be written to `folder`, with the sound of the voice `acoustic`.
+
+    Raises UserError if not.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        what = "holds a voice" if (folder / CARD).exists() else "is there"
+        raise UserError(f"{folder}: {what} already; choose another -o, or delete it")
+    if not folder.resolve().parent.is_dir():
+        raise UserError(f"{folder.parent}: no such folder; make it first or write elsewhere")
+    if acoustic is not None:
+        open_voice(acoustic)
+
+
 def write_voice(imported: Imported, folder: str | Path) -> VoiceFolder:
     """Write the voice folder, weights as they are.
 
@@ -92,6 +109,19 @@ def write_voice(imported: Imported, folder: str | Path) -> VoiceFolder:
             if source is not None and source.has(part):
                 shutil.copytree(source.part(part), building / part)
         sealed = seal(building, card)
+    return VoiceFolder(Path(folder), sealed.card)
+
+
+def copy_voice(source: VoiceFolder, folder: str | Path) -> VoiceFolder:
+    """A whole voice at another place, its card, origin included, as `source` says. Raises as `write_voice`."""
+    source.verify()
+    with _building(Path(folder)) as building:
+        for name in source.card.files:
+            (building / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source.path / name, building / name)
+        if (source.path / README).is_file():
+            shutil.copyfile(source.path / README, building / README)
+        sealed = seal(building, source.card)
     return VoiceFolder(Path(folder), sealed.card)
 
 
@@ -118,11 +148,7 @@ def _save_tokenizer(tokenizer: AnyTokenizer, folder: Path) -> None:
 @contextmanager
 def _building(folder: Path) -> Iterator[Path]:
     """A folder beside `folder` that takes its place when the block ends well, and is gone when not."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder}: is there already; choose another -o, or delete it" if not (folder / CARD).exists()
-                        else f"{folder}: holds a voice already; choose another -o, or delete it")  # fmt: skip
-    if not folder.parent.is_dir():
-        raise UserError(f"{folder.parent}: no such folder; make it first or write elsewhere")
+    check_place(folder)
     building = folder.with_name(folder.name + ".part")
     try:
         shutil.rmtree(building, ignore_errors=True)

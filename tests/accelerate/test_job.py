@@ -1,0 +1,151 @@
+"""A tiny voice made "fast" in a few steps: what is written, that it can be broken off anywhere, and what is refused."""
+
+from __future__ import annotations
+
+import errno
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from spear_accel import DecodeOptions, Voice
+from spear_accel.accelerate import AcceleratePlan, accelerate, head_training, job
+from spear_accel.accelerate.plan import head_runs
+from spear_accel.bench.costs import TunePlan
+from spear_accel.errors import UserError
+from spear_accel.io.voice import open_voice
+from spear_accel.training import own_samples
+
+PLAN = AcceleratePlan(steps=4, utterances=20, batch_sizes=(1, 2), skip_trials=2, batch_tokens=300)
+ARTEFACTS = ("draft_heads/recurrent/config.json", "draft_heads/prophet/config.json", "draft_heads/medusa/config.json",
+             "draft_heads/early-exit/config.json", "decoding.json")  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tuning looks at few drafts: how it measures is tested in tests/bench."""
+    small = TunePlan(rows=(1, 2), longest=2, candidates=1, tokens=30, utterances=2, repeats=1)
+    monkeypatch.setattr(job, "TunePlan", lambda **_: small)
+
+
+@pytest.fixture
+def lines(sentences: tuple[str, ...]) -> list[str]:
+    generator = random.Random(2)
+    words = " ".join(sentences).replace("?", "").split()
+    return [" ".join(generator.sample(words, 4)) for _ in range(14)]
+
+
+@pytest.fixture
+def voice(tiny_voice: Path) -> Path:
+    """Its untrained model finds all tokens alike, EOS among them."""
+    return tiny_voice
+
+
+def run(voice: Path, lines: list[str], plan: AcceleratePlan = PLAN) -> list[Any]:
+    work = voice.with_name("work")
+    return accelerate(str(voice), lines, plan, work, work / "report", "lines.txt", say=lambda _: None)
+
+
+def test_heads_tuning_and_report_are_written(voice: Path, lines: list[str]) -> None:
+    options = DecodeOptions(method="autoregressive", max_tokens=20, loop_retries=0)
+    before = Voice.load(voice).text_to_semantic(lines[:3], options).tokens
+    records = run(voice, lines)
+    card = open_voice(voice).card
+    assert set(ARTEFACTS) <= set(card.files)
+    fast = Voice.load(voice)
+    assert {"recurrent", "prophet", "early-exit", "medusa", "layer-skip"} <= set(fast.methods)
+    for method in fast.methods:
+        chosen = DecodeOptions(method=method, max_tokens=20, loop_retries=0)
+        assert all(map(torch.equal, fast.text_to_semantic(lines[:3], chosen).tokens, before))
+    assert all(record.identical_to_autoregressive for record in records)
+    report = voice.with_name("work") / "report"
+    assert (report / "report.png").read_bytes().startswith(b"\x89PNG")
+    text = (report / "report.md").read_text()
+    for part in ("**Speed**", "## Exactness", "## What was tried", "Minutes by step", "recurrent", "rejected"):
+        assert part in text, part
+    told = json.loads((report / "report.json").read_text())
+    assert {record["batch_size"] for record in told["records"]} == {1, 2}
+    assert not list(voice.parent.glob("*.part")) and not list(voice.parent.glob("*.previous"))
+
+
+@pytest.mark.parametrize("step", ["own_speech", "train_heads", "_search", "tune_voice", "_measure", "write_report"])
+def test_broken_off_at_any_step_it_goes_on(
+    voice: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The voice is as it was until all is done; samples and finished training are not made again."""
+    sealed = (voice / "voice.json").read_bytes()
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job, step, stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(voice, lines)
+    assert (voice / "voice.json").read_bytes() == sealed
+    open_voice(voice).verify()
+    samples = voice.with_name("work") / "samples" / "training.jsonl"
+    spoken = samples.read_bytes() if samples.exists() else None
+    run(voice, lines)
+    assert set(ARTEFACTS) <= set(open_voice(voice).card.files)
+    assert spoken is None or samples.read_bytes() == spoken
+
+
+def test_a_full_disk_while_sampling(voice: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Path.open
+
+    def full(path: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+        if path.name == "training.jsonl" and mode == "a":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return opened(path, mode, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(own_samples.Path, "open", full)
+        with pytest.raises(UserError, match=r"No space left on device.*the same command goes on"):
+            run(voice, lines)
+    assert run(voice, lines)
+
+
+def test_what_cannot_be_accelerated(voice: Path, lines: list[str]) -> None:
+    with pytest.raises(UserError, match=r"lines\.txt: no line can be used \(it is empty\)"):
+        run(voice, ["", "  "])
+    with pytest.raises(UserError, match=r"lines\.txt: no line can be used \(nothing in the text"):
+        run(voice, ["...", "\u4f60\u597d"])
+    with pytest.raises(UserError, match="--heads dragon: unknown"):
+        AcceleratePlan(heads=("dragon",))
+    for wrong in ({"minutes": 0.0}, {"steps": 0}, {"utterances": 0}):
+        with pytest.raises(UserError, match=f"--{next(iter(wrong))}"):
+            AcceleratePlan(**wrong)  # type: ignore[arg-type]
+
+
+def test_another_job_in_the_same_folder_is_refused(
+    voice: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "train_heads", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run(voice, lines)
+    with pytest.raises(UserError, match="holds work with another text"):
+        run(voice, lines[:-1])
+
+
+def test_heads_that_the_voice_has_are_not_trained_again() -> None:
+    config = Voice.load("kathleen").model.config
+    assert head_runs(PLAN, config, ("recurrent", "prophet", "early-exit", "medusa")) == []
+    assert [run.name for run in head_runs(PLAN, config, ("recurrent",))] == ["others"]
+    asked = head_runs(AcceleratePlan(heads=("recurrent",)), config, ("recurrent",))
+    assert [list(run.heads) for run in asked] == [["recurrent"]]
+
+
+def test_steps_fit_the_time(voice: Path, lines: list[str]) -> None:
+    """More time, more steps; never fewer than the least."""
+    loaded = Voice.load(voice)
+    records = [{"text_ids": [5, 6, 7], "tokens": [1, 2, 3, 4], "stop_reason": "eos", "seed": 0}] * 8
+    heads = head_runs(PLAN, loaded.model.config, ())[0]
+    task = head_training._task(loaded, heads, (records, records), PLAN)
+    before = [parameter.clone() for parameter in task.modules["draft_heads"].parameters()]
+    assert head_training._fitting_steps(task, heads, PLAN, 0.0) == 50
+    assert head_training._fitting_steps(task, heads, PLAN, 1e6) == 8000
+    assert all(map(torch.equal, before, task.modules["draft_heads"].parameters()))

@@ -1,0 +1,51 @@
+"""`spear-accel synth` as a user runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "lines.csv"
+    path.write_text("a|The small boat.\nb|She sells sea shells.\n../c|Not this one.\n", encoding="utf-8")
+    return path
+
+
+def test_a_dataset_with_one_bad_line(run: Run, tiny_voice: Path, text: Path, tmp_path: Path) -> None:
+    done = run("synth", text, "-o", tmp_path / "out", "--voice", tiny_voice, "--tokens-only")
+    assert done.code == 2
+    assert "line 3: the id '../c' is no name for a file" in done.err
+    assert "failed.jsonl tells why" in done.err.splitlines()[-1]
+    assert (tmp_path / "out" / "manifest.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("none.txt",), "none.txt: cannot read"),
+        (("lines.docx",), "must end in .txt, .csv, .jsonl"),
+        (("lines.csv", "--shard", "4/3"), "--shard 4/3"),
+        (("lines.csv", "--shard", "x"), "--shard x"),
+        (("lines.csv", "--format", "zip"), "--format zip"),
+        (("lines.csv", "--batch-size", "0"), "--batch-size 0"),
+        (("lines.csv", "--method", "magic"), "method 'magic' is unknown"),
+        (("lines.csv", "--voice", "nobody"), "nobody: no such voice"),
+    ],
+)
+def test_bad_requests(
+    run: Run, text: Path, tiny_voice: Path, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    name, *rest = arguments
+    text.write_text("a|The small boat.\n")
+    voice = () if "--voice" in rest else ("--voice", tiny_voice)
+    assert said in run("synth", text.with_name(name), "-o", tmp_path / "out", *voice, *rest).error_line
+
+
+def test_standard_input(run: Run, tiny_voice: Path, tmp_path: Path) -> None:
+    done = run("synth", "-", "-o", tmp_path / "o", "--voice", tiny_voice, "--tokens-only", stdin=b"The small boat.\n")
+    assert "made" in done.err

@@ -1,0 +1,48 @@
+"""The recipe on a random checkpoint in a few steps: imported, accelerated, compared."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from spear_accel.accelerate import job
+from spear_accel.bench.costs import TunePlan
+from tests.io.importers.conftest import spear_table
+from tests.recipes.test_experiments import SCRIPTS
+
+FOLDER = SCRIPTS.parent / "import_and_accelerate"
+
+
+@pytest.mark.parametrize("layout", ["spear-tts-pytorch"])
+def test_end_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], layout: str
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(
+        job, "TunePlan", lambda **_: TunePlan(rows=(1, 2), longest=2, candidates=1, tokens=20, utterances=2, repeats=1)
+    )
+    torch.save({"model": spear_table()}, tmp_path / "model.pt")
+    generator = random.Random(0)
+    lines = [" ".join(str(generator.randrange(1, 20)) for _ in range(5)) for _ in range(12)]
+    (tmp_path / "lines.txt").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(str(FOLDER))
+    sys.modules.pop("import_and_accelerate", None)
+    import import_and_accelerate
+
+    more = ("--steps", "3", "--utterances", "12", "--batch-sizes", "1,2")
+    import_and_accelerate.whole(
+        layout,
+        tmp_path / "model.pt",
+        tmp_path / "lines.txt",
+        tmp_path / "voice",
+        1.0,
+        ["--text-tokenizer", "ids"],
+        *more,
+    )
+    assert "12 lines: the same tokens" in capsys.readouterr().out
+    assert (tmp_path / "voice.accelerate" / "report" / "report.md").exists()
+    sys.modules.pop("import_and_accelerate", None)

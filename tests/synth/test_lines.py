@@ -1,0 +1,107 @@
+"""Inputs of every kind, and malformed ones: each bad line is named, and none escapes the output folder."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spear_accel.errors import UserError
+from spear_accel.synth.lines import LONGEST, read_lines
+
+KINDS = ("txt", "csv", "jsonl")
+
+
+@given(st.binary(max_size=400), st.sampled_from(KINDS))
+def test_no_bytes_crash_and_every_line_is_accounted_for(data: bytes, kind: str) -> None:
+    try:
+        good, bad = read_lines(data, "f", kind)
+    except UserError:
+        return
+    numbers = [line.number for line in (*good, *bad)]
+    assert len(set(numbers)) == len(numbers)
+    assert all(fault.reason for fault in bad)
+    for line in good:
+        assert "/" not in line.id and "\\" not in line.id and ".." not in line.id.split(".")[0] and line.id[0] != "."
+        assert line.text.strip() and len(line.text) <= LONGEST
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(["id", "text", "seed", "speed", "voice", "other"]),
+            st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers())),
+        ),
+        max_size=6,
+    )
+)
+def test_json_objects_of_any_values(values: list[dict[str, object]]) -> None:
+    data = "\n".join(json.dumps(value) for value in values).encode("utf-8", "surrogatepass")
+    try:
+        good, bad = read_lines(data, "f", "jsonl")
+    except UserError:
+        assert not values
+        return
+    assert len(good) + len(bad) == len(values)
+
+
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_marks_and_line_ends_do_not_matter(ends: bytes, mark: bytes) -> None:
+    good, bad = read_lines(mark + ends.join([b"One.", b"", b"Two."]), "f", "txt")
+    assert [(line.number, line.id, line.text) for line in good] == [(1, "000001", "One."), (3, "000003", "Two.")]
+    assert not bad
+
+
+def test_csv_and_json_lines() -> None:
+    good, _ = read_lines(b'a|Dr. Who|Doctor Who\nb|"Quoted, too"\nc|plain|\n', "f", "csv")
+    assert [(line.id, line.text) for line in good] == [("a", "Doctor Who"), ("b", '"Quoted, too"'), ("c", "plain")]
+    record = {"id": "x-1", "text": "Hi", "seed": 4, "speed": 1.25, "voice": "v", "more": [1]}
+    (line,), _ = read_lines(json.dumps(record).encode(), "f", "jsonl")
+    assert (line.id, line.text, line.seed, line.speed, line.voice) == ("x-1", "Hi", 4, 1.25, "v")
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "said"),
+    [
+        ("txt", b"caf\xe9", "not UTF-8 (byte 4)"),
+        ("txt", b"a\0b", "NUL"),
+        ("txt", b"a" * 10_000_000, "10000000 characters; split it"),
+        ("txt", b"a" * (LONGEST + 1), "split it"),
+        ("csv", b"only text", "1 fields"),
+        ("csv", b"a|b|c|d", "4 fields"),
+        ("csv", b"../x|text", "no name for a file"),
+        ("csv", b"a/b|text", "no name for a file"),
+        ("csv", b".hidden|text", "no name for a file"),
+        ("csv", b"a|", "empty"),
+        ("jsonl", b"{", "not JSON"),
+        ("jsonl", b"[" * 60_000, "not JSON"),
+        ("jsonl", b"[1]", "no JSON object"),
+        ("jsonl", b'{"id": "a"}', "lacks a text"),
+        ("jsonl", b'{"id": [1], "text": "x"}', "id is no text"),
+        ("jsonl", b'{"text": "x", "seed": 1.5}', "seed"),
+        ("jsonl", b'{"text": "x", "speed": 9}', "speed 9 is outside"),
+        ("jsonl", b'{"text": "x", "speed": NaN}', "speed nan is outside"),
+        ("jsonl", b'{"text": "\\ud83d"}', "surrogate"),
+        ("jsonl", b'{"id": "C:\\\\x", "text": "x"}', "no name for a file"),
+    ],
+)
+def test_a_bad_line_is_named_and_harms_no_other(kind: str, raw: bytes, said: str) -> None:
+    fine = {"txt": b"Fine.", "csv": b"fine|Fine.", "jsonl": b'{"text": "Fine."}'}[kind]
+    good, (fault,) = read_lines(raw + b"\n" + fine, "f", kind)
+    assert fault.number == 1 and said in fault.reason
+    assert [line.text for line in good] == ["Fine."]
+
+
+def test_an_id_that_comes_again_is_refused() -> None:
+    good, bad = read_lines(b"a|One.\nA|Two.\na|Three.\n", "f", "csv")
+    assert [line.text for line in good] == ["One."]
+    assert [(fault.number, "that of line 1" in fault.reason) for fault in bad] == [(2, True), (3, True)]
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"\xef\xbb\xbf", b"  \r\n"])
+def test_an_empty_input_is_refused(data: bytes) -> None:
+    with pytest.raises(UserError, match="f: holds no line"):
+        read_lines(data, "f", "txt")

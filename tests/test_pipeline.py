@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,25 @@ def test_lower_precision_speaks_too(shared_voice: Path) -> None:
     voice = Voice.load(shared_voice, dtype=torch.bfloat16)
     assert voice.model.decoder.embedding.weight.dtype == torch.bfloat16
     assert len(voice.speak("Hello there.").waveform)
+
+
+def test_uttering_says_the_same_tokens_without_sound(voice: Voice) -> None:
+    spoken, uttered = voice.speak(TEXT, seed=3), voice.utter(TEXT, DecodeOptions(seed=3))
+    assert [one.text for one in uttered] == [one.text for one in spoken.utterances]
+    assert all(torch.equal(one.tokens, two.tokens) for one, two in zip(uttered, spoken.utterances, strict=True))
+
+
+def test_planned_utterances_sound_as_they_are_spoken(voice: Voice) -> None:
+    spoken = voice.speak(TEXT, seed=3)
+    sound = voice.sound(voice.plan(TEXT), [one.tokens for one in spoken.utterances])
+    assert same(sound, spoken.waveform)
+    assert voice.text_ids(TEXT) == [voice.tokenizer.encode(one.text) for one in spoken.utterances]
+
+
+def test_a_voice_of_another_language_is_not_read_as_english(shared_voice: Path) -> None:
+    loaded = Voice.load(shared_voice)
+    german = Voice(
+        replace(loaded.card, language="de"), loaded.tokenizer, loaded.model, loaded.acoustic, loaded.defaults
+    )
+    assert [one.text for one in german.plan("Um 3 Uhr.\n\nJa")] == ["Um 3 Uhr.", "Ja"]
+    assert [one.text for one in loaded.plan("At 3.")] == ["At three."]

@@ -1,4 +1,4 @@
-"""Every golden checkpoint of other packages through `import_and_accelerate.py`, in a few steps each: that the road is open.
+"""Every golden checkpoint of other packages through `import_and_accelerate.py`, in a few steps each.
 
     python recipes/import_and_accelerate/golden.py GOLDEN --output WORK [--steps 20]
 

@@ -1,7 +1,7 @@
 """A checkpoint of another package -> a fast voice -> proof that it says the same.
 
-    python recipes/import_and_accelerate/import_and_accelerate.py LAYOUT CHECKPOINT --text LINES.txt --output VOICE [--minutes M] \
-        [options of `spear-accel import`]
+    python recipes/import_and_accelerate/import_and_accelerate.py LAYOUT CHECKPOINT --text LINES.txt --output VOICE \
+        [--minutes M] [options of `spear-accel import`]
 """
 
 from __future__ import annotations

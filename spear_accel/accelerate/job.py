@@ -122,7 +122,8 @@ def _build(job: _Job, voice: Voice) -> _Built:
     _search(job, voice, copy)
     with state.timed("tune"):
         job.say("4/5 measuring drafts of every length and method; leave the machine idle")
-        tuned = tune_voice(copy, job.texts.held, TunePlan(tokens=80))
+        rows = tuple(count for count in TunePlan().rows if count <= max(plan.batch_sizes))
+        tuned = tune_voice(copy, job.texts.held, TunePlan(rows=rows, tokens=80))
     return _Built(copy, tuned)
 
 

@@ -216,3 +216,30 @@ def test_no_texts_no_tokens(model: TextToSemantic) -> None:
     result = Engine(model).decode([])
     assert result.tokens == []
     assert result.stats.target_calls == 0
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+def test_handed_over_one_by_one_they_are_the_same(
+    model: TextToSemantic, texts: list[list[int]], batch_size: int
+) -> None:
+    """Loops, which are tried again, come once."""
+    options = DecodeOptions(batch_size=batch_size, seed=5)
+    whole = Engine(model, options, GUARDS).decode(texts)
+    each = list(Engine(model, options, GUARDS).decode_each(texts))
+    assert sorted(one.index for one in each) == list(range(len(texts)))
+    for one in each:
+        assert torch.equal(one.tokens, whole.tokens[one.index])
+        found = (one.stop_reason, one.seed, one.attempts)
+        assert found == (whole.stop_reasons[one.index], whole.seeds[one.index], whole.attempts[one.index])
+
+
+def test_the_first_is_handed_over_before_the_last_is_decoded(model: TextToSemantic, texts: list[list[int]]) -> None:
+    engine = Engine(model, DecodeOptions(batch_size=1), GUARDS)
+    rounds = []
+    observe = engine.policy.observe
+    engine.policy.observe = lambda *given: (rounds.append(1), observe(*given))[1]  # type: ignore[method-assign]
+    each = engine.decode_each(texts)
+    next(each)
+    first = len(rounds)
+    list(each)
+    assert 0 < first < len(rounds) / 2

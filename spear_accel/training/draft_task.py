@@ -53,15 +53,20 @@ class DraftHeads(nn.Module):
 
 
 class _Utterances(Examples):
-    """Item: source [X], tokens [T] and the words of the utterance's noise [2], all int64."""
+    """Item: source [X], tokens [T], the words of the utterance's noise [2] and its end [1], EOS or `IGNORED`; int64."""
 
     def __init__(self, records: Sequence[dict[str, Any]], shape: TextToSemanticConfig) -> None:
         super().__init__(records, shape, None, 1.0)
         words = [row_words(int(r.get("seed", 0)), utterance_key(r["text_ids"])) for r in records]
         self.words = torch.tensor(words, dtype=torch.int64)
+        # An utterance that was cut off does not end where its tokens do.
+        self.ends = [shape.eos_id if r.get("stop_reason", "eos") == "eos" else IGNORED for r in records]
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:  # type: ignore[override]
-        return {"source": self.text[index], "tokens": self.tokens[index], "words": self.words[index]}
+        return {
+            "source": self.text[index], "tokens": self.tokens[index], "words": self.words[index],
+            "end": torch.tensor([self.ends[index]]),
+        }  # fmt: skip
 
 
 class DraftHeadTask:
@@ -102,9 +107,9 @@ class DraftHeadTask:
 
     def collate(self, examples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         """source [B, X], semantic [B, T], targets [B, T + 1] with EOS, `IGNORED` at padding; words [B, 2]."""
-        end, pad = torch.tensor([self.shape.eos_id]), self.shape.semantic_pad_id
+        pad = self.shape.semantic_pad_id
         tokens = [example["tokens"] for example in examples]
-        said = [torch.cat((t, end)) for t in tokens]
+        said = [torch.cat((example["tokens"], example["end"])) for example in examples]
         return {
             "source": pad_sequence([e["source"] for e in examples], True, self.shape.text_pad_id),
             "semantic": pad_sequence(tokens, True, pad),
@@ -192,10 +197,8 @@ class DraftHeadTask:
 
     def _examples(self, records: Sequence[dict[str, Any]], part: str) -> _Utterances:
         longest = self.config.longest_tokens
-        # An utterance that was cut off does not end where its tokens do.
-        kept = [r for r in records if 0 < len(r["tokens"]) <= longest and r.get("stop_reason", "eos") == "eos"]
+        usable = ("eos", "max_length")
+        kept = [r for r in records if 0 < len(r["tokens"]) <= longest and r.get("stop_reason", "eos") in usable]
         if not kept:
-            raise UserError(
-                f"no finished {part} utterance of 1 to {longest} tokens; add texts or train the trunk longer"
-            )
+            raise UserError(f"no usable {part} utterance of 1 to {longest} tokens; add texts or train the trunk longer")
         return _Utterances(kept, self.shape)

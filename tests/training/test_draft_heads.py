@@ -177,14 +177,16 @@ def test_a_batch_is_padded_and_ends_in_eos(model: TextToSemantic) -> None:
     assert batch["words"].tolist() == [[*row_words(8, utterance_key([3, 4]))], [*row_words(0, utterance_key([9]))]]
 
 
-def test_what_was_cut_off_is_left_out(model: TextToSemantic) -> None:
+def test_what_ran_into_a_loop_is_left_out_and_what_was_cut_off_has_no_end(model: TextToSemantic) -> None:
     records = [
         {"id": reason, "text_ids": [3], "tokens": [number + 1] * 3, "stop_reason": reason}
         for number, reason in enumerate(("eos", "loop", "max_length", "error"))
     ]
     records += [{"id": "empty", "text_ids": [3], "tokens": []}, {"id": "long", "text_ids": [3], "tokens": [9] * 4}]
     task = make_task(model, make_heads(model, {"exit-1": KINDS["exit-1"]}), records, longest_tokens=3)
-    assert [example["tokens"].tolist() for example in task.dataset()] == [[1, 1, 1]]
+    assert [example["tokens"].tolist() for example in task.dataset()] == [[1, 1, 1], [3, 3, 3]]
+    batch = task.collate([task.dataset()[0], task.dataset()[1]])
+    assert batch["targets"].tolist() == [[1, 1, 1, 20], [3, 3, 3, IGNORED]]
 
 
 @torch.no_grad()
@@ -386,7 +388,7 @@ def test_held_out_texts_are_never_learned_from(place: Path, monkeypatch: pytest.
     learned = {tuple(example["source"].tolist()[:-1]) for example in task.dataset()}
     assert learned and not learned & held_out
     samples = [json.loads(line) for line in (place / "samples" / "training.jsonl").read_text().splitlines()]
-    finished = [r["tokens"] for r in samples if r["stop_reason"] == "eos" and r["tokens"]]
+    finished = [r["tokens"] for r in samples if r["stop_reason"] in ("eos", "max_length") and r["tokens"]]
     assert [example["tokens"].tolist() for example in task.dataset()] == finished
     judged = [json.loads(line) for line in (place / "samples" / "validation.jsonl").read_text().splitlines()]
     assert {tuple(record["text_ids"]) for record in judged} == held_out
@@ -533,7 +535,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "validation": ({"validation": "/no/v.jsonl"}, "/no/v.jsonl: no such file"),
     "sources": ({"sources": ["/no/t.jsonl"]}, "/no/t.jsonl: no such file"),
     "corpus validation": ({"trunk_weight": 1.0, "validation": "/no/v.jsonl"}, "/no/v.jsonl: no such file"),
-    "unfinished": ({"longest_tokens": 1}, "no finished training utterance of 1 to 1 tokens"),
+    "unfinished": ({"longest_tokens": 1}, "no usable training utterance of 1 to 1 tokens"),
 }
 
 
@@ -550,7 +552,7 @@ def test_wrong_settings_are_refused(place: Path, fault: str) -> None:
     [
         ("train", 0.0, "no texts to speak"),
         ("validation", 0.0, "validation.jsonl is empty"),
-        ("train", 1.0, "no finished training utterance"),
+        ("train", 1.0, "no usable training utterance"),
         ("validation", 1.0, "validation.jsonl is empty"),
     ],
 )

@@ -36,6 +36,7 @@ __all__ = ["accelerate"]
 
 Say = Callable[[str], None]
 _REPEATS = 2
+_FEWEST_MEASURED = 16
 _SKIP_TEXTS, _SKIP_TOKENS = 6, 60
 
 
@@ -157,7 +158,11 @@ def _measure(built: _Built, texts: Texts, plan: AcceleratePlan) -> list[Record]:
 
 
 def _runs(voice: Voice, texts: list[tuple[int, ...]], cases: Sequence[Case], size: int) -> Iterator[Run]:
-    """Turns of all cases, as in `spear_accel.bench.speed`, from ids; the first turn warms up on one batch."""
+    """Turns of all cases, as in `spear_accel.bench.speed`, from ids; the first turn warms up on one batch.
+
+    Small batches take long, and have as much to average over in fewer texts.
+    """
+    texts = texts[: max(_FEWEST_MEASURED, 2 * size)]
     for case in cases:
         voice.decode_ids(texts[:size], case.options(voice.defaults, size))
     for _ in range(_REPEATS):

@@ -27,7 +27,7 @@ from spear_accel.bench.skip_search import find_skip_set
 from spear_accel.bench.speed import Run
 from spear_accel.decoding.tuning import Tuning
 from spear_accel.errors import UserError
-from spear_accel.io.parts import save_decoding_defaults, save_head
+from spear_accel.io.parts import load_decoding_defaults, save_decoding_defaults, save_head
 from spear_accel.io.voice import VoiceFolder, open_voice, seal
 from spear_accel.pipeline import Voice
 from spear_accel.training.draft_heads import load_trained_heads
@@ -52,7 +52,7 @@ class _Job:
     say: Say
     runs: tuple[HeadRun, ...]
 
-    def left(self, share: float) -> float:
+    def seconds(self, share: float) -> float:
         """Seconds that a step with `share` of the time may take."""
         return share * 60.0 * self.plan.minutes
 
@@ -75,15 +75,8 @@ def accelerate(
     fingerprint = hashlib.sha256(json.dumps([texts.training, texts.held]).encode()).hexdigest()
     job = {"voice": folder.card.files.get("text_to_semantic/model.safetensors"), "text": fingerprint,
            "plan": json.loads(json.dumps(asdict(plan)))}  # fmt: skip
-    one = _Job(
-        folder,
-        texts,
-        plan,
-        work,
-        JobState(work, job),
-        say,
-        tuple(head_runs(plan, voice.model.config, voice.drafting.heads)),
-    )
+    runs = tuple(head_runs(plan, voice.model.config, voice.drafting.heads))
+    one = _Job(folder, texts, plan, work, JobState(work, job), say, runs)
     if texts.unusable:
         say(f"{source}: {texts.unusable} lines say nothing that the voice can read, and are left out")
     built = _build(one, voice)
@@ -106,18 +99,12 @@ class _Built:
 def _build(job: _Job, voice: Voice) -> _Built:
     """Everything up to the tuned copy."""
     plan, state = job.plan, job.state
-    with state.timed("sample"):
-        job.say(f"1/5 the voice speaks {len(job.texts.training)} texts to learn from")
-        records = own_speech(voice, job.texts, plan, job.work / "samples", state, job.left(SAMPLING))
-    runs = job.runs
-    for number, run in enumerate(runs, start=1):
-        with state.timed(f"train {run.name}"):
-            job.say(f"2/5 training {', '.join(run.heads)} ({number} of {len(runs)})")
-            train_heads(voice, run, records, plan, job.work / run.name, state, job.left(run.share))
+    if job.runs:
+        _train(job, voice)
     copy = job.work / "voice"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(job.source.path, copy)
-    for run in runs:
+    for run in job.runs:
         for head in load_trained_heads(job.work / run.name).values():
             save_head(copy, head)
     _search(job, voice, copy)
@@ -126,6 +113,18 @@ def _build(job: _Job, voice: Voice) -> _Built:
         rows = tuple(count for count in TunePlan().rows if count <= max(plan.batch_sizes))
         tuned = tune_voice(copy, job.texts.held, TunePlan(rows=rows, tokens=80))
     return _Built(copy, tuned)
+
+
+def _train(job: _Job, voice: Voice) -> None:
+    """Samples of the voice, and the heads that learn from them."""
+    plan, state = job.plan, job.state
+    with state.timed("sample"):
+        job.say(f"1/5 the voice speaks {len(job.texts.training)} texts to learn from")
+        records = own_speech(voice, job.texts, plan, job.work / "samples", state, job.seconds(SAMPLING))
+    for number, run in enumerate(job.runs, start=1):
+        with state.timed(f"train {run.name}"):
+            job.say(f"2/5 training {', '.join(run.heads)} ({number} of {len(job.runs)})")
+            train_heads(voice, run, records, plan, job.work / run.name, state, job.seconds(run.share))
 
 
 def _search(job: _Job, voice: Voice, copy: Path) -> None:
@@ -138,19 +137,20 @@ def _search(job: _Job, voice: Voice, copy: Path) -> None:
             options = replace(voice.defaults, batch_size=1, max_tokens=_SKIP_TOKENS)
             started, texts = time.monotonic(), job.texts.held[:_SKIP_TEXTS]
             find_skip_set(voice.model, texts[:1], options, trials=1)
-            fitting = int(job.left(SEARCHING) / max(0.01, (time.monotonic() - started) * len(texts)))
+            fitting = int(job.seconds(SEARCHING) / max(0.01, (time.monotonic() - started) * len(texts)))
             found, _ = find_skip_set(voice.model, texts, options, trials=max(2, min(trials, fitting)))
             skip = job.state.decide("skip", asdict(found))
     if skip is not None:
         tuning = Tuning.from_dict({"methods": {}, "skip": skip}, str(job.state.path))
-        save_decoding_defaults(copy, {"temperature": voice.defaults.temperature, "tuning": tuning.to_dict()})
+        kept = load_decoding_defaults(job.source)
+        save_decoding_defaults(copy, {**kept, "tuning": tuning.to_dict()})
     seal(copy, job.source.card)
 
 
 def _measure(built: _Built, texts: Texts, plan: AcceleratePlan) -> list[Record]:
     """Every method with automatic drafts, and `auto`, at each batch size that the texts can fill."""
     voice = built.voice
-    chosen = texts.enough(max(plan.batch_sizes))
+    chosen = texts.enough(max(_FEWEST_MEASURED, 2 * max(plan.batch_sizes)))
     sizes = [size for size in plan.batch_sizes if size <= len(chosen)]
     cases = make_cases(["auto", *voice.methods], ["coupled"], ["auto"])
     runs = [run for size in sizes for run in _runs(voice, chosen, cases, size)]

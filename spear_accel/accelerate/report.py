@@ -96,6 +96,8 @@ def _tried(records: Sequence[Record]) -> Table:
 def _made(report: Report) -> str:
     decided = report.state.decided
     unseen = len(report.texts.held)
+    if decided("utterances") is None:
+        return f"No head was trained: the voice has all that were asked for. {unseen} texts were measured with first."
     return (
         f"The voice spoke {decided('utterances')} utterances of {len(report.texts.training)} texts; heads learned from "
         f"them with its own weights frozen. {unseen} texts were held back: validation, tuning and the tables above use "

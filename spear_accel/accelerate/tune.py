@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spear_accel.bench.costs import TunePlan, measure_costs
-from spear_accel.io.parts import save_decoding_defaults
-from spear_accel.io.voice import seal
+from spear_accel.io.parts import load_decoding_defaults, save_decoding_defaults
+from spear_accel.io.voice import open_voice, seal
 from spear_accel.pipeline import Voice
 
 __all__ = ["tune_voice"]
@@ -20,7 +20,9 @@ def tune_voice(folder: Path | str, texts: Sequence[Sequence[int]], plan: TunePla
     """
     voice = Voice.load(folder)
     tuning = measure_costs(voice.model, voice.drafting, texts, voice.defaults, plan)
+    # Whatever else the voice says of sampling stays: it decides what is said.
+    kept = load_decoding_defaults(open_voice(folder))
     options = {"method": "auto", "verify": "coupled", "draft_length": "auto", "temperature": voice.defaults.temperature}
-    save_decoding_defaults(folder, {**options, "tuning": tuning.to_dict()})
+    save_decoding_defaults(folder, {**kept, **options, "tuning": tuning.to_dict()})
     seal(folder, voice.card)
     return Voice.load(folder)

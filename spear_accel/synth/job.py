@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -86,8 +86,7 @@ def synthesise(
     number, of = options.shard
     store = Store(folder, _identity(lines, bad, options, voices), options.shard)
     writer = make_writer(options.format, options.tokens_only, folder)
-    if options.retry_failed:
-        store.forget_failed()
+    tried = store.forget_failed() if options.retry_failed else {}
     own = [line for line in lines if line.number % of == number % of]
     for fault in bad:
         if fault.number % of == number % of:
@@ -96,18 +95,21 @@ def synthesise(
     skipped, before = len(own) - len(waiting), len(store.done)
     for name, voice in voices.items():
         mine = [line for line in waiting if (line.voice or options.voice) == name]
-        _make(voice, mine, options, store, writer, progress)
+        _make(voice, mine, options, store, writer, progress, tried)
     records = store.finish({line.id: line.number for line in lines})
     if records is not None:
         writer.finish(records)
+        # What kills have left half written; no shard writes any more.
+        for path in folder.rglob(".*.part"):
+            path.unlink()
     return SynthSummary(len(store.done) - before, skipped, len(store.failed), records is not None)
 
 
 def _make(
     voice: Voice, lines: Sequence[Line], options: SynthOptions, store: Store, writer: Writer,
-    progress: Callable[[int], None],
+    progress: Callable[[int], None], tried: Mapping[str, int],
 ) -> None:  # fmt: skip
-    """All lines of one voice."""
+    """All lines of one voice. tried: how often lines that failed have been tried, by id."""
     decode = replace(options.decode or voice.defaults, batch_size=options.batch_size)
     digest = _digest(voice.card)
 
@@ -117,11 +119,11 @@ def _make(
 
     with Sounding(None if options.tokens_only else voice, keep) as sounding:
         for chunk in _chunks(lines, _CHUNK_BATCHES * options.batch_size):
-            for spoken in speak_lines(voice, chunk, decode, options.retries):
+            for spoken in speak_lines(voice, chunk, decode, options.retries, tried):
                 if spoken.fault is None:
                     sounding.put(spoken)
                 else:
-                    _fail(store, spoken.line.id, spoken.line.number, spoken.fault)
+                    _fail(store, spoken.line.id, spoken.line.number, spoken.fault, spoken.attempts)
 
 
 def _record(spoken: Spoken, made: Made, card: VoiceCard, digest: str) -> dict[str, Any]:
@@ -137,9 +139,9 @@ def _record(spoken: Spoken, made: Made, card: VoiceCard, digest: str) -> dict[st
     }  # fmt: skip
 
 
-def _fail(store: Store, id: str, number: int, reason: str) -> None:
+def _fail(store: Store, id: str, number: int, reason: str, attempts: int = 0) -> None:
     if id not in store.failed:
-        store.fail({"id": id, "line": number, "reason": reason})
+        store.fail({"id": id, "line": number, "reason": reason, "attempts": attempts})
 
 
 def _chunks(lines: Sequence[Line], size: int) -> Iterator[list[Line]]:

@@ -5,7 +5,7 @@ Tries a line's utterance again, with the next seed, where it did not end. Knows 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor
@@ -34,6 +34,8 @@ class Spoken:
     used: dict[int, int] = field(default_factory=dict)
     """Seeds, by utterance."""
     retries: int = 0
+    attempts: int = 0
+    """Made so far, those of earlier runs included."""
     fault: str | None = None
     """Why the line cannot be made."""
 
@@ -67,14 +69,22 @@ class _Request:
         return given if not self.attempt else retry_seed(given, _RETRY_STEP * self.attempt)
 
 
-def speak_lines(voice: Voice, lines: Sequence[Line], options: DecodeOptions, retries: int) -> Iterator[Spoken]:
-    """Each line once, whole or with its fault, in the order in which they are ready."""
+def speak_lines(
+    voice: Voice, lines: Sequence[Line], options: DecodeOptions, retries: int, tried: Mapping[str, int]
+) -> Iterator[Spoken]:
+    """Each line once, whole or with its fault, in the order in which they are ready.
+
+    tried: attempts of earlier runs by id; a line goes on with the seeds behind them.
+    """
     requests: list[_Request] = []
     for line in lines:
         spoken = Spoken(line)
         try:
             spoken.planned = voice.plan(line.text)
-            requests += [_Request(spoken, n, voice.tokenizer.encode(one.text)) for n, one in enumerate(spoken.planned)]
+            requests += [
+                _Request(spoken, place, voice.tokenizer.encode(one.text), tried.get(line.id, 0))
+                for place, one in enumerate(spoken.planned)
+            ]  # fmt: skip
         except UserError as error:
             spoken.fault = str(error)
             yield spoken
@@ -86,9 +96,10 @@ def speak_lines(voice: Voice, lines: Sequence[Line], options: DecodeOptions, ret
             spoken = request.spoken
             if spoken.fault is not None:
                 continue
+            spoken.attempts = max(spoken.attempts, request.attempt + 1)
             if _is_good(finished):
                 spoken.tokens[request.place], spoken.used[request.place] = finished.tokens, finished.seed
-            elif request.attempt < retries:
+            elif request.attempt - tried.get(spoken.line.id, 0) < retries:
                 spoken.retries += 1
                 again.append(replace(request, attempt=request.attempt + 1))
                 continue

@@ -53,10 +53,12 @@ class Store:
         _append(self._own / FAILED, record)
         self.failed[record["id"]] = record
 
-    def forget_failed(self) -> None:
-        """Failed lines are to be tried again."""
+    def forget_failed(self) -> dict[str, int]:
+        """Failed lines are to be tried again. Returns how often they were tried, by id."""
+        tried = {id: int(record["attempts"]) for id, record in self.failed.items()}
         (self._own / FAILED).unlink(missing_ok=True)
         self.failed = {}
+        return tried
 
     def finish(self, order: Mapping[str, int]) -> list[Record] | None:
         """Put the records of a finished shard in the order of the input.

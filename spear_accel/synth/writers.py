@@ -100,17 +100,25 @@ class WebDataset:
         return {}
 
     def finish(self, records: Sequence[dict[str, Any]]) -> None:
-        for first in range(0, len(records), _SHARD):
-            self._pack(first // _SHARD, records[first : first + _SHARD])
-        for path in self.parts.glob("*"):
+        if any(self.parts.iterdir()):
+            self._unpack()
+            for first in range(0, len(records), _SHARD):
+                self._pack(first // _SHARD, records[first : first + _SHARD])
+        for path in self.parts.iterdir():
             path.unlink()
         self.parts.rmdir()
 
+    def _unpack(self) -> None:
+        """Get back what an earlier run packed: lines that were made since may stand before it."""
+        for shard in sorted((self.folder / "shards").glob("*.tar")):
+            with tarfile.open(shard) as tar:
+                for member in tar:
+                    path, held = self.parts / member.name, tar.extractfile(member)
+                    if path.suffix != ".json" and held is not None and not path.exists():
+                        files.write_bytes(path, held.read())
+
     def _pack(self, number: int, records: Sequence[dict[str, Any]]) -> None:
         target = self.folder / "shards" / f"{number:06d}.tar"
-        present = [self.parts / f"{record['id']}.npy" for record in records]
-        if target.exists() and not all(path.exists() for path in present):
-            return  # Packed by a run that was killed while it took the parts away.
         with files.replacing(target) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
             for record in records:
                 _add(tar, f"{record['id']}.json", json.dumps(record, ensure_ascii=False).encode())

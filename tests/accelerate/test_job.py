@@ -16,7 +16,7 @@ from spear_accel.accelerate import AcceleratePlan, accelerate, head_training, jo
 from spear_accel.accelerate.plan import head_runs
 from spear_accel.bench.costs import TunePlan
 from spear_accel.errors import UserError
-from spear_accel.io.voice import open_voice
+from spear_accel.io.voice import open_voice, seal
 from spear_accel.training import own_samples
 
 PLAN = AcceleratePlan(steps=4, utterances=20, batch_sizes=(1, 2), skip_trials=2, batch_tokens=300)
@@ -149,3 +149,16 @@ def test_steps_fit_the_time(voice: Path, lines: list[str]) -> None:
     assert head_training._fitting_steps(task, heads, PLAN, 0.0) == 50
     assert head_training._fitting_steps(task, heads, PLAN, 1e6) == 8000
     assert all(map(torch.equal, before, task.modules["draft_heads"].parameters()))
+
+
+def test_sampling_options_of_the_voice_stay_and_nothing_is_trained_twice(voice: Path, lines: list[str]) -> None:
+    run(voice, lines)
+    opened = open_voice(voice)
+    decoding = json.loads((voice / "decoding.json").read_text())
+    (voice / "decoding.json").write_text(json.dumps({**decoding, "top_p": 0.9}))
+    seal(voice, opened.card)
+    work = voice.with_name("again")
+    accelerate(str(voice), lines, PLAN, work, work / "report", say=lambda _: None)
+    assert Voice.load(voice).defaults.top_p == 0.9
+    assert not (work / "samples").exists()
+    assert "No head was trained" in (work / "report" / "report.md").read_text()

@@ -154,8 +154,36 @@ def test_failures_carry_reasons_and_can_be_tried_again(
     assert "can be read aloud" in failed["wordless"]["reason"] and failed["bad"]["reason"] == "is bad"
     cut = [record["reason"] for id, record in failed.items() if id.startswith("line")]
     assert all("max_length" in reason and "1 retries" in reason for reason in cut)
-    again = make([*lines[:2], wordless], tmp_path / "out", replace(short, retry_failed=True), [fault])
-    assert again.failed == summary.failed
+    assert failed["wordless"]["attempts"] == 0
+    assert all(record["attempts"] == 2 for id, record in failed.items() if id.startswith("line"))
+
+
+@pytest.mark.parametrize("format", ["ljspeech", "webdataset"])
+def test_failed_lines_are_tried_again_with_further_seeds(
+    lines: list[Line], options: SynthOptions, tmp_path: Path, format: str
+) -> None:
+    """A tight bound makes some fail; each retry brings more of them, into the shards of before too."""
+    tight = replace(options, decode=DecodeOptions(temperature=1.0, max_tokens=25), retries=0, format=format)
+    first = make(lines, tmp_path / "out", tight)
+    assert first.complete and 0 < first.failed < len(lines)
+    failed, made = first.failed, first.made
+    for _ in range(4):
+        again = make(lines, tmp_path / "out", replace(tight, retry_failed=True))
+        assert again.made + again.failed == failed and again.skipped == made
+        failed, made = again.failed, made + again.made
+    assert failed < first.failed
+    ids = [json.loads(line)["id"] for line in (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()]
+    assert len(ids) == made
+    if format == "webdataset":
+        with tarfile.open(tmp_path / "out" / "shards" / "000000.tar") as tar:
+            assert [name for name in tar.getnames() if name.endswith(".wav")] == [f"{id}.wav" for id in ids]
+
+
+def test_what_a_kill_left_half_written_is_swept_away(lines: list[Line], options: SynthOptions, tmp_path: Path) -> None:
+    (tmp_path / "out" / "wavs").mkdir(parents=True)
+    (tmp_path / "out" / "wavs" / ".line-00.wav.x1.part").write_bytes(b"half")
+    make(lines[:3], tmp_path / "out", options)
+    assert not list(tmp_path.rglob(".*.part"))
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from spear_accel.io import parts
 from spear_accel.io.hub import fetch_voice
 from spear_accel.io.voice import VoiceCard, VoiceFolder, open_voice
 from spear_accel.model import TextToSemantic
-from spear_accel.model.projection import drafting_dtype
+from spear_accel.projection import drafting_dtype
 from spear_accel.text import Normalised, normalise
 from spear_accel.text.raw import ByteTokenizer, IdTokenizer
 from spear_accel.text.tokenizer import TextTokenizer

@@ -23,7 +23,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "synth": ("pipeline", "decoding", "io", "text"),
     "bench": ("pipeline", "decoding", "io", "text", "model", "heads"),
 }
-EVERYWHERE = ("errors",)
+EVERYWHERE = ("errors", "projection")
 
 
 def imported(path: Path) -> set[str]:

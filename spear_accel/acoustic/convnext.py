@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from spear_accel.projection import Projection
+
 
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:
     """Lengths [B] -> float mask [B, frames, 1]: one inside a row, zero in its padding."""
@@ -24,14 +26,14 @@ class ConvNeXtBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
         self.norm = nn.LayerNorm(width)
-        self.expand = nn.Linear(width, hidden)
-        self.contract = nn.Linear(hidden, width)
+        self.expand = Projection(width, hidden, bias=True, gelu=True)
+        self.contract = Projection(hidden, width, bias=True)
         self.scale = nn.Parameter(torch.full((width,), scale))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """[B, frames, width] -> the same shape; ``mask`` [B, frames, 1] makes padding look like the edge."""
         update = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
-        update = self.contract(nn.functional.gelu(self.expand(self.norm(update))))
+        update = self.contract(self.expand(self.norm(update)))
         x = x + self.dropout(self.scale * update)
         return x if mask is None else x * mask
 

@@ -18,6 +18,7 @@ from spear_accel.acoustic.convnext import ConvNeXtStack, frame_mask
 from spear_accel.acoustic.harmonics import HarmonicTemplate
 from spear_accel.acoustic.mel import LogMelConfig
 from spear_accel.errors import UserError
+from spear_accel.projection import Projection
 
 # Steep enough that a predicted voicing is nearly on or off, as the true one is, and still continuous.
 _VOICING_STEEPNESS = 4.0
@@ -88,7 +89,7 @@ class PitchPredictor(nn.Module):
         self.dropout = nn.Dropout1d(config.token_dropout)
         width = config.pitch_width
         self.stack = ConvNeXtStack(width, 2 * width, config.pitch_blocks, config.pitch_kernel, config.pitch_dropout)
-        self.head = nn.Linear(width, 2 * frames_per_token)
+        self.head = Projection(width, 2 * frames_per_token, bias=True)
 
     def forward(self, tokens: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """Int64 [B, T], mask [B, T, 1] -> two float32 [B, T * frames_per_token]."""
@@ -116,9 +117,9 @@ class MelDecoder(nn.Module):
         self.token_stack = self._stack(config.token_blocks)
         self.place = nn.Parameter(torch.randn(self.frames_per_token, config.width) * 0.1)
         self.harmonics = HarmonicTemplate(mel, config.pitch_lowest_hz, config.pitch_highest_hz)
-        self.voiced = nn.Linear(mel.bins + 2, config.width)
+        self.voiced = Projection(mel.bins + 2, config.width, bias=True)
         self.frame_stack = self._stack(config.frame_blocks)
-        self.head = nn.Linear(config.width, mel.bins)
+        self.head = Projection(config.width, mel.bins, bias=True)
 
     def _stack(self, blocks: int) -> ConvNeXtStack:
         config = self.config

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from spear_accel.acoustic.convnext import ConvNeXtStack, frame_mask
 from spear_accel.acoustic.mel import LogMelConfig
 from spear_accel.errors import UserError
+from spear_accel.projection import Projection
 
 # exp(7) is well above the largest bin of a full-scale sine under a 1024-sample window: it only stops overflow.
 _LARGEST_LOG_MAGNITUDE = 7.0
@@ -48,11 +49,12 @@ class InverseStft(nn.Module):
 
     def _overlap_add(self, frames: Tensor) -> Tensor:
         """[B, F, n_fft] -> [B, F * hop]: each frame cut into hops, shifted and summed."""
-        rows, count, _ = frames.shape
-        hops = -(-self.n_fft // self.hop)
-        pieces = nn.functional.pad(frames, (0, hops * self.hop - self.n_fft)).reshape(rows, count, hops, self.hop)
-        shifted = [nn.functional.pad(pieces[:, :, i], (0, 0, i, hops - 1 - i)) for i in range(hops)]
-        joined = torch.stack(shifted).sum(0).reshape(rows, -1)
+        rows, count, size = frames.shape
+        hops = -(-size // self.hop)
+        total = frames.new_zeros(rows, count + hops - 1, self.hop)
+        for number, piece in enumerate(frames.split(self.hop, dim=-1)):
+            total[:, number : number + count, : piece.shape[-1]] += piece
+        joined = total.reshape(rows, -1)
         return joined[:, self.edge : self.edge + count * self.hop]
 
     def forward(self, spectrum: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -74,7 +76,7 @@ class Vocoder(nn.Module):
         self.inlet = nn.Conv1d(mel.bins, config.width, config.kernel, padding=config.kernel // 2)
         self.inlet_norm = nn.LayerNorm(config.width)
         self.stack = ConvNeXtStack(config.width, config.hidden, config.blocks, config.kernel)
-        self.head = nn.Linear(config.width, mel.n_fft + 2)
+        self.head = Projection(config.width, mel.n_fft + 2, bias=True)
         self.inverse = InverseStft(mel)
 
     @property

@@ -17,7 +17,7 @@ from spear_accel.heads.trunk import Trunk
 from spear_accel.model import CrossCache, KeyValueCache, TextToSemanticConfig
 from spear_accel.model.decoder import DecoderLayer
 from spear_accel.model.layers import EMBEDDING_STD, FixedTable, RMSNorm, linear, rotary_table
-from spear_accel.model.projection import Projection
+from spear_accel.projection import Projection
 
 __all__ = ["Prophet", "ProphetConfig"]
 

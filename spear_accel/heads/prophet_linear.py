@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from spear_accel.heads.parallel import ParallelHead
 from spear_accel.model import TextToSemanticConfig
 from spear_accel.model.layers import EMBEDDING_STD, RMSNorm, linear
-from spear_accel.model.projection import Projection
+from spear_accel.projection import Projection
 
 __all__ = ["ProphetLinear", "ProphetLinearConfig"]
 

@@ -25,7 +25,7 @@ from spear_accel.model.layers import (
     rotary_table,
     sinusoid_table,
 )
-from spear_accel.model.projection import PackedWeight, Projection
+from spear_accel.projection import PackedWeight, Projection
 
 ALL_LAYERS = slice(None)
 

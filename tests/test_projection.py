@@ -9,8 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from spear_accel.model import projection
-from spear_accel.model.projection import PackedWeight, Projection, drafting_dtype
+from spear_accel import projection
+from spear_accel.projection import PackedWeight, Projection, drafting_dtype
 
 needs_kernel = pytest.mark.skipif(
     not projection._kernel_works(torch.float32), reason="this build of torch lacks oneDNN's product"
@@ -28,6 +28,15 @@ def layer() -> Projection:
 def test_equals_the_plain_product(layer: Projection, shape: tuple[int, ...]) -> None:
     x = torch.randn(shape)
     torch.testing.assert_close(layer(x), F.linear(x, layer.weight), atol=1e-5, rtol=1e-5)
+
+
+@torch.inference_mode()
+def test_equals_the_plain_product_with_bias_and_gelu() -> None:
+    layer, x = Projection(24, 40, bias=True, gelu=True), torch.randn(3, 24)
+    expected = F.gelu(F.linear(x, layer.weight, layer.bias))
+    torch.testing.assert_close(layer(x), expected, atol=1e-5, rtol=1e-5)
+    with torch.inference_mode(False), torch.enable_grad():
+        torch.testing.assert_close(layer(x.clone()), expected.clone(), atol=1e-5, rtol=1e-5)
 
 
 @needs_kernel

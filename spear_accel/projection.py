@@ -1,4 +1,4 @@
-"""Matrix products of decoding, by whichever kernel is fastest on a processor.
+"""Matrix products, by whichever kernel is fastest on a processor.
 
 torch multiplies float32 by MKL, which on other makers' processors does not use their widest registers. oneDNN, which
 torch carries too, does: with weights that it has laid out beforehand ("packed"), the products of decoding take a third
@@ -26,13 +26,20 @@ class PackedWeight:
         self._packed: Tensor | None = None
         self._source = (0, -1)
 
-    def multiply(self, x: Tensor, weight: Tensor, rows: int | None = None, bias: Tensor | None = None) -> Tensor:
-        """x [..., I] times the first `rows` of weight [O, I] (all if left out), transposed, plus bias: [..., rows]."""
+    def multiply(
+        self, x: Tensor, weight: Tensor, rows: int | None = None, bias: Tensor | None = None, gelu: bool = False
+    ) -> Tensor:
+        """x [..., I] times the first `rows` of weight [O, I] (all if left out), transposed, plus bias: [..., rows].
+
+        gelu: also apply that function, which costs nothing while the product is at hand.
+        """
         plain = torch.is_grad_enabled() or x.dtype not in _PACKED or torch.is_autocast_enabled("cpu")
         if plain or not self._refreshed(weight, rows):
-            return F.linear(x, weight if rows is None else weight[:rows], bias)
-        product: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, self._packed, bias, "none", [], "")
-        return product
+            product = F.linear(x, weight if rows is None else weight[:rows], bias)
+            return F.gelu(product) if gelu else product
+        after = ("gelu", [], "none") if gelu else ("none", [], "")
+        fused: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, self._packed, bias, *after)
+        return fused
 
     def _refreshed(self, weight: Tensor, rows: int | None) -> bool:
         """Whether there is a packed weight, up to date. Asked at every product, so it looks at as little as it can."""
@@ -52,14 +59,14 @@ class PackedWeight:
 
 
 class Projection(nn.Linear):
-    """A linear map, by default without a bias. [..., I] -> [..., O]."""
+    """A linear map, by default without a bias, and GELU behind it where asked for. [..., I] -> [..., O]."""
 
-    def __init__(self, inputs: int, outputs: int, bias: bool = False) -> None:
+    def __init__(self, inputs: int, outputs: int, bias: bool = False, gelu: bool = False) -> None:
         super().__init__(inputs, outputs, bias=bias)
-        self._packed = PackedWeight()
+        self._packed, self._gelu = PackedWeight(), gelu
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._packed.multiply(x, self.weight, bias=self.bias)
+        return self._packed.multiply(x, self.weight, bias=self.bias, gelu=self._gelu)
 
 
 def drafting_dtype(device: torch.device | str, dtype: torch.dtype) -> torch.dtype:

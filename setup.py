@@ -64,6 +64,7 @@ setup(
         "ray": ["ray[data]>=2.40"],
         "eval": EVAL,
         "hub": HUB,
+        "lhotse": ["lhotse>=1.24"],
         "dev": DEV,
     },
     entry_points={"console_scripts": ["spear-accel = spear_accel.cli.main:run"]},

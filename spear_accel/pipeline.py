@@ -6,10 +6,9 @@ Joins the packages and holds no method of its own: how text is read, tokens are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import fields, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from torch import Tensor
 from spear_accel.acoustic import AcousticStage
 from spear_accel.decoding import DecodeOptions, DecodeResult, DecodeStats, Engine, Guards, LengthGuard
 from spear_accel.decoding.methods import Drafting
-from spear_accel.decoding.stats import Finished
+from spear_accel.decoding.stats import Finished, Growth
 from spear_accel.decoding.tuning import Tuning
 from spear_accel.decoding.verify.grouped import groups_within
 from spear_accel.decoding.verify.rules import make_verifier
@@ -29,6 +28,8 @@ from spear_accel.io.hub import fetch_voice
 from spear_accel.io.voice import VoiceCard, VoiceFolder, open_voice
 from spear_accel.model import TextToSemantic
 from spear_accel.projection import drafting_dtype
+from spear_accel.spoken import Speech, SpokenUtterance, join, warnings_of
+from spear_accel.streaming import CHUNKS, groups, sound_of, stream
 from spear_accel.text import Normalised, normalise
 from spear_accel.text.raw import ByteTokenizer, IdTokenizer
 from spear_accel.text.tokenizer import TextTokenizer
@@ -38,40 +39,6 @@ from spear_accel.text.utterances import PlannedUtterance, plan, verbatim
 _LARGEST_GROUP = 16
 # Of the expected number of tokens: below, EOS is forbidden; above (plus the guard's slack), decoding stops.
 _SHORTEST, _LONGEST = 0.5, 2.0
-
-
-@dataclass(frozen=True)
-class SpokenUtterance:
-    """One stretch of text that was decoded by itself."""
-
-    text: str
-    """Normalised."""
-    tokens: Tensor
-    """int64 [n], without start and EOS."""
-    stop_reason: str
-    """"eos", "max_length" or "loop"."""
-    seed: int
-    """Differs from the one asked for where a loop was decoded again."""
-
-
-@dataclass(frozen=True)
-class Speech:
-    """Sound and where it came from."""
-
-    waveform: Tensor
-    """float32 [samples] in [-1, 1], on the CPU."""
-    sample_rate: int
-    tokens: Tensor
-    """int64 [n], the tokens of all utterances in a row."""
-    utterances: tuple[SpokenUtterance, ...]
-    stats: DecodeStats
-    """Counts of the decoding; of a streamed part, those of its own rows."""
-    warnings: tuple[str, ...] = ()
-    """What was left out or cut off, a line each."""
-
-    @property
-    def seconds(self) -> float:
-        return len(self.waveform) / self.sample_rate
 
 
 class Voice:
@@ -165,23 +132,35 @@ class Voice:
     def speak(
         self, text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0
     ) -> Speech:
-        """Speak a text of any length. The whole waveform is kept in memory; `stream` keeps a few sentences.
+        """Speak a text of any length. The whole waveform is kept in memory; `speak_each` keeps a few sentences.
 
         `seed` takes the place of the one in `options`. `speed` is a factor on the tempo, 0.5 to 2.
         Raises UserError: nothing in the text can be read aloud, or an option is out of range.
         """
-        groups = list(self._spoken(text, self._choose(options, seed), speed, (_LARGEST_GROUP,)))
-        return _join([part for spoken, _ in groups for part in spoken], [stats for _, stats in groups])
+        decoded = list(self._spoken(text, self._choose(options, seed), speed))
+        return join([part for spoken, _ in decoded for part in spoken], [stats for _, stats in decoded])
+
+    def speak_each(
+        self, text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0
+    ) -> Iterator[Speech]:
+        """`speak`, an utterance at a time, with memory bounded for any length. Raises as `speak`, at the first step."""
+        for spoken, _ in self._spoken(text, self._choose(options, seed), speed):
+            yield from spoken
 
     def stream(
         self, text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0
     ) -> Iterator[Speech]:
-        """`speak`, sentence by sentence: the first after the time of one sentence, memory bounded for any length.
+        """`speak` in pieces as soon as they are ready, the first before its sentence is decoded; memory is bounded.
 
-        Joined, the waveforms are the one that `speak` returns. Raises as `speak`, at the first step.
+        Joined, waveforms and tokens are those that `speak` returns, but for loops: an utterance of which tokens were
+        already given to the acoustic stage is not decoded again with another seed. The loop ends it, with stop reason
+        "loop" and a warning. A piece holds the utterances that end in it, their counts and warnings.
+        Raises as `speak`, at the first step.
         """
-        for spoken, _ in self._spoken(text, self._choose(options, seed), speed, (1, 2, 4, 8, _LARGEST_GROUP)):
-            yield from spoken
+        chosen, stage = self._choose(options, seed), self._stage()
+        planned = plan(text, self.card.longest_utterance, self._read)
+        decode = partial(self._decode_growing, options=chosen)
+        yield from stream(planned, decode, stage, speed, min(chosen.batch_size, _LARGEST_GROUP))
 
     def text_to_semantic(self, texts: Sequence[str], options: DecodeOptions | None = None) -> DecodeResult:
         """Semantic tokens of each text, which is normalised and decoded as a single utterance.
@@ -226,7 +205,7 @@ class Voice:
 
     def semantic_to_waveform(self, tokens: Tensor | Sequence[int], speed: float = 1.0) -> Tensor:
         """int64 [n] -> float32 [samples] on the CPU. Raises UserError where a token is not of this voice."""
-        return self._sound(torch.as_tensor(tokens, dtype=torch.int64).cpu(), speed)
+        return sound_of(self._stage(), torch.as_tensor(tokens, dtype=torch.int64).cpu(), speed)
 
     def utter(self, text: str, options: DecodeOptions | None = None) -> list[SpokenUtterance]:
         """What `speak` would say, as tokens only: for voices that end there, and for acoustic stages elsewhere.
@@ -256,29 +235,23 @@ class Voice:
             )
         return self.acoustic
 
-    def _spoken(
-        self, text: str, options: DecodeOptions, speed: float, sizes: tuple[int, ...]
-    ) -> Iterator[tuple[list[Speech], DecodeStats]]:
-        """One Speech per utterance, decoded in groups of `sizes`, the last size repeated; and each group's counts."""
+    def _spoken(self, text: str, options: DecodeOptions, speed: float) -> Iterator[tuple[list[Speech], DecodeStats]]:
+        """One Speech per utterance, decoded in groups; and each group's counts."""
         self._stage()
         planned = plan(text, self.card.longest_utterance, self._read)
-        for group in _groups(planned, [min(size, options.batch_size) for size in sizes]):
+        for group in groups(planned, (min(options.batch_size, _LARGEST_GROUP),)):
             result = self._decode([one.text for one in group], options)
             yield [self._speech(one, result, index, speed) for index, one in enumerate(group)], result.stats
 
     def _speech(self, one: PlannedUtterance, result: DecodeResult, index: int, speed: float) -> Speech:
-        tokens, reason = result.tokens[index], result.stop_reasons[index]
-        warnings = one.warnings
-        if reason != "eos" or not len(tokens):
-            fault = "cut off" if len(tokens) else "said nothing for"
-            warnings += (f"{fault} {one.text[:60]!r} ({reason}); try another seed",)
+        said = SpokenUtterance(one.text, result.tokens[index], result.stop_reasons[index], result.seeds[index])
         return Speech(
-            waveform=self._with_pause(one, tokens, speed),
+            waveform=self._with_pause(one, said.tokens, speed),
             sample_rate=self.sample_rate,
-            tokens=tokens,
-            utterances=(SpokenUtterance(one.text, tokens, reason, result.seeds[index]),),
+            tokens=said.tokens,
+            utterances=(said,),
             stats=result.utterance_stats[index],
-            warnings=warnings,
+            warnings=warnings_of(one, said),
         )
 
     def _decode(self, texts: Sequence[str], options: DecodeOptions) -> DecodeResult:
@@ -287,6 +260,14 @@ class Voice:
     def _decode_ids(self, text_ids: list[list[int]], options: DecodeOptions) -> DecodeResult:
         engine, method = self._engine(len(text_ids), options)
         return replace(engine.decode(text_ids, units=self._characters(text_ids)), method=method)
+
+    def _decode_growing(
+        self, planned: Sequence[PlannedUtterance], options: DecodeOptions
+    ) -> Generator[Growth, None, None]:
+        """Utterances in order, as they grow."""
+        text_ids = [self.tokenizer.encode(one.text) for one in planned]
+        engine, _ = self._engine(len(text_ids), options)
+        yield from engine.decode_growing(text_ids, self._characters(text_ids), chunks=CHUNKS)
 
     def _engine(self, utterances: int, options: DecodeOptions) -> tuple[Engine, str]:
         """What decodes so many utterances, and by which method."""
@@ -308,18 +289,7 @@ class Voice:
 
     def _with_pause(self, one: PlannedUtterance, tokens: Tensor, speed: float) -> Tensor:
         silence = torch.zeros(round(one.pause / speed * self.sample_rate))
-        return torch.cat([silence, self._sound(tokens, speed)])
-
-    def _sound(self, tokens: Tensor, speed: float) -> Tensor:
-        """Waveform [samples] of one utterance; silent where there are no tokens.
-
-        One at a time: a convolutional stage gains little from a batch, and its memory grows with every padded row.
-        """
-        stage = self._stage()
-        if not len(tokens):
-            return torch.zeros(0)
-        waveforms, samples = stage(tokens[None], torch.tensor([len(tokens)]), speed)
-        return waveforms[0, : int(samples[0])].float().cpu()
+        return torch.cat([silence, sound_of(self._stage(), tokens, speed)])
 
 
 def decoding_defaults(name: str | Path) -> DecodeOptions:
@@ -336,22 +306,3 @@ def _decoding(path: Path, values: dict[str, Any]) -> tuple[DecodeOptions, Tuning
     if unknown:
         raise UserError(f"{path}: unknown option {', '.join(unknown)}; remove it")
     return DecodeOptions(**given), Tuning.from_dict(values.get("tuning", {}), str(path))
-
-
-def _groups(planned: Iterable[PlannedUtterance], sizes: Sequence[int]) -> Iterator[list[PlannedUtterance]]:
-    remaining = iter(planned)
-    step = 0
-    while group := list(islice(remaining, sizes[min(step, len(sizes) - 1)])):
-        yield group
-        step += 1
-
-
-def _join(spoken: Sequence[Speech], stats: Sequence[DecodeStats]) -> Speech:
-    return Speech(
-        waveform=torch.cat([part.waveform for part in spoken]),
-        sample_rate=spoken[0].sample_rate,
-        tokens=torch.cat([part.tokens for part in spoken]),
-        utterances=tuple(utterance for part in spoken for utterance in part.utterances),
-        stats=DecodeStats.total(stats),
-        warnings=tuple(line for part in spoken for line in part.warnings),
-    )

@@ -37,8 +37,8 @@ class PackedWeight:
         if plain or not self._refreshed(weight, rows):
             product = F.linear(x, weight if rows is None else weight[:rows], bias)
             return F.gelu(product) if gelu else product
-        after = ("gelu", [], "none") if gelu else ("none", [], "")
-        fused: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, self._packed, bias, *after)
+        name, variant = ("gelu", "none") if gelu else ("none", "")
+        fused: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, self._packed, bias, name, [], variant)
         return fused
 
     def _refreshed(self, weight: Tensor, rows: int | None) -> bool:

@@ -18,12 +18,14 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "data": ("text", "speech"),
     "io": ("model", "heads", "text", "speech", "acoustic"),
     "training": ("data", "heads", "model", "acoustic", "speech", "text", "io", "decoding"),
-    "pipeline": ("decoding", "text", "acoustic", "io", "model", "heads"),
+    "spoken": ("decoding", "text"),
+    "streaming": ("spoken", "decoding", "acoustic", "text"),
+    "pipeline": ("spoken", "streaming", "decoding", "text", "acoustic", "io", "model", "heads"),
     "accelerate": ("pipeline", "bench", "training", "decoding", "io", "model", "heads"),
     "synth": ("pipeline", "decoding", "io", "text"),
     "bench": ("pipeline", "decoding", "io", "text", "model", "heads"),
 }
-EVERYWHERE = ("errors", "projection")
+EVERYWHERE = ("errors", "plugins", "projection")
 
 
 def imported(path: Path) -> set[str]:

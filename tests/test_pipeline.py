@@ -56,7 +56,7 @@ def test_a_sentence_does_not_depend_on_its_neighbours(voice: Voice) -> None:
 def test_the_joined_stream_is_the_whole(voice: Voice) -> None:
     parts = list(voice.stream(TEXT, seed=5, speed=1.25))
     whole = voice.speak(TEXT, seed=5, speed=1.25)
-    assert len(parts) == 3
+    assert len(parts) >= 3
     assert same(torch.cat([part.waveform for part in parts]), whole.waveform)
     assert torch.equal(torch.cat([part.tokens for part in parts]), whole.tokens)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from spear_accel.acoustic.folder import read_config
 from spear_accel.acoustic.stage import AcousticStage, GriffinLimStage, NeuralAcousticStage
 from spear_accel.errors import UserError
+from spear_accel.plugins import load_entry
 
 GROUP = "spear_accel.acoustic"
 
@@ -42,7 +43,7 @@ def load_stage(folder: Path | str, name: str | None = None) -> AcousticStage:
     """Load the stage of an ``acoustic`` folder; ``name`` takes the place of the one in its ``config.json``.
 
     Raises:
-        UserError: The folder is damaged, or no stage has that name.
+        UserError: The folder is damaged, no stage has that name, or the package that offers it cannot be imported.
     """
     folder = Path(folder)
     name = name or str(read_config(folder).get("stage"))
@@ -54,5 +55,5 @@ def load_stage(folder: Path | str, name: str | None = None) -> AcousticStage:
             f"{folder}: acoustic stage {name!r} is unknown; there are {', '.join(stage_names())}. "
             f"Install the package that offers it under the entry point group {GROUP}"
         )
-    loader: StageLoader = offered[name].load()
+    loader: StageLoader = load_entry(offered[name], f"acoustic stage {name!r}")
     return loader(folder)

@@ -115,7 +115,7 @@ class MelStage:
         mels = ContextWindow(lambda tokens: decoder(tokens).log_mel, decoder.reach, decoder.frames_per_token, least)
         sound = ContextWindow(self.to_waveform, self.to_waveform.reach, hop)
         tempo = None if speed == 1.0 else Stretch(speed)
-        for chunk, last in _mark_last(chunks):
+        for chunk, last in _then_end(chunks):
             chunk = chunk.reshape(1, -1).to(self.device)
             chunk = self._valid(chunk, torch.tensor([chunk.shape[1]], device=self.device), may_be_empty=True)
             with torch.inference_mode():
@@ -185,12 +185,10 @@ def check_speed(speed: float) -> None:
         raise UserError(f"speed {speed:g} is out of range; choose {SLOWEST:g} to {FASTEST:g}")
 
 
-def _mark_last(chunks: Iterable[Tensor]) -> Iterator[tuple[Tensor, bool]]:
-    """Each chunk and whether it is the last one."""
-    waiting: Tensor | None = None
+def _then_end(chunks: Iterable[Tensor]) -> Iterator[tuple[Tensor, bool]]:
+    """Each chunk at once and false, then an empty one and true: to know the last one, one would have to wait."""
+    chunk: Tensor | None = None
     for chunk in chunks:
-        if waiting is not None:
-            yield waiting, False
-        waiting = chunk
-    if waiting is not None:
-        yield waiting, True
+        yield chunk, False
+    if chunk is not None:
+        yield chunk.reshape(-1)[:0], True

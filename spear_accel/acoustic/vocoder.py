@@ -52,7 +52,7 @@ class InverseStft(nn.Module):
         rows, count, size = frames.shape
         hops = -(-size // self.hop)
         total = frames.new_zeros(rows, count + hops - 1, self.hop)
-        for number, piece in enumerate(frames.split(self.hop, dim=-1)):
+        for number, piece in enumerate(torch.split(frames, self.hop, dim=-1)):
             total[:, number : number + count, : piece.shape[-1]] += piece
         joined = total.reshape(rows, -1)
         return joined[:, self.edge : self.edge + count * self.hop]

@@ -30,8 +30,8 @@ def progress(items: Iterable[T], unit: str, total: int | None = None) -> Iterato
 
 
 @contextmanager
-def counting(total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """A bar that is told how much is done, on standard error where that is a terminal."""
+def counting(total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+    """A bar that is told how much is done, on standard error where that is a terminal; total: None if not known."""
     if not sys.stderr.isatty():
         yield lambda done: None
         return

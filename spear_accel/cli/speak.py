@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from spear_accel.cli.sound_output import Sink
     from spear_accel.decoding import DecodeOptions
-    from spear_accel.pipeline import Speech, Voice
+    from spear_accel.pipeline import Voice
+    from spear_accel.spoken import Speech
 
 
 def speak(
@@ -36,7 +37,7 @@ def speak(
     tokens_out: Annotated[Path | None, typer.Option(help="Also save the semantic tokens, int64 [n], as .npy.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
-    """Speak a text of any length, sentence by sentence."""
+    """Speak a text of any length. With --raw to standard output, the sound comes while the text is still spoken."""
     words = _read_text(text, input)
     started = time.perf_counter()
     from spear_accel.cli import sound_output, threads
@@ -61,7 +62,9 @@ def speak(
         console.say(f"signed 16-bit little-endian mono at {loaded.sample_rate} Hz")
     tokens: list[Tensor] = []
     with sound_output.open_sink(output, raw, loaded.sample_rate) as sink:
-        seconds = _write(loaded.stream(words, options, speed=speed), sink, tokens)
+        # Who listens wants the sound early; a file gains nothing from it.
+        speech = (loaded.stream if raw and output == "-" else loaded.speak_each)(words, options, speed=speed)
+        seconds = _write(speech, sink, tokens)
     if tokens_out is not None:
         _save_tokens(tokens_out, tokens)
     console.say(f"{seconds:.1f} s of speech in {time.perf_counter() - started:.1f} s")
@@ -90,13 +93,16 @@ def _options(
 
 
 def _write(spoken: Iterable[Speech], sink: Sink, tokens: list[Tensor]) -> float:
-    seconds = 0.0
-    for part in console.progress(spoken, unit="sentence"):
-        for line in part.warnings:
-            console.warn(line)
-        sink.write(part.waveform.numpy())
-        tokens.append(part.tokens)
-        seconds += part.seconds
+    seconds, sentences = 0.0, 0
+    with console.counting(None, unit="sentence") as told:
+        for part in spoken:
+            for line in part.warnings:
+                console.warn(line)
+            sink.write(part.waveform.numpy())
+            tokens.append(part.tokens)
+            seconds += part.seconds
+            sentences += len(part.utterances)
+            told(sentences)
     return seconds
 
 

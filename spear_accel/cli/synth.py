@@ -23,20 +23,23 @@ def synth(
     input: Annotated[str, typer.Argument(help="FILE.txt, .csv (id|text) or .jsonl; '-' is standard input, as text.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the dataset.")],
     voice: Annotated[str, typer.Option(help="Name of a shipped voice, or a voice folder.")] = "kathleen",
-    batch_size: Annotated[int, typer.Option(help="Most utterances decoded at once.")] = 32,
-    format: Annotated[str, typer.Option(help="ljspeech or webdataset.")] = "ljspeech",
+    batch_size: Annotated[int, typer.Option(help="Most utterances that a worker decodes at once.")] = 16,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per idle core if left out.")] = None,
+    engine: Annotated[str, typer.Option(help="local, or ray: workers are actors, here or on many machines.")] = "local",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    format: Annotated[str, typer.Option(help="ljspeech, webdataset, audiofolder or lhotse.")] = "ljspeech",
     tokens_only: Annotated[bool, typer.Option("--tokens-only", help="Semantic tokens, no sound.")] = False,
     seed: Annotated[int, typer.Option(help="Of lines that name none.")] = 0,
     temperature: Annotated[float | None, typer.Option(help="The voice's default if left out.")] = None,
     method: Annotated[str | None, typer.Option(help="What drafts tokens; the voice's default if left out.")] = None,
     verify: Annotated[str | None, typer.Option(help="Rule that checks drafts; 'coupled' changes no token.")] = None,
+    candidates: Annotated[int, typer.Option(min=1, help="Readings of each utterance; the best is kept.")] = 1,
+    coverage: Annotated[bool, typer.Option(help="Find skipped and repeated words, and try again.")] = True,
+    retries: Annotated[int, typer.Option(min=0, help="Of an utterance with a fault, each with another seed.")] = 2,
     shard: Annotated[str, typer.Option(help="I/N: this part of N, all into one folder.")] = "1/1",
-    retries: Annotated[int, typer.Option(min=0, help="Of a line that does not end, each with another seed.")] = 2,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed lines again.")] = False,
 ) -> None:
     """Make a dataset of many lines. A run that was stopped or killed goes on with the same command."""
-    from spear_accel.cli import threads
-
     data, kind, name = _read(input)
     from spear_accel.synth.lines import read_lines
 
@@ -47,12 +50,12 @@ def synth(
         console.warn(f"{name}: {len(bad) - _MOST_NAMED} more bad lines; failed.jsonl names all")
     if not lines:
         raise UserError(f"{name}: none of its {len(bad)} lines can be spoken; the first: {bad[0].reason}")
-    threads.apply()
     from spear_accel.synth import SynthOptions, synthesise
 
     options = SynthOptions(
-        voice=voice, format=format, tokens_only=tokens_only, batch_size=batch_size, shard=_shard(shard),
-        decode=_decode(voice, seed, temperature, method, verify), retries=retries, retry_failed=retry_failed,
+        voice=voice, format=format, tokens_only=tokens_only, retries=retries, candidates=candidates, coverage=coverage,
+        decode=_decode(voice, seed, temperature, method, verify), device=device, batch_size=batch_size, engine=engine,
+        workers=workers or _workers(len(lines), batch_size, device), shard=_shard(shard), retry_failed=retry_failed,
     )  # fmt: skip
     with console.counting(len(lines), "line") as told:
         summary = synthesise(lines, bad, output, options, told)
@@ -77,6 +80,15 @@ def _read(input: str) -> tuple[bytes, str, str]:
         return Path(input).read_bytes(), kind, input
     except OSError as error:
         raise UserError(f"{input}: cannot read ({error.strerror})") from error
+
+
+def _workers(lines: int, batch_size: int, device: str) -> int:
+    """One per idle core, as long as each has two batches of lines; a GPU is kept busy by one."""
+    if device != "cpu":
+        return 1
+    from spear_accel.cli import threads
+
+    return max(1, min(threads.idle_cores(), lines // (2 * max(1, batch_size))))
 
 
 def _shard(value: str) -> tuple[int, int]:

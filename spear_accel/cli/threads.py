@@ -16,6 +16,11 @@ def thread_count() -> int | None:
     """A sensible number of threads, or None where OMP_NUM_THREADS has decided already."""
     if os.environ.get("OMP_NUM_THREADS"):
         return None
+    return idle_cores()
+
+
+def idle_cores() -> int:
+    """Cores that this process may use and that others leave idle; at least one."""
     return free_cores(available_cores(), _share_busy())
 
 

@@ -15,15 +15,15 @@ from torch import Tensor
 from spear_accel.decoding.controller import FixedLength, LengthPolicy
 from spear_accel.decoding.draft.autoregressive import Autoregressive
 from spear_accel.decoding.draft.base import Drafter, Round
+from spear_accel.decoding.growing import InOrder, finished
 from spear_accel.decoding.guards import Guards
 from spear_accel.decoding.noise import NoiseBank, row_words
 from spear_accel.decoding.options import DecodeOptions
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.requests import Utterance, make_utterances
-from spear_accel.decoding.scheduler import Live, Scheduler
-from spear_accel.decoding.stats import DecodeResult, DecodeStats, Finished, Judged, RoundCounts
+from spear_accel.decoding.scheduler import Live, Scheduler, longest_first
+from spear_accel.decoding.stats import DecodeResult, DecodeStats, Finished, Growth, Judged, RoundCounts
 from spear_accel.decoding.target import make_target
-from spear_accel.decoding.tree import TreeShape
 from spear_accel.decoding.verify.base import Verifier
 from spear_accel.decoding.verify.rules import make_verifier
 from spear_accel.model import TextToSemantic
@@ -68,7 +68,7 @@ class Engine:
         """
         started = time.perf_counter()
         utterances = make_utterances(self.model.config, texts, self.options, self.guards, units, seeds, keys)
-        job = _Job(self, utterances)
+        job = _Job(self, longest_first(utterances))
         for _ in job.run():
             pass
         rows = [job.scheduler.finished[index] for index in range(len(utterances))]
@@ -93,9 +93,31 @@ class Engine:
     ) -> Iterator[Finished]:
         """`decode`, handing over each utterance as soon as it is finished, in whatever order. Raises as `decode`."""
         utterances = make_utterances(self.model.config, texts, self.options, self.guards, units, seeds, keys)
-        for row in _Job(self, utterances).run():
-            tokens = torch.tensor(row.tokens, dtype=torch.int64)
-            yield Finished(row.utterance.index, tokens, str(row.reason), row.seed, row.attempt + 1, row.stats)
+        for rows in _Job(self, longest_first(utterances)).run():
+            yield from map(finished, rows)
+
+    @torch.inference_mode()
+    def decode_growing(
+        self,
+        texts: Sequence[Sequence[int]],
+        units: Sequence[int] | None = None,
+        seeds: Sequence[int] | None = None,
+        keys: Sequence[int] | None = None,
+        chunks: Sequence[int] = (1,),
+    ) -> Iterator[Growth]:
+        """`decode`, handing over tokens as they come, one utterance after the other in the order given.
+
+        The others are decoded beside it and wait. chunks: least numbers of tokens of an utterance's first, second, ...
+        growth, the last one repeated.
+        Joined, the tokens are those of `decode`, but for loops. Tokens that repeat a cycle are held back until it
+        breaks or the utterance ends, and an utterance of which some were handed over is not tried again: a loop ends
+        it a few tokens behind its first cycle, with the stop reason "loop". Raises as `decode`.
+        """
+        utterances = make_utterances(self.model.config, texts, self.options, self.guards, units, seeds, keys)
+        job = _Job(self, utterances)
+        order = InOrder(job.scheduler, chunks)
+        for _ in job.run():
+            yield from order.ready()
 
 
 class _Job:
@@ -121,12 +143,12 @@ class _Job:
         self.counts = RoundCounts()
         self.ended: list[Live] = []
 
-    def run(self) -> Iterator[Live]:
-        """Until no utterance waits or lives; yields those that are finished, as they are."""
+    def run(self) -> Iterator[list[Live]]:
+        """Until no utterance waits or lives; after each round, what was finished by it."""
         while self.scheduler.rows or self.scheduler.waiting:
             self._admit()
             self._round()
-            yield from self._retire()
+            yield self._retire()
 
     def stats(self, wall_seconds: float) -> DecodeStats:
         return DecodeStats(
@@ -222,7 +244,7 @@ class _Job:
             row.accepted += accepted
             # Drafts behind a stop were neither accepted nor rejected.
             depth = shape.depth_of(offered) if count == len(tokens) else accepted
-            judged.append(Judged(depth, accepted, _steps(shape, path[:accepted], offered, depth)))
+            judged.append(Judged(depth, accepted, shape.steps(path[:accepted], offered, depth)))
         return judged
 
     def _retire(self) -> list[Live]:
@@ -236,14 +258,3 @@ class _Job:
         self.drafter.select(order)
         self._name_rows()
         return [row for row in stopped if self.scheduler.finished.get(row.utterance.index) is row]
-
-
-def _steps(shape: TreeShape, path: Sequence[int], offered: int, depth: int) -> tuple[tuple[int, int], ...]:
-    """See `Judged.steps`: of the first `offered` nodes, down to `depth`."""
-    steps = []
-    for number, node in enumerate((-1, *path)):
-        family = [child for child in shape.children[node + 1] if child < offered]
-        if not family or number == depth:
-            break
-        steps.append((len(family), shape.ranks[path[number]] if number < len(path) else 0))
-    return tuple(steps)

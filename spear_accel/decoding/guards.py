@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from spear_accel.errors import UserError
 
+# So many tokens that repeat what stands a cycle before them are no sign of a loop: a held sound or a short pause.
+_A_FEW = 12
+
 
 @dataclass(frozen=True)
 class LengthGuard:
@@ -76,3 +79,11 @@ class LoopWatch:
             self._runs[period - 1] = self._runs[period - 1] + 1 if same else 0
             looped = looped or self._runs[period - 1] + period >= self.guard.span
         return looped
+
+    @property
+    def doubtful(self) -> int:
+        """How many of the last tokens may turn out to be a loop: those that repeat a cycle, save the first few.
+
+        Where they begin does not move until the repetition breaks, so a loop ends at one place whenever it is asked.
+        """
+        return max(0, max(self._runs) - _A_FEW)

@@ -1,4 +1,4 @@
-"""Which utterances are live in which row: at most `batch_size`, the longest expected first, refilled at once.
+"""Which utterances are live in which row: at most `batch_size`, refilled at once.
 
 Knows lengths, seeds and stop rules; knows neither model nor tensors.
 """
@@ -30,6 +30,8 @@ class Live:
     drafted: int = 0
     accepted: int = 0
     committed: int = 0
+    given: int = 0
+    """How many of the tokens were handed over while it grew, and cannot be taken back."""
     started: float = field(default_factory=time.perf_counter)
     seconds: float = 0.0
 
@@ -71,14 +73,17 @@ class Live:
 
 
 class Scheduler:
-    """Waiting utterances, live rows and finished results."""
+    """Waiting utterances, which are admitted in the order given, live rows and finished results."""
 
     def __init__(self, utterances: Sequence[Utterance], batch_size: int, loop: LoopGuard, retries: int) -> None:
-        ranked = sorted(utterances, key=lambda utterance: (-utterance.expected, utterance.index))
-        self.waiting = deque((utterance, 0) for utterance in ranked)
+        self.waiting = deque((utterance, 0) for utterance in utterances)
         self.rows: list[Live] = []
         self.finished: dict[int, Live] = {}
         self.batch_size, self.loop, self.retries = batch_size, loop, retries
+
+    def find(self, index: int) -> Live | None:
+        """Utterance `index` where it is live or finished; None while it waits."""
+        return self.finished.get(index) or next((row for row in self.rows if row.utterance.index == index), None)
 
     def admit(self) -> list[Live]:
         """Fill the free rows from the queue; returns the new ones, which are the last of `rows`."""
@@ -88,20 +93,25 @@ class Scheduler:
         return new
 
     def retire(self) -> list[int] | None:
-        """Take stopped rows out; a loop queues its utterance again while tries are left.
+        """Take stopped rows out; a loop is queued again while tries are left, unless tokens of it were handed over.
 
         Returns which old row each new row is (the last rows fill the gaps, so few move), None if none stopped.
         """
         if all(row.reason is None for row in self.rows):
             return None
         for row in self.rows:
-            if row.reason == "loop" and row.attempt < self.retries:
+            if row.reason == "loop" and not row.given and row.attempt < self.retries:
                 self.waiting.appendleft((row.utterance, row.attempt + 1))
             elif row.reason is not None:
                 self.finished[row.utterance.index] = row
         order = fill_gaps([row.reason is None for row in self.rows])
         self.rows = [self.rows[old] for old in order]
         return order
+
+
+def longest_first(utterances: Sequence[Utterance]) -> list[Utterance]:
+    """By expected length, so that no slot stands empty for long while the last ones are decoded."""
+    return sorted(utterances, key=lambda utterance: (-utterance.expected, utterance.index))
 
 
 def fill_gaps(stays: Sequence[bool]) -> list[int]:

@@ -94,6 +94,18 @@ class Finished:
     stats: DecodeStats
 
 
+@dataclass(frozen=True)
+class Growth:
+    """New tokens of one utterance of `Engine.decode_growing`."""
+
+    index: int
+    """Among the texts given."""
+    tokens: Tensor
+    """int64 [n], those since its last growth; n may be 0 only where the utterance ends."""
+    end: Finished | None = None
+    """Where the utterance ends here, all about it; `end.tokens` are those of all its growths."""
+
+
 class Judged(NamedTuple):
     """What became of one row's draft in one round."""
 

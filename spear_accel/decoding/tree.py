@@ -86,6 +86,16 @@ class TreeShape:
         """Of the deepest of the first `count` nodes."""
         return max(self.depths[:count], default=0)
 
+    def steps(self, path: Sequence[int], offered: int, depth: int) -> tuple[tuple[int, int], ...]:
+        """See `Judged.steps`: of the first `offered` nodes, down to `depth`."""
+        steps = []
+        for number, node in enumerate((-1, *path)):
+            family = [child for child in self.children[node + 1] if child < offered]
+            if not family or number == depth:
+                break
+            steps.append((len(family), self.ranks[path[number]] if number < len(path) else 0))
+        return tuple(steps)
+
     @cached_property
     def is_chain(self) -> bool:
         return self.parents == tuple(range(-1, self.nodes - 1))

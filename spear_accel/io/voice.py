@@ -12,6 +12,7 @@ from typing import Any
 
 from spear_accel.errors import UserError
 from spear_accel.io import files
+from spear_accel.io.plugged_voices import plugged_names, plugged_voice
 
 FORMAT_VERSION = 1
 CARD = "voice.json"
@@ -92,14 +93,16 @@ class VoiceFolder:
 
 
 def open_voice(name: str | Path) -> VoiceFolder:
-    """Open a shipped voice by name or any voice folder by path.
+    """Open a shipped voice by name, one that another package brings, or any voice folder by path.
 
-    Raises UserError: no such voice (the shipped ones are named), or voice.json is missing, damaged or too new.
+    A shipped name wins over a plugged one, and that over a folder. Raises UserError: no such voice (those by name are
+    listed), its package cannot be imported, or voice.json is missing, damaged or too new.
     """
-    folder = shipped_voices().get(str(name)) or Path(name).expanduser()
+    folder = shipped_voices().get(str(name)) or plugged_voice(str(name)) or Path(name).expanduser()
     if not folder.is_dir():
         names = ", ".join(sorted(shipped_voices())) or "none"
-        raise UserError(f"{name}: no such voice; shipped voices: {names}; or give a folder that holds {CARD}")
+        plugged = "".join(f"; of other packages: {', '.join(found)}" for found in [plugged_names()] if found)
+        raise UserError(f"{name}: no such voice; shipped voices: {names}{plugged}; or give a folder that holds {CARD}")
     return VoiceFolder(folder, _read_card(folder / CARD))
 
 

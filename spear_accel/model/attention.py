@@ -102,6 +102,18 @@ class CrossReader(nn.Module):
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out
 
+    def weights(self, x: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
+        """What `forward` weighs by but does not give out: attention of x [B, T, D] to keys [B, G, X, C], float32
+        [B, H, T, X]. Leave the null slot out of keys and mask (bool [B, 1, 1, X]) for weights over the text alone."""
+        query = self.query(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+        groups = query.shape[1] // keys.shape[1]
+        scores = query @ keys.repeat_interleave(groups, dim=1).transpose(2, 3)
+        scores = scores.float() * query.shape[-1] ** -0.5
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -1e4)
+        weights: Tensor = scores.softmax(dim=-1)
+        return weights
+
 
 class CrossAttention(CrossReader):
     """Attention from semantic positions to the encoded text. The null key and value are never masked."""

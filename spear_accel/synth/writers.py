@@ -5,11 +5,13 @@ Every byte follows from the records, whatever order they were made in. Knows nei
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,9 +21,10 @@ from spear_accel.errors import UserError
 from spear_accel.io import files
 from spear_accel.io.wav import wav_bytes
 
-__all__ = ["FORMATS", "Made", "Writer", "make_writer"]
+__all__ = ["FORMATS", "Made", "Writer", "check_format", "make_writer"]
 
-FORMATS = ("ljspeech", "webdataset")
+FORMATS = ("ljspeech", "webdataset", "audiofolder", "lhotse")
+_SOUND_ONLY = ("audiofolder", "lhotse")
 _SHARD = 1000
 """Lines of a WebDataset shard."""
 
@@ -46,22 +49,79 @@ class Writer(Protocol):
         """All lines are made; records in the order of the input."""
 
 
-class LJSpeech:
-    """``wavs/ID.wav`` and ``metadata.csv`` with ``id|text|normalised text``."""
+class Sounds:
+    """``HOME/ID.wav``, for formats that describe sound files."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        _make(folder / "wavs")
+    def __init__(self, folder: Path, home: str) -> None:
+        self.folder, self.home = folder, home
+        _make(folder / home)
 
     def write(self, made: Made) -> dict[str, Any]:
         assert made.samples is not None and made.sample_rate is not None
-        name = f"wavs/{made.id}.wav"
+        name = f"{self.home}/{made.id}.wav"
         files.write_bytes(self.folder / name, wav_bytes(made.samples, made.sample_rate))
         return {"audio_filepath": name}
+
+
+class LJSpeech(Sounds):
+    """``wavs/ID.wav`` and ``metadata.csv`` with ``id|text|normalised text``."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "wavs")
 
     def finish(self, records: Sequence[dict[str, Any]]) -> None:
         lines = ["|".join((r["id"], _field(r["text"]), _field(r["normalized_text"]))) + "\n" for r in records]
         files.write_text(self.folder / "metadata.csv", "".join(lines))
+
+
+class AudioFolder(Sounds):
+    """``train/ID.wav`` and ``train/metadata.jsonl``, as Hugging Face ``datasets`` reads an AudioFolder.
+
+    A folder named for its split keeps the job's own files out, and ids with "test" in them in: without one,
+    ``datasets`` would guess splits from the names of files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "train")
+
+    def finish(self, records: Sequence[dict[str, Any]]) -> None:
+        lines = [json.dumps(self._row(record), ensure_ascii=False) + "\n" for record in records]
+        files.write_text(self.folder / self.home / "metadata.jsonl", "".join(lines))
+
+    def _row(self, record: dict[str, Any]) -> dict[str, Any]:
+        name = record["audio_filepath"].removeprefix(f"{self.home}/")
+        row = {"file_name": name, **{key: value for key, value in record.items() if key != "audio_filepath"}}
+        # A text: the type of a list could not be told where the first ten megabytes have only empty ones.
+        return row | {"warnings": "; ".join(row.get("warnings", ()))}
+
+
+class Lhotse(Sounds):
+    """``wavs/ID.wav`` and ``cuts.jsonl.gz``: a cut a line, with text and record in its one supervision.
+
+    Paths are relative: ``CutSet.from_file(FOLDER/cuts.jsonl.gz).with_recording_path_prefix(FOLDER)``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "wavs")
+
+    def finish(self, records: Sequence[dict[str, Any]]) -> None:
+        lines = [json.dumps(self._cut(record), ensure_ascii=False) + "\n" for record in records]
+        # The package's own writer would put the time of day into the file.
+        files.write_bytes(self.folder / "cuts.jsonl.gz", gzip.compress("".join(lines).encode(), mtime=0))
+
+    def _cut(self, record: dict[str, Any]) -> dict[str, Any]:
+        from lhotse import MonoCut, Recording, SupervisionSegment
+
+        id, path = record["id"], self.folder / record["audio_filepath"]
+        recording = Recording.from_file(path, recording_id=id, relative_path_depth=2)
+        named = ("id", "text", "voice", "duration", "audio_filepath")
+        custom = {key: value for key, value in record.items() if key not in named}
+        said = SupervisionSegment(
+            id, id, 0.0, recording.duration, text=record["text"], speaker=record["voice"], custom=custom
+        )
+        cut = MonoCut(id, 0.0, recording.duration, channel=0, supervisions=[said], recording=recording)
+        fields: dict[str, Any] = cut.to_dict()
+        return fields
 
 
 class Tokens:
@@ -128,13 +188,33 @@ class WebDataset:
                         _add(tar, path.name, path.read_bytes())
 
 
-def make_writer(format: str, tokens_only: bool, folder: Path) -> Writer:
-    """Raises UserError where the format is unknown."""
+def check_format(format: str, tokens_only: bool) -> None:
+    """Whether a dataset can be written so; touches no folder.
+
+    Raises:
+        UserError: The format is unknown, needs sound where only tokens are wanted, or needs a package that is missing.
+    """
     if format not in FORMATS:
-        raise UserError(f"--format {format}: unknown; choose {' or '.join(FORMATS)}")
-    if format == "webdataset":
-        return WebDataset(folder)
-    return Tokens(folder) if tokens_only else LJSpeech(folder)
+        raise UserError(f"--format {format}: unknown; choose {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    if tokens_only and format in _SOUND_ONLY:
+        raise UserError(f"--format {format}: describes sound files; leave --tokens-only out, or choose webdataset")
+    if format == "lhotse" and find_spec("lhotse") is None:
+        raise UserError("--format lhotse: needs the package lhotse; install it with: pip install 'spear-accel[lhotse]'")
+
+
+def make_writer(format: str, tokens_only: bool, folder: Path) -> Writer:
+    """The writer of a format, its folders made.
+
+    Raises:
+        UserError: As `check_format`, or a folder cannot be made.
+    """
+    check_format(format, tokens_only)
+    if format == "ljspeech" and tokens_only:
+        return Tokens(folder)
+    kinds: dict[str, Callable[[Path], Writer]] = {
+        "ljspeech": LJSpeech, "webdataset": WebDataset, "audiofolder": AudioFolder, "lhotse": Lhotse,
+    }  # fmt: skip
+    return kinds[format](folder)
 
 
 def _make(folder: Path) -> None:

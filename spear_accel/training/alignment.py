@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic
+from spear_accel.model.attention import CrossReader
 
 __all__ = ["AttentionGuide", "diagonal", "penalty"]
 
@@ -67,13 +68,8 @@ class AttentionGuide:
     def _record(self, module: nn.Module, arguments: tuple[Any, ...]) -> None:
         """Attention weights over the text alone, [B, H, T, X]: the null slot lies on no diagonal."""
         x, keys, _, mask = arguments
-        query = module.query(x).unflatten(-1, (-1, module.head_dim)).transpose(1, 2)  # type: ignore[operator]
-        groups = query.shape[1] // keys.shape[1]
-        scores = query @ keys[:, :, self._skipped :].repeat_interleave(groups, dim=1).transpose(2, 3)
-        scores = scores.float() * query.shape[-1] ** -0.5
-        if mask is not None:
-            scores = scores.masked_fill(~mask[..., self._skipped :], -1e4)
-        self._weights.append(scores.softmax(dim=-1))
+        seen = None if mask is None else mask[..., self._skipped :]
+        self._weights.append(cast("CrossReader", module).weights(x, keys[:, :, self._skipped :], seen))
 
 
 def penalty(inside: Tensor) -> Tensor:

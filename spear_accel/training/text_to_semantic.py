@@ -102,7 +102,7 @@ class Examples(Sequence[dict[str, Tensor]]):
         """``delete``: share of tokens to drop for denoising; None takes the text as encoder input."""
         self.delete = delete
         end = [] if config.text_eos_id is None else [config.text_eos_id]
-        self.tokens = [_ids(r, "tokens", config.semantic_units) for r in records]
+        self.tokens = [_tokens(r, config) for r in records]
         if delete is None:
             self.text = [_ids({**r, "text_ids": [*r["text_ids"], *end]}, "text_ids", config.text_vocab_size)
                          for r in records]  # fmt: skip
@@ -244,6 +244,14 @@ def _places(record: dict[str, Any]) -> Tensor | None:
     if len(record["places"]) != len(record["tokens"]) + 1:
         raise UserError(f"utterance {record['id']}: places must be one more than tokens; date its letters again")
     return torch.tensor(record["places"], dtype=torch.float32)
+
+
+def _tokens(record: dict[str, Any], config: TextToSemanticConfig) -> Tensor:
+    """Every id that can be predicted but EOS, which in imported models may be any of them."""
+    tokens = _ids(record, "tokens", config.vocab)
+    if bool((tokens == config.eos_id).any()):
+        raise UserError(f"utterance {record['id']}: tokens hold {config.eos_id}, which ends an utterance; leave it out")
+    return tokens
 
 
 def _ids(record: dict[str, Any], key: str, size: int) -> Tensor:

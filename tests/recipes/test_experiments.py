@@ -92,6 +92,18 @@ def test_methods(
     assert {line.count("|") for line in table} == {11}
 
 
+def test_first_audio(
+    monkeypatch: pytest.MonkeyPatch, voice: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, chart = tmp_path / "out.json", tmp_path / "out.png"
+    run(monkeypatch, "first_audio", "--voice", voice, "--runs", 1, "--plot", chart, "--json", out)
+    [measured] = json.loads(out.read_text())
+    assert len(measured["ready"]) == len(measured["sound"]) > 5
+    assert measured["ready"] == sorted(measured["ready"]) and min(measured["sound"]) > 0.0
+    assert capsys.readouterr().out.startswith("60 words, ")
+    assert chart.read_bytes().startswith(b"\x89PNG")
+
+
 def test_candidates(
     monkeypatch: pytest.MonkeyPatch, voice: Path, lines: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,8 +21,7 @@ import pytest
 
 from spear_accel import DecodeOptions, Voice
 from spear_accel.errors import UserError
-from spear_accel.synth import Line, SynthOptions, SynthSummary, synthesise
-from spear_accel.synth import job as job_module
+from spear_accel.synth import Line, SynthOptions, SynthSummary, making, synthesise
 from spear_accel.synth.lines import BadLine
 from spear_accel.synth.store import Store
 from tests.synth.conftest import WORDS, contents
@@ -212,7 +211,7 @@ def test_a_fault_behind_the_queue_comes_to_the_front(
         raise UserError("No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(job_module, "_record", full)
+        patch.setattr(making, "_facts", full)
         with pytest.raises(UserError, match="No space left"):
             make(lines, tmp_path / "out", options)
     assert make(lines, tmp_path / "out", options).complete

@@ -1,0 +1,123 @@
+"""One worker's part of a job: lines of one voice to what is kept of them, sound made while the next are decoded.
+
+Every worker computes with one thread, so that how many there are changes no byte. Knows neither folders nor the other
+workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from spear_accel.pipeline import Voice
+from spear_accel.synth.ahead import ahead
+from spear_accel.synth.lines import Line
+from spear_accel.synth.speaking import SpeakOptions, Spoken, speak_lines
+from spear_accel.synth.writers import Made
+
+__all__ = ["MakeOptions", "Outcome", "Task", "by_this_process", "make_lines", "one_thread"]
+
+_WAITING = 64
+"""Lines between decoder and acoustic stage."""
+
+
+@dataclass(frozen=True)
+class MakeOptions:
+    """How each line is made. `speak`: by voice."""
+
+    speak: Mapping[str, SpeakOptions]
+    tokens_only: bool = False
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Task:
+    """Lines that one worker decodes as one continuous batch."""
+
+    voice: str
+    lines: tuple[Line, ...]
+    tried: Mapping[str, int] = field(default_factory=dict)
+    """How often lines that failed have been tried, by id."""
+
+    def without(self, ids: set[str]) -> Task:
+        """What is left of it."""
+        return Task(self.voice, tuple(line for line in self.lines if line.id not in ids), self.tried)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a line: `made` and `facts` for its record, or `fault`."""
+
+    line: Line
+    made: Made | None
+    facts: dict[str, Any]
+    fault: str | None = None
+    attempts: int = 0
+
+
+@torch.inference_mode()
+def make_lines(voice: Voice, task: Task, options: MakeOptions) -> Iterator[Outcome]:
+    """Each line of `task` once, in the order in which they are ready."""
+    spoken = speak_lines(voice, task.lines, options.speak[task.voice], task.tried)
+    with closing(ahead(spoken, _WAITING)) as waiting:
+        for one in waiting:
+            yield _outcome(one, None if options.tokens_only else voice)
+
+
+def _outcome(spoken: Spoken, voice: Voice | None) -> Outcome:
+    """voice: None makes no sound."""
+    line = spoken.line
+    if spoken.fault is not None:
+        return Outcome(line, None, {}, spoken.fault, spoken.attempts)
+    tokens = torch.cat(spoken.said).numpy().astype(np.int64)
+    samples = None if voice is None else voice.sound(spoken.planned, spoken.said, line.speed).numpy()
+    made = Made(line.id, tokens, samples, None if voice is None else voice.sample_rate)
+    return Outcome(line, made, _facts(spoken, made), None, spoken.attempts)
+
+
+def _facts(spoken: Spoken, made: Made) -> dict[str, Any]:
+    """As NeMo's manifests name things, and what the line came to. Nothing that depends on the machine's speed."""
+    line = spoken.line
+    seconds = {} if made.samples is None or made.sample_rate is None else {
+        "duration": round(len(made.samples) / made.sample_rate, 4)
+    }  # fmt: skip
+    readings = spoken.readings.values()
+    likely = [one.log_prob for one in readings if one.log_prob is not None]
+    quality = {
+        **({"log_prob": round(sum(likely) / len(likely), 4)} if likely else {}),
+        **({"coverage": round(min(one.coverage for one in readings), 4)} if readings else {}),
+    }
+    return {
+        "id": line.id, "line": line.number, "text": line.text, "normalized_text": spoken.text, **seconds,
+        "tokens": made.tokens.tolist(), "seeds": spoken.seeds, "speed": line.speed, "stop_reason": "eos",
+        "retries": spoken.retries, "utterances": len(spoken.seeds), **quality, "warnings": spoken.warnings,
+    }  # fmt: skip
+
+
+def one_thread() -> None:
+    """Sums of several threads come to other last bits."""
+    torch.set_num_threads(1)
+
+
+def by_this_process(
+    tasks: Sequence[Task], options: MakeOptions, load: Callable[[str], Voice] | None = None
+) -> Iterator[Outcome]:
+    """Every line of all tasks once, in the calling process, which computes with one thread until all is done.
+
+    load: voices by name, from their folders where left out.
+    """
+    threads = torch.get_num_threads()
+    one_thread()
+    try:
+        for name in dict.fromkeys(task.voice for task in tasks):
+            voice = Voice.load(name, options.device) if load is None else load(name)
+            for task in tasks:
+                if task.voice == name:
+                    yield from make_lines(voice, task, options)
+    finally:
+        torch.set_num_threads(threads)

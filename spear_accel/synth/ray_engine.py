@@ -1,0 +1,75 @@
+"""Tasks by a pool of Ray actors, on one machine or many, each actor with the voice of its own.
+
+Ray replaces actors that die and does their tasks again. Needs the extra ``ray``. Knows no folder and no format: what is
+made comes back to the caller, which alone writes.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from spear_accel.errors import UserError
+from spear_accel.pipeline import Voice
+from spear_accel.synth.making import MakeOptions, Outcome, Task, make_lines, one_thread
+
+__all__ = ["by_ray", "check_ray"]
+
+
+def check_ray() -> None:
+    """Raises UserError where Ray is not installed."""
+    try:
+        import ray.data  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"--engine ray needs Ray ({error}); pip install 'spear-accel[ray]'") from error
+
+
+def by_ray(tasks: Sequence[Task], options: MakeOptions, count: int) -> Iterator[Outcome]:
+    """Every line of all tasks once, by `count` actors of the cluster that Ray is told of, or of one on this machine.
+
+    Raises:
+        UserError: Ray is not installed.
+    """
+    check_ray()
+    import ray
+    import ray.data
+
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False, logging_level=logging.WARNING)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    rows = [{"task": pickle.dumps(task)} for task in tasks]
+    waiting = ray.data.from_items(rows, override_num_blocks=len(rows))
+    made = waiting.map_batches(
+        _Actor, fn_constructor_args=(options,), batch_size=1, num_cpus=1,
+        num_gpus=1 if options.device.startswith("cuda") else 0,
+        compute=ray.data.ActorPoolStrategy(size=min(count, len(rows))),
+    )  # fmt: skip
+    for row in made.iter_rows():
+        yield pickle.loads(row["outcome"])
+
+
+class _Actor:
+    """One worker of the pool."""
+
+    def __init__(self, options: MakeOptions) -> None:
+        one_thread()
+        self.options = options
+        self.voices: dict[str, Voice] = {}
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """All outcomes of one task, in the order of its lines.
+
+        Ray takes the blocks of a task that it does again for those it has by their numbers alone, so they must come in
+        one order, whatever was ready first.
+        """
+        task: Task = pickle.loads(batch["task"][0])
+        if task.voice not in self.voices:
+            self.voices[task.voice] = Voice.load(task.voice, self.options.device)
+        outcomes = sorted(make_lines(self.voices[task.voice], task, self.options), key=lambda one: one.line.number)
+        made = np.empty(len(outcomes), dtype=object)
+        made[:] = [pickle.dumps(outcome) for outcome in outcomes]
+        return {"outcome": made}

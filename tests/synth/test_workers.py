@@ -1,0 +1,141 @@
+"""Workers: the bytes of one, whatever their number, and whoever of them dies."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from spear_accel import DecodeOptions
+from spear_accel.errors import UserError
+from spear_accel.synth import Line, SynthOptions, synthesise
+from spear_accel.synth.ahead import ahead
+from spear_accel.synth.making import MakeOptions, Task
+from spear_accel.synth.speaking import SpeakOptions
+from spear_accel.synth.tasks import make_tasks
+from spear_accel.synth.workers import by_processes
+from tests.synth.conftest import contents
+
+
+@pytest.fixture
+def options(ending_voice: Path) -> SynthOptions:
+    return SynthOptions(voice=str(ending_voice), decode=DecodeOptions(temperature=1.0), batch_size=4, retries=1)
+
+
+@pytest.fixture
+def make(ending_voice: Path) -> MakeOptions:
+    speak = SpeakOptions(DecodeOptions(temperature=1.0, batch_size=4), retries=1)
+    return MakeOptions({str(ending_voice): speak})
+
+
+def kill_one_soon(killed: list[int]) -> None:
+    """SIGKILL to the first child that appears, once it has had time to begin."""
+
+    def wait_and_kill() -> None:
+        while not (children := multiprocessing.active_children()):
+            time.sleep(0.05)
+        time.sleep(4.0)
+        if children[0].pid is not None and children[0].is_alive():
+            os.kill(children[0].pid, signal.SIGKILL)
+            killed.append(children[0].pid)
+
+    threading.Thread(target=wait_and_kill, daemon=True).start()
+
+
+def test_two_workers_make_the_bytes_of_one(lines: list[Line], options: SynthOptions, tmp_path: Path) -> None:
+    synthesise(lines, [], tmp_path / "one", options)
+    synthesise(lines, [], tmp_path / "two", replace(options, workers=2))
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_is_replaced(lines: list[Line], options: SynthOptions, tmp_path: Path) -> None:
+    many = [replace(line, id=f"{line.id}-{n}", number=n * 100 + line.number) for n in range(60) for line in lines]
+    synthesise(many, [], tmp_path / "one", options)
+    killed: list[int] = []
+    kill_one_soon(killed)
+    synthesise(many, [], tmp_path / "two", replace(options, workers=2))
+    assert killed
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
+def test_what_a_worker_cannot_do_is_told(lines: list[Line], make: MakeOptions, tmp_path: Path) -> None:
+    task = Task(str(tmp_path / "no-voice"), tuple(lines[:2]))
+    with pytest.raises(UserError, match="no-voice"):
+        list(by_processes([task], make, 1))
+    assert not multiprocessing.active_children()
+
+
+def test_workers_that_keep_dying_are_given_up(lines: list[Line], make: MakeOptions, ending_voice: Path) -> None:
+    task = Task(str(ending_voice), tuple(lines[:2]))
+    stop = threading.Event()
+
+    def kill_all() -> None:
+        while not stop.wait(0.05):
+            for child in multiprocessing.active_children():
+                child.kill()
+
+    killer = threading.Thread(target=kill_all)
+    killer.start()
+    try:
+        with pytest.raises(UserError, match="one after the other"):
+            list(by_processes([task], make, 1))
+    finally:
+        stop.set()
+        killer.join()
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 40])
+def test_every_line_is_in_one_task(lines: list[Line], workers: int) -> None:
+    tasks = list(make_tasks("voice", lines, {"line-03": 2}, 1, workers))
+    dealt = [line.id for task in tasks for line in task.lines]
+    assert sorted(dealt) == sorted(line.id for line in lines)
+    assert [task.tried for task in tasks if task.tried] == [{"line-03": 2}]
+    if workers < 4:
+        lengths = [sum(len(line.text) for line in task.lines) for task in tasks[:workers]]
+        assert max(lengths) < 1.3 * min(lengths)
+
+
+def test_ahead_stays_within_its_bound() -> None:
+    begun: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            begun.append(number)
+            yield number
+
+    waiting = ahead(items(), 3)
+    assert [next(waiting) for _ in range(10)] == list(range(10))
+    time.sleep(0.1)
+    assert len(begun) <= 10 + 3 + 2
+    waiting.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "ahead"]
+
+
+def test_ahead_brings_faults_to_the_front() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise UserError("is full")
+
+    waiting = ahead(items(), 2)
+    assert next(waiting) == 1
+    with pytest.raises(UserError, match="is full"):
+        next(waiting)
+
+
+def _ids(tasks: Sequence[Task]) -> list[str]:
+    return [line.id for task in tasks for line in task.lines]
+
+
+def test_without_keeps_what_was_not_made(lines: list[Line]) -> None:
+    task = Task("voice", tuple(lines))
+    assert _ids([task.without({lines[0].id, lines[5].id})]) == [
+        line.id for number, line in enumerate(lines) if number not in (0, 5)
+    ]

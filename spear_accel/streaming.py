@@ -25,6 +25,10 @@ __all__ = ["CHUNKS", "groups", "sound_of", "stream"]
 # ones cost little context.
 CHUNKS = (25, 50, 100, 200)
 
+# Utterances decoded together, then as many as fit: rows of a small batch grow quickly, and behind a short first
+# sentence the next sound must come soon.
+_FIRST_GROUPS = (1, 4)
+
 Decode = Callable[[Sequence[PlannedUtterance]], Generator[Growth, None, None]]
 """Decodes utterances as one batch and hands them over in order, in growing chunks."""
 
@@ -32,12 +36,12 @@ Decode = Callable[[Sequence[PlannedUtterance]], Generator[Growth, None, None]]
 def stream(
     planned: Iterable[PlannedUtterance], decode: Decode, stage: AcousticStage, speed: float, batch: int
 ) -> Iterator[Speech]:
-    """Speech in pieces, in order. The first utterance is decoded alone, the others `batch` at a time.
+    """Speech in pieces, in order. The first utterance is decoded alone, then four together, the others by `batch`.
 
     A piece from the middle of an utterance has no `utterances`, no warnings and no counts; the piece that ends it has
     them all. At most `batch` utterances' tokens are in memory, and of sound what the stage keeps as context.
     """
-    for group in groups(planned, (1, batch)):
+    for group in groups(planned, [min(size, batch) for size in (*_FIRST_GROUPS, batch)]):
         with closing(decode(group)) as growths:
             for one in group:
                 yield from _Voicing(one, growths, stage, speed).pieces()

@@ -91,7 +91,7 @@ def measure(voice: Voice) -> Run:
 
 def line(run: Run) -> str:
     return (
-        f"{len(PARAGRAPH.split())} words, {sum(run.sound):.1f} s of sound on {torch.get_num_threads()} threads: "
+        f"{len(PARAGRAPH.split())} words, {sum(run.sound):.1f} s of sound, threads: {torch.get_num_threads()}; "
         f"first sound {run.first:.3f} s, whole stream {run.ready[-1]:.3f} s ({run.share:.0%}), "
         f"speak {run.speak:.3f} s, least in store {run.slack:.2f} s"
     )
@@ -111,14 +111,14 @@ def plot(run: Run, path: Path) -> None:
     axes.axvline(run.speak, color="grey", linestyle="--", label=f"speak: all of it at {run.speak:.2f} s")
     axes.annotate(
         f"first sound at {run.first:.2f} s,\n{run.share:.0%} of the stream's {run.ready[-1]:.2f} s",
-        (run.first, had[run.ready.index(run.first)]), (10, 45), textcoords="offset points",
+        (run.first, had[run.ready.index(run.first)]), (14, 62), textcoords="offset points", backgroundcolor="white",
         arrowprops={"arrowstyle": "->", "color": "#444444"}, fontsize="small",
     )  # fmt: skip
     axes.set_xlim(0.0, end)
     axes.set_ylim(0.0, 1.08 * had[-1])
     axes.set_xlabel("time since the call, s")
     axes.set_ylabel("sound, s")
-    axes.set_title(f"{len(PARAGRAPH.split())} words, {torch.get_num_threads()} threads", fontsize="medium")
+    axes.set_title(f"{len(PARAGRAPH.split())} words, threads: {torch.get_num_threads()}", fontsize="medium")
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left", fontsize="small", framealpha=1.0)
     with files.replacing(path) as temporary:

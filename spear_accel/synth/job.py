@@ -24,7 +24,7 @@ from spear_accel.synth.speaking import SpeakOptions
 from spear_accel.synth.store import Store
 from spear_accel.synth.tasks import make_tasks
 from spear_accel.synth.workers import by_processes
-from spear_accel.synth.writers import make_writer
+from spear_accel.synth.writers import check_format, make_writer
 
 __all__ = ["ENGINES", "SynthOptions", "SynthSummary", "synthesise"]
 
@@ -100,6 +100,7 @@ def synthesise(
     for card in cards.values():
         if card.sample_rate is None and not options.tokens_only:
             raise UserError(f"voice {card.name!r} ends at semantic tokens; give --tokens-only, or another voice")
+    check_format(options.format, options.tokens_only)
     if options.engine == "ray":
         check_ray()
     make = MakeOptions({name: options.speaking(name) for name in cards}, options.tokens_only, options.device)

@@ -88,9 +88,10 @@ def _facts(spoken: Spoken, made: Made) -> dict[str, Any]:
     }  # fmt: skip
     readings = spoken.readings.values()
     likely = [one.log_prob for one in readings if one.log_prob is not None]
+    covered = [one.coverage for one in readings if one.coverage is not None]
     quality = {
         **({"log_prob": round(sum(likely) / len(likely), 4)} if likely else {}),
-        **({"coverage": round(min(one.coverage for one in readings), 4)} if readings else {}),
+        **({"coverage": round(min(covered), 4)} if covered else {}),
     }
     return {
         "id": line.id, "line": line.number, "text": line.text, "normalized_text": spoken.text, **seconds,

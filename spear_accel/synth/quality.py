@@ -44,8 +44,8 @@ def failure(finished: Finished) -> str | None:
 def best(attempts: Sequence[Attempt]) -> Attempt | None:
     """The attempt to keep; None where all failed.
 
-    One without doubts, and of several the one that the model finds likeliest, where it was asked; else the one that read
-    most of its text. Of equals the earliest.
+    One without doubts, and of several the one that the model finds likeliest, where it was asked; else the one that
+    read most of its text. Of equals the earliest.
     """
     ended = [attempt for attempt in attempts if attempt.failure is None]
     return max(ended, key=_rank, default=None)

@@ -63,7 +63,7 @@ def kill_one_actor(killed: list[int]) -> None:
 def test_two_actors_one_of_them_killed_make_the_bytes_of_one_process(
     cluster: None, lines: list[Line], options: SynthOptions, tmp_path: Path
 ) -> None:
-    many = [replace(line, id=f"{line.id}-{n}", number=n * 100 + line.number) for n in range(60) for line in lines]
+    many = [replace(line, id=f"{line.id}-{n}", number=n * 100 + line.number) for n in range(30) for line in lines]
     synthesise(many, [], tmp_path / "here", options)
     killed: list[int] = []
     kill_one_actor(killed)

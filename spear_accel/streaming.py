@@ -11,6 +11,7 @@ from contextlib import closing
 from itertools import chain, islice
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from spear_accel.acoustic import AcousticStage
@@ -28,6 +29,9 @@ CHUNKS = (25, 50, 100, 200)
 # Utterances decoded together, then as many as fit: rows of a small batch grow quickly, and behind a short first
 # sentence the next sound must come soon.
 _FIRST_GROUPS = (1, 4)
+
+# Whole utterances are sounded in lengths that are multiples of this: kernels and memory are kept for each length.
+_SOUND_STEP = 16
 
 Decode = Callable[[Sequence[PlannedUtterance]], Generator[Growth, None, None]]
 """Decodes utterances as one batch and hands them over in order, in growing chunks."""
@@ -64,7 +68,8 @@ def sound_of(stage: AcousticStage, tokens: Tensor, speed: float) -> Tensor:
     """
     if not len(tokens):
         return torch.zeros(0)
-    waveforms, samples = stage(tokens[None], torch.tensor([len(tokens)]), speed)
+    padded = F.pad(tokens, (0, -len(tokens) % _SOUND_STEP))
+    waveforms, samples = stage(padded[None], torch.tensor([len(tokens)]), speed)
     return waveforms[0, : int(samples[0])].float().cpu()
 
 

@@ -106,9 +106,11 @@ def memory(lines: Sequence[Line], options: SynthOptions, work: Path, chart: Path
     megabytes: list[float] = []
 
     def sample(done: int) -> None:
-        if done % 10 == 0:
+        sizes = list(_resident()) if done % 10 == 0 else []
+        # Workers that have nothing left to do are gone at the end.
+        if len(sizes) == options.workers + 1:
             counts.append(done)
-            megabytes.append(sum(_resident()) / 2**20)
+            megabytes.append(sum(sizes) / 1024)
 
     shutil.rmtree(work / "memory", ignore_errors=True)
     synthesise(lines, [], work / "memory", options, sample)
@@ -123,13 +125,13 @@ def memory(lines: Sequence[Line], options: SynthOptions, work: Path, chart: Path
 
 
 def _resident() -> Iterator[int]:
-    """Bytes of this process and its workers."""
-    page = os.sysconf("SC_PAGE_SIZE")
+    """Kibibytes of this process and its workers; what they share is counted once."""
     for pid in [os.getpid(), *(child.pid for child in multiprocessing.active_children())]:
         try:
-            yield int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except OSError:
             continue
+        yield next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from spear_accel.accelerate.plan import FEWEST_STEPS, MOST_STEPS, AcceleratePlan
 from spear_accel.accelerate.state import JobState
 from spear_accel.accelerate.texts import Texts
 from spear_accel.heads import build_head, head_config
-from spear_accel.projection import drafting_dtype
 from spear_accel.pipeline import Voice
+from spear_accel.projection import drafting_dtype
 from spear_accel.training.draft_losses import HeadLoss
 from spear_accel.training.draft_settings import DraftHeadTraining
 from spear_accel.training.draft_task import NAME, DraftHeadTask

@@ -23,6 +23,8 @@ __all__ = ["CoverageGuard", "Reading", "look_back", "read_back", "sharpness"]
 
 _HEADS = 4
 """Of a layer, whose weights are averaged: the sharpest."""
+_STEP = 16
+"""Lengths of the pass are multiples of this."""
 _SHARP = 0.4
 """From this sharpness on a layer is trusted, and those behind it are not asked."""
 
@@ -113,7 +115,11 @@ class _Walk:
         self.decoder, self.config = decoder, config
         self.letters = _letters(config, ids)
         self.said = F.pad(tokens.to(device), (0, 1), value=config.eos_id)
-        inputs = F.pad(self.said[:-1], (1, 0), value=config.start_id)[None]
+        length = len(self.said)
+        # What stands behind the end is seen by nobody; it keeps the number of different shapes small, for each of
+        # which kernels and memory are kept.
+        spare = min(-length % _STEP, max(0, config.max_positions - length))
+        inputs = F.pad(self.said[:-1], (1, spare), value=config.start_id)[None]
         self.memory = model.encode(torch.tensor([ids], device=device))
         self.mask = decoder.text_mask(self.memory.visible)
         slots = slice(inputs.shape[1])
@@ -124,7 +130,7 @@ class _Walk:
     def look(self) -> tuple[Tensor, float]:
         """Attention [T, X] over the letters by the sharpest heads of the first layer that is sharp, or of the sharpest
         layer where none is; and its sharpness."""
-        found, best = self.x.new_zeros(self.x.shape[1], self.letters.stop - self.letters.start), -1.0
+        found, best = self.x.new_zeros(len(self.said), self.letters.stop - self.letters.start), -1.0
         for layer, x, keys in self.steps:
             weights = self._weights(layer, x, keys)
             sharp = sharpness(weights)
@@ -140,7 +146,7 @@ class _Walk:
         """Mean over the tokens and EOS. Runs the layers that are left."""
         for _ in self.steps:
             pass
-        chances = self.decoder.logits(self.x)[0].float().log_softmax(dim=-1)
+        chances = self.decoder.logits(self.x)[0, : len(self.said)].float().log_softmax(dim=-1)
         return float(chances.gather(1, self.said[:, None]).mean())
 
     def _layers(self) -> Iterator[tuple[DecoderLayer, Tensor, Tensor]]:
@@ -156,7 +162,7 @@ class _Walk:
         null = int(self.config.null_kv)
         mask = None if self.mask is None else self.mask[..., null:]
         weights = layer.cross.weights(layer.cross_norm(x), keys[:, :, null:], mask)
-        return weights[0, :, :, self.letters]
+        return weights[0, :, : len(self.said), self.letters]
 
 
 def _letters(config: TextToSemanticConfig, ids: Sequence[int]) -> slice:

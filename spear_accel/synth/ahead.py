@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from concurrent.futures import Executor
 from queue import Empty, Queue
-from threading import Event, Thread
+from threading import Event
 from typing import TypeVar
 
 __all__ = ["ahead"]
@@ -20,16 +21,15 @@ class _End:
         self.fault = fault
 
 
-def ahead(items: Iterable[T], most: int) -> Generator[T, None, None]:
-    """`items`, made in a thread of their own, at most `most` of them before they are asked for.
+def ahead(items: Iterable[T], most: int, thread: Executor) -> Generator[T, None, None]:
+    """`items`, made in `thread`, at most `most` of them before they are asked for.
 
     The bound holds the thread back where what comes behind is slower, instead of filling the memory. What `items`
-    raises is raised here. Closing this ends the thread at its next item.
+    raises is raised here. Closing this stops at the next item.
     """
     queue: Queue[T | _End] = Queue(most)
     closed = Event()
-    thread = Thread(target=_fill, args=(items, queue, closed), name="ahead", daemon=True)
-    thread.start()
+    filling = thread.submit(_fill, items, queue, closed)
     try:
         while not isinstance(item := queue.get(), _End):
             yield item
@@ -37,7 +37,7 @@ def ahead(items: Iterable[T], most: int) -> Generator[T, None, None]:
             raise item.fault
     finally:
         closed.set()
-        while thread.is_alive():
+        while not filling.done():
             try:
                 queue.get(timeout=_LOOK_SECONDS)
             except Empty:

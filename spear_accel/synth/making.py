@@ -7,6 +7,7 @@ workers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,10 +62,13 @@ class Outcome:
 
 
 @torch.inference_mode()
-def make_lines(voice: Voice, task: Task, options: MakeOptions) -> Iterator[Outcome]:
-    """Each line of `task` once, in the order in which they are ready."""
+def make_lines(voice: Voice, task: Task, options: MakeOptions, thread: Executor) -> Iterator[Outcome]:
+    """Each line of `task` once, in the order in which they are ready.
+
+    thread: decodes. It should be one for all tasks: what a thread has allocated is not given to the next.
+    """
     spoken = speak_lines(voice, task.lines, options.speak[task.voice], task.tried)
-    with closing(ahead(spoken, _WAITING)) as waiting:
+    with closing(ahead(spoken, _WAITING, thread)) as waiting:
         for one in waiting:
             yield _outcome(one, None if options.tokens_only else voice)
 
@@ -115,10 +119,11 @@ def by_this_process(
     threads = torch.get_num_threads()
     one_thread()
     try:
-        for name in dict.fromkeys(task.voice for task in tasks):
-            voice = Voice.load(name, options.device) if load is None else load(name)
-            for task in tasks:
-                if task.voice == name:
-                    yield from make_lines(voice, task, options)
+        with ThreadPoolExecutor(1) as thread:
+            for name in dict.fromkeys(task.voice for task in tasks):
+                voice = Voice.load(name, options.device) if load is None else load(name)
+                for task in tasks:
+                    if task.voice == name:
+                        yield from make_lines(voice, task, options, thread)
     finally:
         torch.set_num_threads(threads)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import pickle
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,7 @@ class _Actor:
         one_thread()
         self.options = options
         self.voices: dict[str, Voice] = {}
+        self.thread = ThreadPoolExecutor(1)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """All outcomes of one task, in the order of its lines.
@@ -69,7 +71,8 @@ class _Actor:
         task: Task = pickle.loads(batch["task"][0])
         if task.voice not in self.voices:
             self.voices[task.voice] = Voice.load(task.voice, self.options.device)
-        outcomes = sorted(make_lines(self.voices[task.voice], task, self.options), key=lambda one: one.line.number)
+        made_of = make_lines(self.voices[task.voice], task, self.options, self.thread)
+        outcomes = sorted(made_of, key=lambda one: one.line.number)
         made = np.empty(len(outcomes), dtype=object)
         made[:] = [pickle.dumps(outcome) for outcome in outcomes]
         return {"outcome": made}

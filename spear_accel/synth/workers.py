@@ -11,6 +11,7 @@ import signal
 import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -138,17 +139,19 @@ def _work(pipe: Connection, options: MakeOptions) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     one_thread()
     voices: dict[str, Voice] = {}
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+    with ThreadPoolExecutor(1) as thread, suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while (task := pipe.recv()) is not None:
-            for message in _messages(task, options, voices):
+            for message in _messages(task, options, voices, thread):
                 pipe.send(message)
 
 
-def _messages(task: Task, options: MakeOptions, voices: dict[str, Voice]) -> Iterator[Outcome | _Done | _Broken]:
+def _messages(
+    task: Task, options: MakeOptions, voices: dict[str, Voice], thread: Executor
+) -> Iterator[Outcome | _Done | _Broken]:
     try:
         if task.voice not in voices:
             voices[task.voice] = Voice.load(task.voice, options.device)
-        yield from make_lines(voices[task.voice], task, options)
+        yield from make_lines(voices[task.voice], task, options, thread)
         yield _Done()
     except UserError as error:
         yield _Broken(str(error), mendable=True)

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,12 +112,13 @@ def test_ahead_stays_within_its_bound() -> None:
             begun.append(number)
             yield number
 
-    waiting = ahead(items(), 3)
+    thread = ThreadPoolExecutor(1)
+    waiting = ahead(items(), 3, thread)
     assert [next(waiting) for _ in range(10)] == list(range(10))
     time.sleep(0.1)
     assert len(begun) <= 10 + 3 + 2
     waiting.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "ahead"]
+    assert thread.submit(len, begun).result(timeout=5) < 20
 
 
 def test_ahead_brings_faults_to_the_front() -> None:
@@ -124,7 +126,7 @@ def test_ahead_brings_faults_to_the_front() -> None:
         yield 1
         raise UserError("is full")
 
-    waiting = ahead(items(), 2)
+    waiting = ahead(items(), 2, ThreadPoolExecutor(1))
     assert next(waiting) == 1
     with pytest.raises(UserError, match="is full"):
         next(waiting)

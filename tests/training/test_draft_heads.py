@@ -562,10 +562,16 @@ def test_an_empty_manifest_is_refused(place: Path, emptied: str, trunk_weight: f
         train(write_settings(place, "run", trunk_weight=trunk_weight))
 
 
-@pytest.mark.parametrize(("key", "values"), [("text_ids", [3, 12]), ("tokens", [20])])
+@pytest.mark.parametrize(("key", "values"), [("text_ids", [3, 12]), ("tokens", [21])])
 def test_ids_outside_the_model_are_named(model: TextToSemantic, key: str, values: list[int]) -> None:
     record = {"id": "x1", "text_ids": [3], "tokens": [4], key: values}
     with pytest.raises(UserError, match=f"utterance x1: {key} hold ids outside 0 to"):
+        make_task(model, make_heads(model, {"linear": KINDS["linear"]}), [record])
+
+
+def test_an_end_among_the_tokens_is_named(model: TextToSemantic) -> None:
+    record = {"id": "x1", "text_ids": [3], "tokens": [4, model.config.eos_id, 4]}
+    with pytest.raises(UserError, match="utterance x1: tokens hold 20, which ends an utterance"):
         make_task(model, make_heads(model, {"linear": KINDS["linear"]}), [record])
 
 

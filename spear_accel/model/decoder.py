@@ -6,7 +6,6 @@ layers for any number of new tokens per row on a `DecoderState`. Knows nothing a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -138,18 +137,13 @@ class Decoder(nn.Module):
     def trace(self, embedded: Tensor, memory: Memory) -> list[Tensor]:
         """`teach` from embedded tokens [B, T, D], with what entered the first layer and what left each layer: L + 1
         tensors [B, T, D]."""
-        return list(self.walk(embedded, memory))
-
-    def walk(self, embedded: Tensor, memory: Memory) -> Iterator[Tensor]:
-        """`trace`, a layer at a time: whoever has seen enough stops."""
         mask = self.text_mask(memory.visible)
         slots = slice(embedded.shape[1])
         turns = None if self.turns is None else self.turns[slots]
-        x = drop(self.place(embedded, slots, memory.added), self.config.dropout, self.training)
-        yield x
+        left = [drop(self.place(embedded, slots, memory.added), self.config.dropout, self.training)]
         for layer in self.stack:
-            x = layer.read(layer.attend(x, turns), *layer.project(memory.hidden), mask)
-            yield x
+            left.append(layer.read(layer.attend(left[-1], turns), *layer.project(memory.hidden), mask))
+        return left
 
     def text_mask(self, visible: Tensor) -> Tensor | None:
         """bool [B, X] -> what cross-attention takes: bool [B, 1, 1, X'] with the null slot, None if all is visible."""

@@ -7,9 +7,10 @@ workers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from spear_accel.synth.lines import Line
 from spear_accel.synth.speaking import SpeakOptions, Spoken, speak_lines
 from spear_accel.synth.writers import Made
 
-__all__ = ["MakeOptions", "Outcome", "Task", "by_this_process", "make_lines", "one_thread"]
+__all__ = ["MakeOptions", "Maker", "Outcome", "Task", "by_this_process"]
 
 _WAITING = 64
 """Lines between decoder and acoustic stage."""
@@ -61,16 +62,31 @@ class Outcome:
     attempts: int = 0
 
 
-@torch.inference_mode()
-def make_lines(voice: Voice, task: Task, options: MakeOptions, thread: Executor) -> Iterator[Outcome]:
-    """Each line of `task` once, in the order in which they are ready.
+class Maker:
+    """A worker: its voices, loaded when a task first names them, and the one thread that decodes for all tasks.
 
-    thread: decodes. It should be one for all tasks: what a thread has allocated is not given to the next.
+    One thread, because what a thread has allocated is not given to the next.
     """
-    spoken = speak_lines(voice, task.lines, options.speak[task.voice], task.tried)
-    with closing(ahead(spoken, _WAITING, thread)) as waiting:
-        for one in waiting:
-            yield _outcome(one, None if options.tokens_only else voice)
+
+    def __init__(self, options: MakeOptions, load: Callable[[str], Voice] | None = None) -> None:
+        """load: voices by name, from their folders where left out. From here on the process computes with one thread:
+        sums of several come to other last bits."""
+        torch.set_num_threads(1)
+        self._options, self._load = options, load or partial(Voice.load, device=options.device)
+        self._voices: dict[str, Voice] = {}
+        self._thread = ThreadPoolExecutor(1)
+
+    @torch.inference_mode()
+    def make(self, task: Task) -> Iterator[Outcome]:
+        """Each line of `task` once, in the order in which they are ready. Raises UserError: the voice cannot be
+        loaded."""
+        if task.voice not in self._voices:
+            self._voices[task.voice] = self._load(task.voice)
+        voice = self._voices[task.voice]
+        spoken = speak_lines(voice, task.lines, self._options.speak[task.voice], task.tried)
+        with closing(ahead(spoken, _WAITING, self._thread)) as waiting:
+            for one in waiting:
+                yield _outcome(one, None if self._options.tokens_only else voice)
 
 
 def _outcome(spoken: Spoken, voice: Voice | None) -> Outcome:
@@ -104,11 +120,6 @@ def _facts(spoken: Spoken, made: Made) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def one_thread() -> None:
-    """Sums of several threads come to other last bits."""
-    torch.set_num_threads(1)
-
-
 def by_this_process(
     tasks: Sequence[Task], options: MakeOptions, load: Callable[[str], Voice] | None = None
 ) -> Iterator[Outcome]:
@@ -117,13 +128,9 @@ def by_this_process(
     load: voices by name, from their folders where left out.
     """
     threads = torch.get_num_threads()
-    one_thread()
     try:
-        with ThreadPoolExecutor(1) as thread:
-            for name in dict.fromkeys(task.voice for task in tasks):
-                voice = Voice.load(name, options.device) if load is None else load(name)
-                for task in tasks:
-                    if task.voice == name:
-                        yield from make_lines(voice, task, options, thread)
+        maker = Maker(options, load)
+        for task in tasks:
+            yield from maker.make(task)
     finally:
         torch.set_num_threads(threads)

@@ -9,14 +9,12 @@ from __future__ import annotations
 import logging
 import pickle
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from spear_accel.errors import UserError
-from spear_accel.pipeline import Voice
-from spear_accel.synth.making import MakeOptions, Outcome, Task, make_lines, one_thread
+from spear_accel.synth.making import MakeOptions, Maker, Outcome, Task
 
 __all__ = ["by_ray", "check_ray"]
 
@@ -33,11 +31,12 @@ def by_ray(tasks: Sequence[Task], options: MakeOptions, count: int) -> Iterator[
     """Every line of all tasks once, by `count` actors of the cluster that Ray is told of, or of one on this machine.
 
     Raises:
-        UserError: Ray is not installed.
+        UserError: Ray is not installed, or actors fail.
     """
     check_ray()
     import ray
     import ray.data
+    import ray.exceptions
 
     if not ray.is_initialized():
         ray.init(log_to_driver=False, logging_level=logging.WARNING)
@@ -49,18 +48,20 @@ def by_ray(tasks: Sequence[Task], options: MakeOptions, count: int) -> Iterator[
         num_gpus=1 if options.device.startswith("cuda") else 0,
         compute=ray.data.ActorPoolStrategy(size=min(count, len(rows))),
     )  # fmt: skip
-    for row in made.iter_rows():
-        yield pickle.loads(row["outcome"])
+    try:
+        for row in made.iter_rows():
+            yield pickle.loads(row["outcome"])
+    except ray.exceptions.RayError as error:
+        # Ray's own account is long and names no mend; its last line is what the actor raised.
+        last = str(error).strip().splitlines()[-1]
+        raise UserError(f"--engine ray: {last}; see Ray's logs; mend that, and the same command goes on") from error
 
 
 class _Actor:
     """One worker of the pool."""
 
     def __init__(self, options: MakeOptions) -> None:
-        one_thread()
-        self.options = options
-        self.voices: dict[str, Voice] = {}
-        self.thread = ThreadPoolExecutor(1)
+        self.maker = Maker(options)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """All outcomes of one task, in the order of its lines.
@@ -69,10 +70,7 @@ class _Actor:
         one order, whatever was ready first.
         """
         task: Task = pickle.loads(batch["task"][0])
-        if task.voice not in self.voices:
-            self.voices[task.voice] = Voice.load(task.voice, self.options.device)
-        made_of = make_lines(self.voices[task.voice], task, self.options, self.thread)
-        outcomes = sorted(made_of, key=lambda one: one.line.number)
+        outcomes = sorted(self.maker.make(task), key=lambda one: one.line.number)
         made = np.empty(len(outcomes), dtype=object)
         made[:] = [pickle.dumps(outcome) for outcome in outcomes]
         return {"outcome": made}

@@ -11,15 +11,13 @@ import signal
 import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from spear_accel.errors import UserError
-from spear_accel.pipeline import Voice
-from spear_accel.synth.making import MakeOptions, Outcome, Task, make_lines, one_thread
+from spear_accel.synth.making import MakeOptions, Maker, Outcome, Task
 
 __all__ = ["by_processes"]
 
@@ -137,23 +135,18 @@ class _Pool:
 def _work(pipe: Connection, options: MakeOptions) -> None:
     """A worker's life: tasks until there is none, or the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    one_thread()
-    voices: dict[str, Voice] = {}
-    with ThreadPoolExecutor(1) as thread, suppress(EOFError, BrokenPipeError, ConnectionResetError):
+    maker = Maker(options)
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while (task := pipe.recv()) is not None:
-            for message in _messages(task, options, voices, thread):
+            for message in _messages(maker, task):
                 pipe.send(message)
 
 
-def _messages(
-    task: Task, options: MakeOptions, voices: dict[str, Voice], thread: Executor
-) -> Iterator[Outcome | _Done | _Broken]:
+def _messages(maker: Maker, task: Task) -> Iterator[Outcome | _Done | _Broken]:
     try:
-        if task.voice not in voices:
-            voices[task.voice] = Voice.load(task.voice, options.device)
-        yield from make_lines(voices[task.voice], task, options, thread)
+        yield from maker.make(task)
         yield _Done()
     except UserError as error:
         yield _Broken(str(error), mendable=True)
-    except Exception:
+    except Exception:  # Told to the parent, which raises it.
         yield _Broken(traceback.format_exc(), mendable=False)

@@ -7,15 +7,16 @@ from typing import Annotated
 import typer
 
 from spear_accel.errors import UserError
+from spear_accel.io.plugged_voices import plugged_names
 from spear_accel.io.voice import VoiceFolder, list_shipped, open_voice
 
 
 def info(
-    voice: Annotated[str | None, typer.Argument(help="A shipped voice or a voice folder; lists them without.")] = None,
+    voice: Annotated[str | None, typer.Argument(help="A voice by name, or a voice folder; lists names without.")] = None,
 ) -> None:
     """Show a voice: language, licence, rates, parts, sizes, checksums."""
     if voice is None:
-        for name in list_shipped():
+        for name in dict.fromkeys((*list_shipped(), *plugged_names())):
             typer.echo(name)
         return
     folder = open_voice(voice)

@@ -12,7 +12,7 @@ from spear_accel.io.voice import VoiceFolder, list_shipped, open_voice
 
 
 def info(
-    voice: Annotated[str | None, typer.Argument(help="A voice by name, or a voice folder; lists names without.")] = None,
+    voice: Annotated[str | None, typer.Argument(help="A name or a voice folder; lists names without.")] = None,
 ) -> None:
     """Show a voice: language, licence, rates, parts, sizes, checksums."""
     if voice is None:

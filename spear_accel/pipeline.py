@@ -18,6 +18,7 @@ from torch import Tensor
 from spear_accel.acoustic import AcousticStage
 from spear_accel.decoding import DecodeOptions, DecodeResult, DecodeStats, Engine, Guards, LengthGuard
 from spear_accel.decoding.methods import Drafting
+from spear_accel.decoding.requests import Request
 from spear_accel.decoding.stats import Finished, Growth
 from spear_accel.decoding.tuning import Tuning
 from spear_accel.decoding.verify.grouped import groups_within
@@ -184,15 +185,18 @@ class Voice:
         """The same from text ids without EOS, one list per utterance."""
         return self._decode_ids([[int(token) for token in ids] for ids in text_ids], options or self.defaults)
 
-    def decode_each(
-        self, text_ids: Sequence[Sequence[int]], options: DecodeOptions, seeds: Sequence[int] | None = None
-    ) -> Iterator[Finished]:
-        """`decode_ids`, handing over each utterance as soon as it is finished, in whatever order.
+    def decode_requests(self, source: Callable[[], Request | None], options: DecodeOptions) -> Iterator[Finished]:
+        """Decode utterances as they come, as one batch that is refilled without end; see `Engine.decode_requests`.
 
-        seeds: one per utterance, in place of `options.seed`.
+        Of a request, text and seed count.
         """
-        engine, _ = self._engine(len(text_ids), options)
-        yield from engine.decode_each(text_ids, self._characters(text_ids), seeds)
+        engine, _ = self._engine(options.batch_size, options)
+
+        def measured() -> Request | None:
+            request = source()
+            return None if request is None else replace(request, units=self._characters([request.text])[0])
+
+        yield from engine.decode_requests(measured)
 
     def plan(self, text: str) -> list[PlannedUtterance]:
         """The utterances of a text, as they are decoded one by one. Raises UserError: nothing can be read aloud."""

@@ -21,8 +21,7 @@ import torch
 
 from spear_accel import Voice
 from spear_accel.synth import Line, SynthOptions, read_lines, synthesise
-from spear_accel.synth.speaking import SpeakOptions, speak_lines
-from spear_accel.synth.tasks import make_tasks
+from spear_accel.synth.speaking import SpeakOptions, Wanted, speak_lines
 from spear_accel.synth.writers import Made, make_writer
 
 _FIRST = 100
@@ -67,7 +66,7 @@ def plain(lines: Sequence[Line], options: SynthOptions, folder: Path) -> float:
     torch.set_num_threads(options.workers)
     voice = Voice.load(options.voice)
     decode = replace(voice.defaults, method="autoregressive", batch_size=options.batch_size)
-    spoken = list(speak_lines(voice, lines, SpeakOptions(decode, options.retries), {}))
+    spoken = list(speak_lines(voice, map(Wanted, lines), SpeakOptions(decode, options.retries)))
     writer = make_writer(options.format, False, folder)
     with torch.inference_mode():
         for one in spoken:
@@ -86,16 +85,13 @@ def whole(lines: Sequence[Line], options: SynthOptions, folder: Path) -> float:
 
 
 def occupancy(lines: Sequence[Line], options: SynthOptions) -> float:
-    """Share of the rows of a batch that hold a live utterance, over all rounds of all workers."""
+    """Share of the rows of a batch that hold a live utterance, over all rounds of one worker and its share of lines."""
     torch.set_num_threads(1)
     voice = Voice.load(options.voice)
     decode = replace(voice.defaults, batch_size=options.batch_size)
-    live = rows = 0
-    for task in make_tasks(options.voice, lines, {}, options.batch_size, options.workers):
-        stats = voice.decode_ids([ids for line in task.lines for ids in voice.text_ids(line.text)], decode).stats
-        live += stats.row_calls
-        rows += stats.target_calls * options.batch_size
-    return live / rows
+    own = lines[:: options.workers]
+    stats = voice.decode_ids([ids for line in own for ids in voice.text_ids(line.text)], decode).stats
+    return stats.row_calls / (stats.target_calls * options.batch_size)
 
 
 def memory(lines: Sequence[Line], options: SynthOptions, work: Path, chart: Path) -> None:

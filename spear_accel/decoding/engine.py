@@ -7,7 +7,8 @@ empty proposals.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -20,9 +21,9 @@ from spear_accel.decoding.guards import Guards
 from spear_accel.decoding.noise import NoiseBank, row_words
 from spear_accel.decoding.options import DecodeOptions
 from spear_accel.decoding.proposal import Proposal, Verdict
-from spear_accel.decoding.requests import Utterance, make_utterances
+from spear_accel.decoding.requests import Request, Utterance, make_utterance, make_utterances
 from spear_accel.decoding.scheduler import Live, Scheduler, longest_first
-from spear_accel.decoding.stats import DecodeResult, DecodeStats, Finished, Growth, Judged, RoundCounts
+from spear_accel.decoding.stats import DecodeResult, Finished, Growth, Judged, RoundCounts
 from spear_accel.decoding.target import make_target
 from spear_accel.decoding.verify.base import Verifier
 from spear_accel.decoding.verify.rules import make_verifier
@@ -68,32 +69,38 @@ class Engine:
         """
         started = time.perf_counter()
         utterances = make_utterances(self.model.config, texts, self.options, self.guards, units, seeds, keys)
-        job = _Job(self, longest_first(utterances))
-        for _ in job.run():
-            pass
-        rows = [job.scheduler.finished[index] for index in range(len(utterances))]
+        job = _listed(self, longest_first(utterances))
+        rows = sorted((row for stopped in job.run() for row in stopped), key=lambda row: row.utterance.index)
         return DecodeResult(
             tokens=[torch.tensor(row.tokens, dtype=torch.int64) for row in rows],
             stop_reasons=[str(row.reason) for row in rows],
             seeds=[row.seed for row in rows],
             attempts=[row.attempt + 1 for row in rows],
-            stats=job.stats(time.perf_counter() - started),
+            stats=job.counts.stats(time.perf_counter() - started),
             utterance_stats=[row.stats for row in rows],
             lossless=self.verifier.lossless,
             errors={row.utterance.index: row.error for row in rows if row.error},
         )
 
     @torch.inference_mode()
-    def decode_each(
-        self,
-        texts: Sequence[Sequence[int]],
-        units: Sequence[int] | None = None,
-        seeds: Sequence[int] | None = None,
-        keys: Sequence[int] | None = None,
-    ) -> Iterator[Finished]:
-        """`decode`, handing over each utterance as soon as it is finished, in whatever order. Raises as `decode`."""
-        utterances = make_utterances(self.model.config, texts, self.options, self.guards, units, seeds, keys)
-        for rows in _Job(self, longest_first(utterances)).run():
+    def decode_requests(self, source: Callable[[], Request | None]) -> Iterator[Finished]:
+        """Decode requests as they come, any number of them as one batch that is refilled without end.
+
+        source: the next request, or None where none waits at present; asked whenever a row is free. Each is handed
+        over as soon as it is finished, in whatever order, with its number in the order of asking; what is asked for
+        while one is handed over joins the batch. Ends when no row lives and none waits. Raises as `decode`, when the
+        request in question comes.
+        """
+        numbers = count()
+
+        def utterance() -> Utterance | None:
+            request = source()
+            if request is None:
+                return None
+            return make_utterance(self.model.config, request, self.options, self.guards, next(numbers))
+
+        room = self.model.config.max_positions
+        for rows in _Job(self, utterance, self.options.batch_size, room, room).run():
             yield from map(finished, rows)
 
     @torch.inference_mode()
@@ -114,26 +121,35 @@ class Engine:
         it a few tokens behind its first cycle, with the stop reason "loop". Raises as `decode`.
         """
         utterances = make_utterances(self.model.config, texts, self.options, self.guards, units, seeds, keys)
-        job = _Job(self, utterances)
+        job = _listed(self, utterances)
         order = InOrder(job.scheduler, chunks)
-        for _ in job.run():
-            yield from order.ready()
+        for stopped in job.run():
+            yield from order.ready(stopped)
+
+
+def _listed(engine: Engine, utterances: Sequence[Utterance]) -> _Job:
+    """A job whose utterances are known, with a state that is as large as they need."""
+    ahead = max(engine.drafter.longest, engine.policy.most_nodes)
+    capacity = max((u.maximum for u in utterances), default=0) + ahead + 1
+    text_capacity = max((len(u.text) for u in utterances), default=0)
+    waiting = iter(utterances)
+    rows = min(engine.options.batch_size, len(utterances))
+    return _Job(engine, lambda: next(waiting, None), rows, capacity, text_capacity)
 
 
 class _Job:
-    """One call of `Engine.decode`: the live rows, their state and their words of noise."""
+    """One call of an `Engine`: the live rows, their state and their words of noise."""
 
-    def __init__(self, engine: Engine, utterances: Sequence[Utterance]) -> None:
+    def __init__(
+        self, engine: Engine, source: Callable[[], Utterance | None], rows: int, capacity: int, text_capacity: int
+    ) -> None:
+        """source: see `Scheduler`. At most `rows` live rows of `capacity` semantic and `text_capacity` text ids."""
         options = engine.options
         self.model, self.drafter, self.verifier = engine.model, engine.drafter, engine.verifier
         self.policy = engine.policy
         self.sampling, self.config = options.sampling, engine.model.config
         retries = 0 if self.sampling.greedy else options.loop_retries
-        self.scheduler = Scheduler(utterances, options.batch_size, engine.guards.loop, retries)
-        rows = min(options.batch_size, len(utterances))
-        ahead = max(self.drafter.longest, self.policy.most_nodes)
-        capacity = max((u.maximum for u in utterances), default=0) + ahead + 1
-        text_capacity = max((len(u.text) for u in utterances), default=0)
+        self.scheduler = Scheduler(source, rows, engine.guards.loop, retries)
         self.target = make_target(self.model, rows, capacity, text_capacity, options.cond_scale)
         self.state = self.target.state
         self.drafter.reset(rows, capacity, text_capacity)
@@ -141,33 +157,21 @@ class _Job:
         self.tokens = torch.arange(self.config.vocab, device=self.device)
         self.noise = NoiseBank(self.tokens, self.sampling.greedy)
         self.counts = RoundCounts()
-        self.ended: list[Live] = []
 
     def run(self) -> Iterator[list[Live]]:
         """Until no utterance waits or lives; after each round, what was finished by it."""
-        while self.scheduler.rows or self.scheduler.waiting:
-            self._admit()
+        while self._admit():
             self._round()
             yield self._retire()
 
-    def stats(self, wall_seconds: float) -> DecodeStats:
-        return DecodeStats(
-            target_calls=self.counts.calls,
-            row_calls=sum(row.calls for row in self.ended),
-            drafted=sum(row.drafted for row in self.ended),
-            accepted=sum(row.accepted for row in self.ended),
-            committed=sum(row.committed for row in self.ended),
-            wall_seconds=wall_seconds,
-            draft_seconds=self.counts.draft_seconds,
-            target_seconds=self.counts.target_seconds,
-            reached=tuple(self.counts.reached),
-            passed=tuple(self.counts.passed),
-        )
-
-    def _admit(self) -> None:
+    def _admit(self) -> bool:
+        """Fill free rows. Returns whether any row lives."""
         new = self.scheduler.admit()
-        if not new:
-            return
+        if new:
+            self._begin(new)
+        return bool(self.scheduler.rows)
+
+    def _begin(self, new: Sequence[Live]) -> None:
         texts = [torch.tensor(row.utterance.text) for row in new]
         padded = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=self.config.text_pad_id)
         padded = padded.to(self.device)
@@ -250,11 +254,12 @@ class _Job:
     def _retire(self) -> list[Live]:
         """Take stopped rows out; returns those that will not be tried again."""
         stopped = [row for row in self.scheduler.rows if row.reason is not None]
-        order = self.scheduler.retire()
-        if order is None:
+        if not stopped:
             return []
-        self.ended += stopped
+        for row in stopped:
+            self.counts.retire(row.stats)
+        order, ended = self.scheduler.retire()
         self.target.select(order)
         self.drafter.select(order)
         self._name_rows()
-        return [row for row in stopped if self.scheduler.finished.get(row.utterance.index) is row]
+        return ended

@@ -29,16 +29,17 @@ class InOrder:
     def __init__(self, scheduler: Scheduler, chunks: Sequence[int]) -> None:
         """chunks: least numbers of tokens of an utterance's first, second, ... growth, the last one repeated."""
         self._scheduler, self._chunks = scheduler, chunks
+        self._stopped: dict[int, Live] = {}
         self._turn = self._growths = 0
 
-    def ready(self) -> Iterator[Growth]:
-        """What can be handed over after a round."""
-        while (row := self._scheduler.find(self._turn)) is not None:
-            if row.reason is None:
-                yield from self._grown(row)
-                return
+    def ready(self, stopped: Sequence[Live]) -> Iterator[Growth]:
+        """What can be handed over after a round that `stopped` rows for good."""
+        self._stopped.update((row.utterance.index, row) for row in stopped)
+        while (row := self._stopped.pop(self._turn, None)) is not None:
             self._turn, self._growths = self._turn + 1, 0
             yield _last(row)
+        if (live := self._scheduler.find(self._turn)) is not None:
+            yield from self._grown(live)
 
     def _grown(self, row: Live) -> Iterator[Growth]:
         given, certain = row.given, len(row.tokens) - row.watch.doubtful

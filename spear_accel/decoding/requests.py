@@ -1,9 +1,10 @@
-"""Requests: texts as checked ids with the bounds, seed and name of noise of each. Knows ids and counts, no tensors."""
+"""Requests: what callers ask for, and the same checked, with bounds, seed and name of noise. Knows no tensors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from spear_accel.decoding.guards import Guards
 from spear_accel.decoding.noise import utterance_key
@@ -14,8 +15,19 @@ from spear_accel.model.config import LONGEST_BLOCK
 
 
 @dataclass(frozen=True)
+class Request:
+    """A text to decode, as a caller asks for it; see `Engine.decode` for what stands where something is left out."""
+
+    text: Sequence[int]
+    """Ids without EOS."""
+    units: int | None = None
+    seed: int | None = None
+    key: int | None = None
+
+
+@dataclass(frozen=True)
 class Utterance:
-    """A request: what to decode and within which bounds."""
+    """A checked request: what to decode and within which bounds."""
 
     index: int
     text: tuple[int, ...]
@@ -40,18 +52,28 @@ def make_utterances(
     for name, values in (("units", units), ("seeds", seeds), ("keys", keys)):
         if values is not None and len(values) != len(texts):
             raise UserError(f"{len(values)} {name} for {len(texts)} texts; give one for each")
-    utterances = []
-    for index, text in enumerate(texts):
-        ids = _checked_ids(config, [int(token) for token in text], index)
-        size = len(text) if units is None else units[index]
-        room = config.max_positions - LONGEST_BLOCK
-        maximum = min(guards.length.maximum(size), options.max_tokens or room, room)
-        utterances.append(Utterance(
-            index=index, text=ids, maximum=maximum, minimum=min(guards.length.minimum(size), maximum),
-            key=utterance_key(text) if keys is None else keys[index],
-            seed=options.seed if seeds is None else seeds[index], expected=guards.length.expected(size),
-        ))  # fmt: skip
-    return utterances
+    filled = zip(texts, units or repeat(None), seeds or repeat(None), keys or repeat(None), strict=False)
+    requests = [Request(*values) for values in filled]
+    return [make_utterance(config, request, options, guards, index) for index, request in enumerate(requests)]
+
+
+def make_utterance(
+    config: TextToSemanticConfig, request: Request, options: DecodeOptions, guards: Guards, index: int
+) -> Utterance:
+    """A checked request with its bounds; see `Engine.decode` for the errors."""
+    text = request.text
+    size = len(text) if request.units is None else request.units
+    room = config.max_positions - LONGEST_BLOCK
+    maximum = min(guards.length.maximum(size), options.max_tokens or room, room)
+    return Utterance(
+        index=index,
+        text=_checked_ids(config, [int(token) for token in text], index),
+        key=utterance_key(text) if request.key is None else request.key,
+        seed=options.seed if request.seed is None else request.seed,
+        minimum=min(guards.length.minimum(size), maximum),
+        maximum=maximum,
+        expected=guards.length.expected(size),
+    )
 
 
 def complete_text(config: TextToSemanticConfig, text: Sequence[int]) -> tuple[int, ...]:

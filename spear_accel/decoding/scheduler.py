@@ -1,4 +1,4 @@
-"""Which utterances are live in which row: at most `batch_size`, refilled at once.
+"""Which utterances are live in which row: at most `batch_size`, refilled at once from wherever they come.
 
 Knows lengths, seeds and stop rules; knows neither model nor tensors.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from spear_accel.decoding.guards import LoopGuard, LoopWatch
@@ -16,7 +16,7 @@ from spear_accel.decoding.requests import Utterance
 from spear_accel.decoding.stats import DecodeStats
 
 
-@dataclass
+@dataclass(eq=False)
 class Live:
     """An utterance being decoded: the tokens so far and what they cost."""
 
@@ -73,40 +73,44 @@ class Live:
 
 
 class Scheduler:
-    """Waiting utterances, which are admitted in the order given, live rows and finished results."""
+    """Live rows, and the utterances that are to be tried again; those that have not begun wait where they come from."""
 
-    def __init__(self, utterances: Sequence[Utterance], batch_size: int, loop: LoopGuard, retries: int) -> None:
-        self.waiting = deque((utterance, 0) for utterance in utterances)
+    def __init__(self, source: Callable[[], Utterance | None], batch_size: int, loop: LoopGuard, retries: int) -> None:
+        """source: the next utterance, None where none waits at present; asked whenever a row is free."""
         self.rows: list[Live] = []
-        self.finished: dict[int, Live] = {}
-        self.batch_size, self.loop, self.retries = batch_size, loop, retries
+        self.batch_size = batch_size
+        self._source, self._loop, self._retries = source, loop, retries
+        self._again: deque[tuple[Utterance, int]] = deque()
 
     def find(self, index: int) -> Live | None:
-        """Utterance `index` where it is live or finished; None while it waits."""
-        return self.finished.get(index) or next((row for row in self.rows if row.utterance.index == index), None)
+        """Utterance `index` where it is live."""
+        return next((row for row in self.rows if row.utterance.index == index), None)
 
     def admit(self) -> list[Live]:
-        """Fill the free rows from the queue; returns the new ones, which are the last of `rows`."""
-        count = min(self.batch_size - len(self.rows), len(self.waiting))
-        new = [Live(*self.waiting.popleft(), LoopWatch(self.loop)) for _ in range(count)]
-        self.rows += new
-        return new
+        """Fill the free rows; returns the new ones, which are the last of `rows`."""
+        old = len(self.rows)
+        while len(self.rows) < self.batch_size and (waiting := self._next()) is not None:
+            self.rows.append(Live(*waiting, LoopWatch(self._loop)))
+        return self.rows[old:]
 
-    def retire(self) -> list[int] | None:
+    def retire(self) -> tuple[list[int], list[Live]]:
         """Take stopped rows out; a loop is queued again while tries are left, unless tokens of it were handed over.
 
-        Returns which old row each new row is (the last rows fill the gaps, so few move), None if none stopped.
+        Returns which old row each new row is (the last rows fill the gaps, so few move), and the rows that have
+        stopped for good.
         """
-        if all(row.reason is None for row in self.rows):
-            return None
-        for row in self.rows:
-            if row.reason == "loop" and not row.given and row.attempt < self.retries:
-                self.waiting.appendleft((row.utterance, row.attempt + 1))
-            elif row.reason is not None:
-                self.finished[row.utterance.index] = row
+        stopped = [row for row in self.rows if row.reason is not None]
+        again = [row for row in stopped if row.reason == "loop" and not row.given and row.attempt < self._retries]
+        self._again.extendleft((row.utterance, row.attempt + 1) for row in again)
         order = fill_gaps([row.reason is None for row in self.rows])
         self.rows = [self.rows[old] for old in order]
-        return order
+        return order, [row for row in stopped if row not in again]
+
+    def _next(self) -> tuple[Utterance, int] | None:
+        if self._again:
+            return self._again.popleft()
+        utterance = self._source()
+        return None if utterance is None else (utterance, 0)
 
 
 def longest_first(utterances: Sequence[Utterance]) -> list[Utterance]:

@@ -83,10 +83,10 @@ class DecodeResult:
 
 @dataclass(frozen=True)
 class Finished:
-    """One utterance of `Engine.decode_each`; see `DecodeResult` for the fields."""
+    """One utterance that was handed over by itself; see `DecodeResult` for the fields."""
 
     index: int
-    """Among the texts given."""
+    """Among the texts given, or the requests asked for."""
     tokens: Tensor
     stop_reason: str
     seed: int
@@ -122,6 +122,10 @@ class RoundCounts:
     """Sums over the rounds of one call."""
 
     calls: int = 0
+    row_calls: int = 0
+    drafted: int = 0
+    accepted: int = 0
+    committed: int = 0
     draft_seconds: float = 0.0
     target_seconds: float = 0.0
     reached: list[int] = field(default_factory=list)
@@ -139,3 +143,25 @@ class RoundCounts:
             for number in range(offered):
                 self.reached[number] += 1
                 self.passed[number] += number < accepted
+
+    def retire(self, row: DecodeStats) -> None:
+        """A row has stopped, whether it is tried again or not."""
+        self.row_calls += row.row_calls
+        self.drafted += row.drafted
+        self.accepted += row.accepted
+        self.committed += row.committed
+
+    def stats(self, wall_seconds: float) -> DecodeStats:
+        """Of the whole call."""
+        return DecodeStats(
+            target_calls=self.calls,
+            row_calls=self.row_calls,
+            drafted=self.drafted,
+            accepted=self.accepted,
+            committed=self.committed,
+            wall_seconds=wall_seconds,
+            draft_seconds=self.draft_seconds,
+            target_seconds=self.target_seconds,
+            reached=tuple(self.reached),
+            passed=tuple(self.passed),
+        )

@@ -114,12 +114,7 @@ class KeyValueCache:
 
     def _reserve(self, slots: int) -> None:
         """Make room for `slots` slots in every row."""
-        present = self.storage.shape[4]
-        if slots > present:
-            grown = min(self.capacity, max(slots, 2 * present))
-            storage = self.storage.new_zeros(*self.storage.shape[:4], grown, self.storage.shape[5])
-            storage[:, :, : self.rows, :, :present] = self.storage[:, :, : self.rows]
-            self.storage = storage
+        self.storage = _with_room(self.storage, slots, self.capacity, self.rows)
         self._written = max(self._written, slots)
 
     def _level_mask(self, count: int, span: int, branching: Branching | None) -> Tensor:
@@ -179,11 +174,13 @@ class KeyValueCache:
 class CrossCache:
     """Cross-attention keys and values, projected once per utterance, [2, L, rows, G, X, C].
 
-    X counts text tokens and, where the model has one, the null key in slot 0. Never cropped by rollback.
+    X counts text tokens and, where the model has one, the null key in slot 0. Never cropped by rollback. Storage
+    starts at `FIRST_SLOTS` and doubles when needed, up to `capacity`.
     """
 
-    def __init__(self, layers: int, rows: int, kv_heads: int, slots: int, head_dim: int, like: Tensor) -> None:
-        self.storage = like.new_zeros(2, layers, rows, kv_heads, slots, head_dim)
+    def __init__(self, layers: int, rows: int, kv_heads: int, capacity: int, head_dim: int, like: Tensor) -> None:
+        self.capacity = capacity
+        self.storage = like.new_zeros(2, layers, rows, kv_heads, min(capacity, FIRST_SLOTS), head_dim)
         self.lengths: list[int] = []
         self.keys: tuple[Tensor, ...] = ()
         self.values: tuple[Tensor, ...] = ()
@@ -192,8 +189,9 @@ class CrossCache:
     def admit(self, keys: Tensor, values: Tensor, lengths: Sequence[int]) -> None:
         """Add rows. keys, values: [L, n, G, X, C]; lengths: visible slots of each new row."""
         first, count, width = len(self.lengths), keys.shape[1], keys.shape[3]
-        if first + count > self.storage.shape[2] or width > self.storage.shape[4]:
+        if first + count > self.storage.shape[2] or width > self.capacity:
             raise ValueError(f"admit: {count} rows of {width} slots do not fit {tuple(self.storage.shape)}")
+        self.storage = _with_room(self.storage, width, self.capacity, first)
         self.storage[0, :, first : first + count, :, :width] = keys
         self.storage[1, :, first : first + count, :, :width] = values
         self.lengths = self.lengths + list(lengths)
@@ -286,6 +284,16 @@ def _branched(visible: Tensor, starts: Tensor, every: Tensor) -> Tensor:
 def _additive(visible: Tensor, like: Tensor) -> Tensor:
     """0 where `visible`, -inf elsewhere: what attention adds to its scores, made once for all layers."""
     return torch.zeros(visible.shape, dtype=like.dtype, device=like.device).masked_fill_(~visible, -torch.inf)
+
+
+def _with_room(storage: Tensor, slots: int, capacity: int, rows: int) -> Tensor:
+    """`storage` [2, L, rows, G, S, C] where it has room for `slots`; else a larger one with its first `rows` rows."""
+    present = storage.shape[4]
+    if slots <= present:
+        return storage
+    larger = storage.new_zeros(*storage.shape[:4], min(capacity, max(slots, 2 * present)), storage.shape[5])
+    larger[:, :, :rows, :, :present] = storage[:, :, :rows]
+    return larger
 
 
 def _move(storage: Tensor, rows: Sequence[int], used: int) -> None:

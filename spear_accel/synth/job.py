@@ -20,9 +20,9 @@ from spear_accel.pipeline import Voice, decoding_defaults
 from spear_accel.synth.lines import BadLine, Line
 from spear_accel.synth.making import MakeOptions, Outcome, by_this_process
 from spear_accel.synth.ray_engine import by_ray, check_ray
-from spear_accel.synth.speaking import SpeakOptions
+from spear_accel.synth.speaking import SpeakOptions, Wanted
 from spear_accel.synth.store import Store
-from spear_accel.synth.tasks import make_tasks
+from spear_accel.synth.tasks import large_tasks, small_tasks
 from spear_accel.synth.workers import by_processes
 from spear_accel.synth.writers import check_format, make_writer
 
@@ -138,14 +138,11 @@ def _outcomes(
     load: Callable[[str], Voice] | None,
 ) -> Iterator[Outcome]:  # fmt: skip
     """What became of every line, by the engine that was asked for."""
-    by_voice: dict[str, list[Line]] = {}
+    by_voice: dict[str, list[Wanted]] = {}
     for line in waiting:
-        by_voice.setdefault(line.voice or options.voice, []).append(line)
-    tasks = [
-        task
-        for name, mine in by_voice.items()
-        for task in make_tasks(name, mine, tried, options.batch_size, options.workers)
-    ]
+        by_voice.setdefault(line.voice or options.voice, []).append(Wanted(line, tried.get(line.id, 0)))
+    cut = large_tasks if options.engine == "ray" else small_tasks
+    tasks = [task for name, mine in by_voice.items() for task in cut(name, mine, options.batch_size, options.workers)]
     if not tasks:
         return iter(())
     if options.engine == "ray":

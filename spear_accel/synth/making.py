@@ -6,11 +6,12 @@ workers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ import torch
 from spear_accel.pipeline import Voice
 from spear_accel.synth.ahead import ahead
 from spear_accel.synth.lines import Line
-from spear_accel.synth.speaking import SpeakOptions, Spoken, speak_lines
+from spear_accel.synth.speaking import SpeakOptions, Spoken, Wanted, speak_lines
 from spear_accel.synth.writers import Made
 
 __all__ = ["MakeOptions", "Maker", "Outcome", "Task", "by_this_process"]
@@ -39,16 +40,10 @@ class MakeOptions:
 
 @dataclass(frozen=True)
 class Task:
-    """Lines that one worker decodes as one continuous batch."""
+    """Lines of one voice that are given to one worker."""
 
     voice: str
-    lines: tuple[Line, ...]
-    tried: Mapping[str, int] = field(default_factory=dict)
-    """How often lines that failed have been tried, by id."""
-
-    def without(self, ids: set[str]) -> Task:
-        """What is left of it."""
-        return Task(self.voice, tuple(line for line in self.lines if line.id not in ids), self.tried)
+    wanted: tuple[Wanted, ...]
 
 
 @dataclass(frozen=True)
@@ -77,16 +72,20 @@ class Maker:
         self._thread = ThreadPoolExecutor(1)
 
     @torch.inference_mode()
-    def make(self, task: Task) -> Iterator[Outcome]:
-        """Each line of `task` once, in the order in which they are ready. Raises UserError: the voice cannot be
-        loaded."""
-        if task.voice not in self._voices:
-            self._voices[task.voice] = self._load(task.voice)
-        voice = self._voices[task.voice]
-        spoken = speak_lines(voice, task.lines, self._options.speak[task.voice], task.tried)
-        with closing(ahead(spoken, _WAITING, self._thread)) as waiting:
-            for one in waiting:
-                yield _outcome(one, None if self._options.tokens_only else voice)
+    def make(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """Each line of all tasks once, in the order in which they are ready.
+
+        Tasks of one voice that follow one another are one batch, which asks for the next when lines run out. Raises
+        UserError: a voice cannot be loaded.
+        """
+        for name, given in groupby(tasks, lambda task: task.voice):
+            if name not in self._voices:
+                self._voices[name] = self._load(name)
+            voice, wanted = self._voices[name], (one for task in given for one in task.wanted)
+            spoken = speak_lines(voice, wanted, self._options.speak[name])
+            with closing(ahead(spoken, _WAITING, self._thread)) as waiting:
+                for one in waiting:
+                    yield _outcome(one, None if self._options.tokens_only else voice)
 
 
 def _outcome(spoken: Spoken, voice: Voice | None) -> Outcome:
@@ -129,8 +128,6 @@ def by_this_process(
     """
     threads = torch.get_num_threads()
     try:
-        maker = Maker(options, load)
-        for task in tasks:
-            yield from maker.make(task)
+        yield from Maker(options, load).make(tasks)
     finally:
         torch.set_num_threads(threads)

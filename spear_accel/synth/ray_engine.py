@@ -15,6 +15,7 @@ import numpy as np
 
 from spear_accel.errors import UserError
 from spear_accel.synth.making import MakeOptions, Maker, Outcome, Task
+from spear_accel.synth.memory import hold_memory
 
 __all__ = ["by_ray", "check_ray"]
 
@@ -61,6 +62,7 @@ class _Actor:
     """One worker of the pool."""
 
     def __init__(self, options: MakeOptions) -> None:
+        hold_memory()
         self.maker = Maker(options)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
@@ -70,7 +72,7 @@ class _Actor:
         one order, whatever was ready first.
         """
         task: Task = pickle.loads(batch["task"][0])
-        outcomes = sorted(self.maker.make(task), key=lambda one: one.line.number)
+        outcomes = sorted(self.maker.make([task]), key=lambda one: one.line.number)
         made = np.empty(len(outcomes), dtype=object)
         made[:] = [pickle.dumps(outcome) for outcome in outcomes]
         return {"outcome": made}

@@ -1,4 +1,4 @@
-"""Lines to tokens: every line's utterances through one continuous batch, handed on as soon as a line is whole.
+"""Lines to tokens: every line's utterances through one batch without end, handed on as soon as a line is whole.
 
 Says an utterance several times where candidates are asked for, and again, with the next seed, where it did not end or
 does not say its text. Knows no files and no sound.
@@ -6,14 +6,17 @@ does not say its text. Knows no files and no sound.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from torch import Tensor
 
 from spear_accel.decoding import DecodeOptions
 from spear_accel.decoding.noise import retry_seed
 from spear_accel.decoding.read_back import CoverageGuard, Reading, look_back, read_back
+from spear_accel.decoding.requests import Request
 from spear_accel.decoding.stats import Finished
 from spear_accel.errors import UserError
 from spear_accel.pipeline import Voice
@@ -21,7 +24,7 @@ from spear_accel.synth.lines import Line
 from spear_accel.synth.quality import Attempt, best, failure
 from spear_accel.text.utterances import PlannedUtterance
 
-__all__ = ["SpeakOptions", "Spoken", "speak_lines"]
+__all__ = ["SpeakOptions", "Spoken", "Wanted", "speak_lines"]
 
 _RETRY_STEP = 1000
 """Between the seeds of a job's own attempts, far from those that decoding takes after a loop."""
@@ -44,6 +47,15 @@ class SpeakOptions:
             raise UserError(f"retries must be 0 or more, got {self.retries}")
         if self.candidates < 1:
             raise UserError(f"candidates must be 1 or more, got {self.candidates}")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A line to be spoken."""
+
+    line: Line
+    tried: int = 0
+    """Attempts of earlier runs, in which it failed; it goes on with the seeds behind them."""
 
 
 @dataclass
@@ -85,20 +97,22 @@ class Spoken:
 
 
 class _Utterance:
-    """One utterance and its attempts of this run."""
+    """One utterance of a line and its attempts of this run."""
 
-    def __init__(self, text: str, ids: list[int], seed: int, tried: int) -> None:
+    def __init__(self, spoken: Spoken, text: str, ids: list[int], seed: int, tried: int) -> None:
         """seed: of the first attempt; tried: attempts of earlier runs."""
-        self.text, self.ids, self.first_seed, self.tried = text, ids, seed, tried
+        self.spoken, self.text, self.ids, self.first_seed, self.tried = spoken, text, ids, seed, tried
         self.attempts: list[Attempt] = []
+        self.beside: list[_Utterance] = []
+        """All utterances of the line, in order."""
         self.settled = False
         self._begun = 0
 
-    def begin(self, count: int) -> list[_Request]:
-        """The next `count` attempts, each with a seed of its own."""
+    def begin(self, attempts: int) -> list[_Attempt]:
+        """So many more attempts, each with a seed of its own."""
         first = self.tried + self._begun
-        self._begun += count
-        return [_Request(self, number) for number in range(first, first + count)]
+        self._begun += attempts
+        return [_Attempt(self, number) for number in range(first, first + attempts)]
 
     @property
     def pending(self) -> bool:
@@ -106,7 +120,9 @@ class _Utterance:
 
 
 @dataclass(frozen=True)
-class _Request:
+class _Attempt:
+    """One that is still to come."""
+
     utterance: _Utterance
     number: int
 
@@ -116,64 +132,93 @@ class _Request:
         return first if not self.number else retry_seed(first, _RETRY_STEP * self.number)
 
 
-def speak_lines(
-    voice: Voice, lines: Sequence[Line], options: SpeakOptions, tried: Mapping[str, int]
-) -> Generator[Spoken, None, None]:
+def speak_lines(voice: Voice, wanted: Iterable[Wanted], options: SpeakOptions) -> Generator[Spoken, None, None]:
     """Each line once, whole or with its fault, in the order in which they are ready.
 
     What a line comes to depends on voice, options, text, seed and what was tried, not on the lines beside it.
-    tried: attempts of earlier runs by id; a line goes on with the seeds behind them.
+    wanted: asked for the next line whenever a row of the batch is free, so it may be without end.
     """
-    guard = CoverageGuard() if options.coverage else None
-    requests: list[_Request] = []
-    parts: dict[_Utterance, tuple[Spoken, list[_Utterance]]] = {}
-    for line in lines:
-        spoken = Spoken(line)
+    conversation = _Conversation(voice, wanted, options)
+    for finished in voice.decode_requests(conversation.next_request, options.decode):
+        conversation.take(finished)
+        yield from conversation.ready()
+    yield from conversation.ready()
+
+
+class _Conversation:
+    """Lines that are being spoken: what to ask for next, and what has come."""
+
+    def __init__(self, voice: Voice, wanted: Iterable[Wanted], options: SpeakOptions) -> None:
+        self.voice, self.options = voice, options
+        self._guard = CoverageGuard() if options.coverage else None
+        self._wanted = iter(wanted)
+        self._waiting: deque[_Attempt] = deque()
+        self._asked: dict[int, _Attempt] = {}
+        self._numbers = count()
+        self._ready: deque[Spoken] = deque()
+
+    def next_request(self) -> Request | None:
+        """Retries first, then the next line. None: nothing at present, for what is still decoded may be tried again."""
+        while not self._waiting:
+            if (wanted := next(self._wanted, None)) is None:
+                return None
+            self._begin(wanted)
+        attempt = self._waiting.popleft()
+        self._asked[next(self._numbers)] = attempt
+        return Request(attempt.utterance.ids, seed=attempt.seed)
+
+    def take(self, finished: Finished) -> None:
+        """The outcome of a request, named by the order of asking."""
+        attempt = self._asked.pop(finished.index)
+        utterance = attempt.utterance
+        utterance.attempts.append(_judged(self.voice, attempt, finished, self.options, self._guard))
+        if utterance.pending:
+            return
+        tries = len(utterance.attempts)
+        if _is_doubtful(utterance) and tries < self.options.candidates + self.options.retries:
+            self._waiting.extend(utterance.begin(1))
+            return
+        utterance.settled = True
+        # All of them, even where one has failed: which is ready first depends on the other lines.
+        if all(one.settled for one in utterance.beside):
+            _gather(utterance.spoken, utterance.beside, self.options)
+            self._ready.append(utterance.spoken)
+
+    def ready(self) -> Iterator[Spoken]:
+        """Lines that came to their end since the last call."""
+        while self._ready:
+            yield self._ready.popleft()
+
+    def _begin(self, wanted: Wanted) -> None:
+        spoken = Spoken(wanted.line)
         try:
-            utterances = _planned(voice, spoken, options, tried.get(line.id, 0))
+            utterances = _planned(self.voice, spoken, self.options, wanted.tried)
         except UserError as error:
             spoken.fault = str(error)
-            yield spoken
-            continue
-        parts.update((one, (spoken, utterances)) for one in utterances)
-        requests += [request for one in utterances for request in one.begin(options.candidates)]
-    while requests:
-        again: list[_Request] = []
-        ids, seeds = [request.utterance.ids for request in requests], [request.seed for request in requests]
-        for finished in voice.decode_each(ids, options.decode, seeds):
-            utterance = requests[finished.index].utterance
-            utterance.attempts.append(_judged(voice, requests[finished.index], finished, options, guard))
-            if utterance.pending:
-                continue
-            if _is_doubtful(utterance) and len(utterance.attempts) < options.candidates + options.retries:
-                again += utterance.begin(1)
-                continue
-            utterance.settled = True
-            spoken, utterances = parts[utterance]
-            # All of them, even where one has failed: which is ready first depends on the other lines.
-            if all(one.settled for one in utterances):
-                _gather(spoken, utterances, options)
-                yield spoken
-        requests = again
+            self._ready.append(spoken)
+            return
+        for one in utterances:
+            one.beside = utterances
+            self._waiting.extend(one.begin(self.options.candidates))
 
 
 def _planned(voice: Voice, spoken: Spoken, options: SpeakOptions, tried: int) -> list[_Utterance]:
     """The utterances of a line. Raises UserError: nothing in it can be read aloud."""
     spoken.planned = voice.plan(spoken.line.text)
     seed = options.decode.seed if spoken.line.seed is None else spoken.line.seed
-    return [_Utterance(one.text, voice.tokenizer.encode(one.text), seed, tried) for one in spoken.planned]
+    return [_Utterance(spoken, one.text, voice.tokenizer.encode(one.text), seed, tried) for one in spoken.planned]
 
 
 def _judged(
-    voice: Voice, request: _Request, finished: Finished, options: SpeakOptions, guard: CoverageGuard | None
+    voice: Voice, begun: _Attempt, finished: Finished, options: SpeakOptions, guard: CoverageGuard | None
 ) -> Attempt:
     """Read back only where somebody asks, and whole only where candidates are told apart by their probability."""
     why = failure(finished)
-    attempt = Attempt(request.number, finished.tokens, finished.seed, why)
+    attempt = Attempt(begun.number, finished.tokens, finished.seed, why)
     if why is not None or (guard is None and options.candidates == 1):
         return attempt
     read = look_back if options.candidates == 1 else read_back
-    reading = read(voice.model, request.utterance.ids, finished.tokens)
+    reading = read(voice.model, begun.utterance.ids, finished.tokens)
     return replace(attempt, reading=reading, doubt=None if guard is None else guard.fault(reading))
 
 

@@ -1,7 +1,8 @@
 """Tasks by several processes of this machine, each with the voice of its own. A worker that dies is replaced.
 
+A worker asks for a task whenever rows of its batch fall empty, so its batch runs without a break until none is left.
 Each has a pipe to the parent: a shared queue could be left locked by a worker that is killed while it writes. What a
-dead worker had handed over is kept, the rest of its task is given out again. Knows no folder and no format.
+dead worker had handed over is kept, the rest of what it was given is given out again. Knows no folder and no format.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from threading import Lock
 
 from spear_accel.errors import UserError
 from spear_accel.synth.making import MakeOptions, Maker, Outcome, Task
+from spear_accel.synth.memory import hold_memory
+from spear_accel.synth.speaking import Wanted
 
 __all__ = ["by_processes"]
 
@@ -30,19 +35,18 @@ _MOST_DEATHS = 3
 class _Worker:
     process: BaseProcess
     pipe: Connection
-    task: Task | None = None
-    ready: set[str] = field(default_factory=set)
-    """Ids of the lines of `task` that have come."""
+    left: dict[str, tuple[str, Wanted]] = field(default_factory=dict)
+    """What it was given and has not made: voice and line, by id."""
 
 
 @dataclass(frozen=True)
-class _Done:
-    """A task is finished."""
+class _More:
+    """A worker asks for a task; None tells it that there is none."""
 
 
 @dataclass(frozen=True)
 class _Broken:
-    """A task cannot be done: the text of the error, and whether it is one that the user can mend."""
+    """Something cannot be done: the text of the error, and whether it is one that the user can mend."""
 
     told: str
     mendable: bool
@@ -71,14 +75,12 @@ class _Pool:
         self.deaths = 0
 
     def start(self) -> None:
-        """One more worker, with the next task."""
+        """One more worker; it asks for tasks itself."""
         ours, theirs = _SPAWN.Pipe()
         process = _SPAWN.Process(target=_work, args=(theirs, self.options), daemon=True)
         process.start()
         theirs.close()
-        worker = _Worker(process, ours)
-        self.workers.append(worker)
-        self._give(worker)
+        self.workers.append(_Worker(process, ours))
 
     def step(self) -> Iterator[Outcome]:
         """Take what has come from any worker."""
@@ -92,7 +94,7 @@ class _Pool:
                 continue
             if isinstance(message, Outcome):
                 self.deaths = 0
-                worker.ready.add(message.line.id)
+                worker.left.pop(message.line.id, None)
                 yield message
             elif isinstance(message, _Broken):
                 raise UserError(message.told) if message.mendable else RuntimeError(message.told)
@@ -107,18 +109,20 @@ class _Pool:
             worker.pipe.close()
 
     def _give(self, worker: _Worker) -> None:
-        """The next task, or None, at which a worker ends."""
-        worker.task, worker.ready = (self.waiting.popleft() if self.waiting else None), set()
+        """The next task, or None where there is none."""
+        task = self.waiting.popleft() if self.waiting else None
+        if task is not None:
+            worker.left.update((one.line.id, (task.voice, one)) for one in task.wanted)
         # That a worker has just died is noticed when its pipe is read.
         with suppress(OSError):
-            worker.pipe.send(worker.task)
+            worker.pipe.send(task)
 
     def _ended(self, worker: _Worker) -> None:
-        """A worker is gone: because nothing was left to do, or with a task that another must finish."""
+        """A worker is gone: because nothing was left to do, or with lines that another must make."""
         worker.process.join()
         worker.pipe.close()
         self.workers.remove(worker)
-        if worker.task is None:
+        if not worker.left and not self.waiting:
             return
         self.deaths += 1
         if self.deaths >= _MOST_DEATHS:
@@ -126,26 +130,47 @@ class _Pool:
                 f"workers die one after the other (exit code {worker.process.exitcode}); the memory may be too small: "
                 "give fewer --workers or a smaller --batch-size, and the same command goes on"
             )
-        if (rest := worker.task.without(worker.ready)).lines:
-            self.waiting.appendleft(rest)
+        for voice, rest in groupby(worker.left.values(), lambda one: one[0]):
+            self.waiting.appendleft(Task(voice, tuple(wanted for _, wanted in rest)))
         if self.waiting:
             self.start()
+
+
+class _Parent:
+    """The parent, as a worker sees it: the decoding thread asks for tasks while another hands over what was made."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe, self._speaking = pipe, Lock()
+
+    def tell(self, message: Outcome | _More | _Broken) -> None:
+        with self._speaking:
+            self._pipe.send(message)
+
+    def tasks(self) -> Iterator[Task]:
+        """Until there is none. Only this reads from the pipe, so answers need no names."""
+        while True:
+            self.tell(_More())
+            task: Task | None = self._pipe.recv()
+            if task is None:
+                return
+            yield task
 
 
 def _work(pipe: Connection, options: MakeOptions) -> None:
     """A worker's life: tasks until there is none, or the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    maker = Maker(options)
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        while (task := pipe.recv()) is not None:
-            for message in _messages(maker, task):
-                pipe.send(message)
+    hold_memory()
+    parent = _Parent(pipe)
+    with suppress(EOFError, ConnectionError):
+        for message in _messages(Maker(options), parent.tasks()):
+            parent.tell(message)
 
 
-def _messages(maker: Maker, task: Task) -> Iterator[Outcome | _Done | _Broken]:
+def _messages(maker: Maker, tasks: Iterator[Task]) -> Iterator[Outcome | _Broken]:
     try:
-        yield from maker.make(task)
-        yield _Done()
+        yield from maker.make(tasks)
+    except (EOFError, ConnectionError):
+        raise
     except UserError as error:
         yield _Broken(str(error), mendable=True)
     except Exception:  # Told to the parent, which raises it.

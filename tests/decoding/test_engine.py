@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ from spear_accel.decoding.draft.base import Round
 from spear_accel.decoding.noise import row_words, utterance_key
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.reference import decode_reference
+from spear_accel.decoding.requests import Request
 from spear_accel.errors import UserError
 from spear_accel.model import DecoderState, TextToSemantic
 
@@ -218,6 +219,12 @@ def test_no_texts_no_tokens(model: TextToSemantic) -> None:
     assert result.stats.target_calls == 0
 
 
+def waiting(texts: Iterable[list[int]]) -> Callable[[], Request | None]:
+    """Requests for the texts, one after the other."""
+    requests = map(Request, texts)
+    return lambda: next(requests, None)
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
 def test_handed_over_one_by_one_they_are_the_same(
     model: TextToSemantic, texts: list[list[int]], batch_size: int
@@ -225,7 +232,7 @@ def test_handed_over_one_by_one_they_are_the_same(
     """Loops, which are tried again, come once."""
     options = DecodeOptions(batch_size=batch_size, seed=5)
     whole = Engine(model, options, GUARDS).decode(texts)
-    each = list(Engine(model, options, GUARDS).decode_each(texts))
+    each = list(Engine(model, options, GUARDS).decode_requests(waiting(texts)))
     assert sorted(one.index for one in each) == list(range(len(texts)))
     for one in each:
         assert torch.equal(one.tokens, whole.tokens[one.index])
@@ -238,8 +245,40 @@ def test_the_first_is_handed_over_before_the_last_is_decoded(model: TextToSemant
     rounds = []
     observe = engine.policy.observe
     engine.policy.observe = lambda *given: (rounds.append(1), observe(*given))[1]  # type: ignore[method-assign]
-    each = engine.decode_each(texts)
+    each = engine.decode_requests(waiting(texts))
     next(each)
     first = len(rounds)
     list(each)
     assert 0 < first < len(rounds) / 2
+
+
+def test_requests_may_come_while_others_are_handed_over(model: TextToSemantic, texts: list[list[int]]) -> None:
+    """Each text is asked for again, with another seed, once it is there; and nothing is asked of an ended source."""
+    options = DecodeOptions(batch_size=3)
+    queue = [Request(text, seed=0) for text in texts]
+    found = {}
+    asked = []
+
+    def source() -> Request | None:
+        if queue:
+            asked.append(queue.pop(0))
+            return asked[-1]
+        return None
+
+    for one in Engine(model, options, GUARDS).decode_requests(source):
+        request = asked[one.index]
+        found[tuple(request.text), request.seed] = one.tokens
+        if request.seed == 0:
+            queue.append(Request(request.text, seed=1))
+    assert len(found) == 2 * len(texts)
+    for seed in (0, 1):
+        alone = Engine(model, options, GUARDS).decode(texts, seeds=[seed] * len(texts))
+        for text, tokens in zip(texts, alone.tokens, strict=True):
+            assert torch.equal(found[tuple(text), seed], tokens)
+
+
+def test_a_bad_request_is_named_when_it_comes(model: TextToSemantic, texts: list[list[int]]) -> None:
+    each = Engine(model, DecodeOptions(batch_size=1), GUARDS).decode_requests(waiting([texts[0], []]))
+    assert next(each).index == 0
+    with pytest.raises(UserError, match="utterance 1 has no text"):
+        next(each)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, cast
 
 import pytest
@@ -14,11 +15,12 @@ from spear_accel import Voice
 from spear_accel.decoding import DecodeOptions, DecodeStats
 from spear_accel.decoding.noise import retry_seed
 from spear_accel.decoding.read_back import CoverageGuard, Reading
+from spear_accel.decoding.requests import Request
 from spear_accel.decoding.stats import Finished
 from spear_accel.decoding.text_path import TextPath
 from spear_accel.errors import UserError
 from spear_accel.synth import Line, speaking
-from spear_accel.synth.speaking import SpeakOptions, Spoken, speak_lines
+from spear_accel.synth.speaking import SpeakOptions, Spoken, Wanted, speak_lines
 from spear_accel.text.utterances import PlannedUtterance
 
 SEEDS = [0, *(retry_seed(0, 1000 * number) for number in range(1, 10))]
@@ -55,17 +57,20 @@ class Script:
             raise UserError("nothing in the text can be read aloud")
         return [PlannedUtterance(part, 0.0, ()) for part in text.split(". ")]
 
-    def decode_each(
-        self, text_ids: Sequence[Sequence[int]], options: DecodeOptions, seeds: Sequence[int]
-    ) -> Iterator[Finished]:
-        self.calls.append(list(seeds))
-        order = range(len(text_ids))
-        for index in reversed(order) if self.backwards else order:
-            text, number = bytes(text_ids[index]).decode(), SEEDS.index(seeds[index])
-            outcome = self.outcome(text, number)
-            said = [] if outcome.silent else [number, *text_ids[index]]
-            stats = DecodeStats(1, 1, 0, 0, 1, 0.0)
-            yield Finished(index, torch.tensor(said), outcome.stop, seeds[index], 1, stats)
+    def decode_requests(self, source: Callable[[], Request | None], options: DecodeOptions) -> Iterator[Finished]:
+        """All that waits is decoded before more is asked for."""
+        numbers = count()
+        while batch := [(next(numbers), request) for request in iter(source, None)]:
+            self.calls.append([int(request.seed or 0) for _, request in batch])
+            yield from map(self._finished, reversed(batch) if self.backwards else batch)
+
+    def _finished(self, asked: tuple[int, Request]) -> Finished:
+        index, request = asked
+        text, number = bytes(request.text).decode(), SEEDS.index(int(request.seed or 0))
+        outcome = self.outcome(text, number)
+        said = [] if outcome.silent else [number, *request.text]
+        stats = DecodeStats(1, 1, 0, 0, 1, 0.0)
+        return Finished(index, torch.tensor(said), outcome.stop, SEEDS[number], 1, stats)
 
     def outcome(self, text: str, number: int) -> Outcome:
         scripted = self.outcomes.get(text, [])
@@ -98,8 +103,8 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
 
 
 def speak(script: Script, *texts: str, options: SpeakOptions = OPTIONS, tried: int = 0) -> dict[str, Spoken]:
-    lines = [Line(number, text or "empty", text) for number, text in enumerate(texts, 1)]
-    spoken = speak_lines(cast(Voice, script), lines, options, {line.id: tried for line in lines if tried})
+    wanted = [Wanted(Line(number, text or "empty", text), tried) for number, text in enumerate(texts, 1)]
+    spoken = speak_lines(cast(Voice, script), wanted, options)
     return {one.line.id: one for one in spoken}
 
 
@@ -216,8 +221,8 @@ def test_a_real_voice_is_read_back(ending_voice: Any, lines: list[Line]) -> None
     """Its untrained attention tells nothing, so no line is doubted; batch size and order change nothing."""
     voice = Voice.load(ending_voice)
     options = SpeakOptions(DecodeOptions(batch_size=3), candidates=2)
-    few = {one.line.id: _facts(one) for one in speak_lines(voice, lines[:6], options, {})}
+    few = {one.line.id: _facts(one) for one in speak_lines(voice, map(Wanted, lines[:6]), options)}
     wide = replace(options, decode=DecodeOptions(batch_size=16))
-    assert {one.line.id: _facts(one) for one in speak_lines(voice, lines[5::-1], wide, {})} == few
+    assert {one.line.id: _facts(one) for one in speak_lines(voice, map(Wanted, lines[5::-1]), wide)} == few
     readings = [reading for facts in few.values() for reading in cast(dict[int, Reading], facts[2]).values()]
     assert readings and all(CoverageGuard().fault(reading) is None for reading in readings)

@@ -19,8 +19,8 @@ from spear_accel.errors import UserError
 from spear_accel.synth import Line, SynthOptions, synthesise
 from spear_accel.synth.ahead import ahead
 from spear_accel.synth.making import MakeOptions, Task
-from spear_accel.synth.speaking import SpeakOptions
-from spear_accel.synth.tasks import make_tasks
+from spear_accel.synth.speaking import SpeakOptions, Wanted
+from spear_accel.synth.tasks import large_tasks, small_tasks
 from spear_accel.synth.workers import by_processes
 from tests.synth.conftest import contents
 
@@ -68,14 +68,14 @@ def test_a_worker_that_is_killed_is_replaced(lines: list[Line], options: SynthOp
 
 
 def test_what_a_worker_cannot_do_is_told(lines: list[Line], make: MakeOptions, tmp_path: Path) -> None:
-    task = Task(str(tmp_path / "no-voice"), tuple(lines[:2]))
+    task = Task(str(tmp_path / "no-voice"), tuple(map(Wanted, lines[:2])))
     with pytest.raises(UserError, match="no-voice"):
         list(by_processes([task], make, 1))
     assert not multiprocessing.active_children()
 
 
 def test_workers_that_keep_dying_are_given_up(lines: list[Line], make: MakeOptions, ending_voice: Path) -> None:
-    task = Task(str(ending_voice), tuple(lines[:2]))
+    task = Task(str(ending_voice), tuple(map(Wanted, lines[:2])))
     stop = threading.Event()
 
     def kill_all() -> None:
@@ -94,14 +94,28 @@ def test_workers_that_keep_dying_are_given_up(lines: list[Line], make: MakeOptio
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 40])
-def test_every_line_is_in_one_task(lines: list[Line], workers: int) -> None:
-    tasks = list(make_tasks("voice", lines, {"line-03": 2}, 1, workers))
-    dealt = [line.id for task in tasks for line in task.lines]
-    assert sorted(dealt) == sorted(line.id for line in lines)
-    assert [task.tried for task in tasks if task.tried] == [{"line-03": 2}]
-    if workers < 4:
-        lengths = [sum(len(line.text) for line in task.lines) for task in tasks[:workers]]
-        assert max(lengths) < 1.3 * min(lengths)
+@pytest.mark.parametrize("batch_size", [1, 16])
+def test_every_line_is_in_one_task(lines: list[Line], batch_size: int, workers: int) -> None:
+    wanted = [Wanted(line, 2 if line.id == "line-03" else 0) for line in lines]
+    for cut in (small_tasks, large_tasks):
+        tasks = list(cut("voice", wanted, batch_size, workers))
+        assert sorted(_ids(tasks)) == sorted(line.id for line in lines)
+        assert [one.line.id for task in tasks for one in task.wanted if one.tried == 2] == ["line-03"]
+        assert all(task.voice == "voice" for task in tasks)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_large_tasks_take_alike_long(lines: list[Line], workers: int) -> None:
+    tasks = list(large_tasks("voice", [Wanted(line) for line in lines], 1, workers))[:workers]
+    lengths = [sum(len(one.line.text) for one in task.wanted) for task in tasks]
+    assert max(lengths) < 1.3 * min(lengths)
+
+
+def test_small_tasks_end_with_the_shortest(lines: list[Line]) -> None:
+    tasks = list(small_tasks("voice", [Wanted(line) for line in lines], 16, 2))
+    assert max(len(task.wanted) for task in tasks) == 4
+    lengths = [len(one.line.text) for task in tasks for one in task.wanted]
+    assert lengths == sorted(lengths, reverse=True)
 
 
 def test_ahead_stays_within_its_bound() -> None:
@@ -133,11 +147,4 @@ def test_ahead_brings_faults_to_the_front() -> None:
 
 
 def _ids(tasks: Sequence[Task]) -> list[str]:
-    return [line.id for task in tasks for line in task.lines]
-
-
-def test_without_keeps_what_was_not_made(lines: list[Line]) -> None:
-    task = Task("voice", tuple(lines))
-    assert _ids([task.without({lines[0].id, lines[5].id})]) == [
-        line.id for number, line in enumerate(lines) if number not in (0, 5)
-    ]
+    return [one.line.id for task in tasks for one in task.wanted]

@@ -39,7 +39,9 @@ class DraftModelDrafter:
         self._read = 0
 
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
-        self._state = self.model.new_state(rows, capacity + self.longest, text_capacity)
+        # More than the model's positions only where the target wants more, which is an error.
+        room = max(capacity, min(capacity + self.longest, self.model.config.max_positions))
+        self._state = self.model.new_state(rows, room, text_capacity)
 
     def admit(self, state: DecoderState, texts: Tensor) -> None:
         self.model.admit(self._state, texts)

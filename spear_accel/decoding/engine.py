@@ -172,9 +172,7 @@ class _Job:
         return bool(self.scheduler.rows)
 
     def _begin(self, new: Sequence[Live]) -> None:
-        texts = [torch.tensor(row.utterance.text) for row in new]
-        padded = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=self.config.text_pad_id)
-        padded = padded.to(self.device)
+        padded = self.model.pad_text([row.utterance.text for row in new])
         self.target.admit(padded)
         self.drafter.admit(self.state, padded)
         self._name_rows()

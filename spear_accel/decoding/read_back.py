@@ -120,7 +120,7 @@ class _Walk:
         # which kernels and memory are kept.
         spare = min(-length % _STEP, max(0, config.max_positions - length))
         inputs = F.pad(self.said[:-1], (1, spare), value=config.start_id)[None]
-        self.memory = model.encode(torch.tensor([ids], device=device))
+        self.memory = model.encode(model.pad_text([ids]))
         self.mask = decoder.text_mask(self.memory.visible)
         slots = slice(inputs.shape[1])
         self.turns = None if decoder.turns is None else decoder.turns[slots]

@@ -5,6 +5,7 @@ Joins encoder and decoder. Knows nothing about tokenizers, sampling or files.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -19,6 +20,8 @@ from spear_accel.model.decoder import Decoder, Memory
 from spear_accel.model.encoder import Encoder
 from spear_accel.model.layers import EMBEDDING_STD
 
+_TEXT_STEP = 16
+
 
 class TextToSemantic(nn.Module):
     """Encoder-decoder over text ids and semantic tokens."""
@@ -32,6 +35,16 @@ class TextToSemantic(nn.Module):
         self.decoder = Decoder(config)
         self.conditions = Conditions(config) if config.languages or config.speaking_rates else None
         self.text_start = nn.Parameter(torch.randn(config.dim)) if config.text_target else None
+
+    def pad_text(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """Text ids of n rows -> [n, X] as `encode` takes them, X a multiple of 16 where there is room.
+
+        Nobody sees what stands behind a row's end; few lengths make few shapes, for each of which kernels are kept.
+        """
+        width = max(map(len, rows))
+        width = max(width, min(width + -width % _TEXT_STEP, self.config.max_positions))
+        padded = [[*row, *[self.config.text_pad_id] * (width - len(row))] for row in rows]
+        return torch.tensor(padded, device=self.device)
 
     def encode(self, text: Tensor) -> Memory:
         """Text ids [B, X] as `forward` takes them."""
@@ -111,7 +124,8 @@ class TextToSemantic(nn.Module):
         memory = self.encode(text)
         keys, values = self.decoder.project(memory.hidden)
         lengths = (memory.visible.sum(dim=1) + int(self.config.null_kv)).tolist()
-        state.admit(keys, values, lengths, memory.added)
+        widest = max(lengths)
+        state.admit(keys[..., :widest, :], values[..., :widest, :], lengths, memory.added)
 
     def start(self, text: Tensor, capacity: int) -> DecoderState:
         """A fresh state whose rows are `text` [B, X], with room for `capacity` semantic tokens each."""

@@ -9,9 +9,11 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,8 +47,8 @@ class Writer(Protocol):
     def write(self, made: Made) -> dict[str, Any]:
         """Write the files of a line, whole or not at all; returns what its record says of them."""
 
-    def finish(self, records: Sequence[dict[str, Any]]) -> None:
-        """All lines are made; records in the order of the input."""
+    def finish(self, records: Iterable[dict[str, Any]]) -> None:
+        """All lines are made; records in the order of the input, read once."""
 
 
 class Sounds:
@@ -69,9 +71,9 @@ class LJSpeech(Sounds):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, "wavs")
 
-    def finish(self, records: Sequence[dict[str, Any]]) -> None:
-        lines = ["|".join((r["id"], _field(r["text"]), _field(r["normalized_text"]))) + "\n" for r in records]
-        files.write_text(self.folder / "metadata.csv", "".join(lines))
+    def finish(self, records: Iterable[dict[str, Any]]) -> None:
+        lines = ("|".join((r["id"], _field(r["text"]), _field(r["normalized_text"]))) for r in records)
+        files.write_lines(self.folder / "metadata.csv", lines)
 
 
 class AudioFolder(Sounds):
@@ -84,9 +86,9 @@ class AudioFolder(Sounds):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, "train")
 
-    def finish(self, records: Sequence[dict[str, Any]]) -> None:
-        lines = [json.dumps(self._row(record), ensure_ascii=False) + "\n" for record in records]
-        files.write_text(self.folder / self.home / "metadata.jsonl", "".join(lines))
+    def finish(self, records: Iterable[dict[str, Any]]) -> None:
+        lines = (json.dumps(self._row(record), ensure_ascii=False) for record in records)
+        files.write_lines(self.folder / self.home / "metadata.jsonl", lines)
 
     def _row(self, record: dict[str, Any]) -> dict[str, Any]:
         name = record["audio_filepath"].removeprefix(f"{self.home}/")
@@ -104,10 +106,14 @@ class Lhotse(Sounds):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, "wavs")
 
-    def finish(self, records: Sequence[dict[str, Any]]) -> None:
-        lines = [json.dumps(self._cut(record), ensure_ascii=False) + "\n" for record in records]
-        # The package's own writer would put the time of day into the file.
-        files.write_bytes(self.folder / "cuts.jsonl.gz", gzip.compress("".join(lines).encode(), mtime=0))
+    def finish(self, records: Iterable[dict[str, Any]]) -> None:
+        with ExitStack() as opened:
+            temporary = opened.enter_context(files.replacing(self.folder / "cuts.jsonl.gz"))
+            file = opened.enter_context(temporary.open("wb"))
+            # The package's own writer would put name and time of day into the file.
+            packed = opened.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))
+            for record in records:
+                packed.write((json.dumps(self._cut(record), ensure_ascii=False) + "\n").encode())
 
     def _cut(self, record: dict[str, Any]) -> dict[str, Any]:
         from lhotse import MonoCut, Recording, SupervisionSegment
@@ -136,7 +142,7 @@ class Tokens:
         files.write_bytes(self.folder / name, _npz(made.tokens))
         return {"tokens_filepath": name}
 
-    def finish(self, records: Sequence[dict[str, Any]]) -> None:
+    def finish(self, records: Iterable[dict[str, Any]]) -> None:
         """Nothing belongs to all."""
 
 
@@ -159,11 +165,12 @@ class WebDataset:
             files.write_bytes(self.parts / f"{made.id}.wav", wav_bytes(made.samples, made.sample_rate))
         return {}
 
-    def finish(self, records: Sequence[dict[str, Any]]) -> None:
+    def finish(self, records: Iterable[dict[str, Any]]) -> None:
         if any(self.parts.iterdir()):
             self._unpack()
-            for first in range(0, len(records), _SHARD):
-                self._pack(first // _SHARD, records[first : first + _SHARD])
+            waiting, numbers = iter(records), count()
+            while shard := list(islice(waiting, _SHARD)):
+                self._pack(next(numbers), shard)
         for path in self.parts.iterdir():
             path.unlink()
         self.parts.rmdir()

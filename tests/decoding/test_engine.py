@@ -16,6 +16,7 @@ from spear_accel.decoding.reference import decode_reference
 from spear_accel.decoding.requests import Request
 from spear_accel.errors import UserError
 from spear_accel.model import DecoderState, TextToSemantic
+from spear_accel.model.cache import FIRST_SLOTS
 
 GUARDS = Guards(length=LengthGuard(tokens_per_unit=5.0, shortest=0.3, longest=1.5, slack=10))
 SHORT = Guards(length=LengthGuard(tokens_per_unit=3.0, shortest=0.0, longest=1.0, slack=10))
@@ -282,3 +283,14 @@ def test_a_bad_request_is_named_when_it_comes(model: TextToSemantic, texts: list
     assert next(each).index == 0
     with pytest.raises(UserError, match="utterance 1 has no text"):
         next(each)
+
+
+def test_the_text_cache_grows_with_what_comes(model: TextToSemantic, texts: list[list[int]]) -> None:
+    """Behind short texts one that is longer than what is first reserved, while the short ones live."""
+    long = [3 + place % 26 for place in range(FIRST_SLOTS + 40)]
+    guards = Guards(length=LengthGuard(tokens_per_unit=0.2, shortest=0.3, longest=1.5, slack=10))
+    options = DecodeOptions(batch_size=3, seed=3)
+    asked = [*texts[:4], long, *texts[4:]]
+    found = {one.index: one.tokens for one in Engine(model, options, guards).decode_requests(waiting(asked))}
+    for index, text in enumerate(asked):
+        assert torch.equal(found[index], Engine(model, options, guards).decode([text]).tokens[0])

@@ -35,6 +35,16 @@ def test_padding_changes_nothing(any_model: TextToSemantic) -> None:
     torch.testing.assert_close(any_model(text, semantic)[:1, :7], alone, **TOLERANCE)
 
 
+@pytest.mark.parametrize(("longest", "width"), [(1, 16), (3, 16), (16, 16), (17, 32), (4090, 4096), (4100, 4100)])
+def test_text_is_padded_to_few_lengths(model: TextToSemantic, longest: int, width: int) -> None:
+    """Never beyond the model's positions by padding alone; what is too long is refused elsewhere."""
+    assert model.config.max_positions == 4096
+    padded = model.pad_text([[3, 4], [5] * longest])
+    assert padded.shape == (2, max(width, 2))
+    assert padded[1].tolist() == [5] * longest + [model.config.text_pad_id] * (width - longest)
+    assert padded[0, :2].tolist() == [3, 4] and (padded[0, 2:] == model.config.text_pad_id).all()
+
+
 @torch.no_grad()
 def test_future_tokens_are_not_seen(model: TextToSemantic) -> None:
     text, semantic = batch(model)

@@ -67,6 +67,18 @@ def shaped_scores(
     return scores
 
 
+def noisy_scores(
+    logits: Tensor, sampling: Sampling, gumbel: Tensor | None, history: Tensor | None, forbidden: Tensor | None
+) -> Tensor:
+    """Float32 [..., V], whose highest is the draw by noise `gumbel`, [..., V] or None; but for rounding the draw from
+    `log_probabilities`, so for drafts, which may be wrong."""
+    cut = sampling.top_k > 0 or sampling.top_p < 1.0
+    if gumbel is None or cut or history is not None or forbidden is not None:
+        scores = shaped_scores(logits, sampling, history, forbidden)
+        return scores if gumbel is None else scores + gumbel
+    return torch.add(gumbel, logits, alpha=1.0 / sampling.temperature)
+
+
 def penalise(scores: Tensor, history: Tensor, penalty: float) -> Tensor:
     """Divide positive and multiply negative scores of tokens in `history` by `penalty` (Keskar et al. 2019)."""
     seen = torch.zeros(*scores.shape[:-1], scores.shape[-1] + 1, dtype=torch.bool, device=scores.device)

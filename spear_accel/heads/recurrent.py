@@ -108,7 +108,8 @@ class Recurrent(nn.Module):
     @staticmethod
     def fork(state: RecurrentState, places: list[int]) -> RecurrentState:
         """The states [B, m, ...] of m places of [B, n, ...]; a place may be named more than once."""
-        first, second, third = (part[:, places] for part in state)
+        chosen = torch.tensor(places, device=state[0].device)
+        first, second, third = (part.index_select(1, chosen) for part in state)
         return first, second, third
 
     def _next(self, before: RecurrentState, tokens: Tensor, text: Text) -> tuple[RecurrentState, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal, Verdict
-from spear_accel.decoding.sampling import Sampling, log_probabilities, shaped_scores
+from spear_accel.decoding.sampling import Sampling, log_probabilities, noisy_scores
 from spear_accel.decoding.tree import TreeShape
 from spear_accel.model import DecoderState
 
@@ -100,9 +100,7 @@ class Round:
             windows = torch.cat((self.history, drafted), dim=1)[:, None, -self.history.shape[1] :]
         if self._short > depth:
             forbidden = self._forbidden(logits, torch.full((logits.shape[1],), depth, device=logits.device))
-        scores = shaped_scores(logits, self.sampling, windows, forbidden)
-        gumbel = self.noise.gumbel(depth, 1)
-        return scores if gumbel is None else scores + gumbel
+        return noisy_scores(logits, self.sampling, self.noise.gumbel(depth, 1), windows, forbidden)
 
     @cached_property
     def _short(self) -> int:

@@ -27,34 +27,35 @@ def grow(current: Round, step: Step, appraisal: Appraisal, fork: Fork | None = N
     tokens, drafted = current.pending, current.pending[:, :0]
     reading = [-1]
     parents: list[int] = []
-    offered: list[Tensor] = []
-    while len(offered) < current.draft_length and appraisal.goes_on:
-        scores = current.noisy_scores(step(tokens), len(offered), drafted)
-        highest = scores.topk(2, dim=-1)
-        above, below = highest.values.unbind(-1)
-        judged = appraisal.judge(reading, (above - below).T.tolist())
+    said: list[list[int]] = [[] for _ in range(len(tokens))]
+    depth = 0
+    while depth < current.draft_length and appraisal.goes_on:
+        highest = current.noisy_scores(step(tokens), depth, drafted).topk(2, dim=-1)
+        # On the host from here: a few numbers, and every operation on a tensor costs more than all of them.
+        scores, pairs = highest.values.tolist(), highest.indices.tolist()
+        judged = appraisal.judge(
+            reading, [[best - next for best, next in column] for column in zip(*scores, strict=True)]
+        )
         places, kept, following = _place(reading, judged, parents)
-        pairs = highest.indices.flatten(1)
-        first = len(parents) - len(places)
-        found = pairs[:, :1] if places == [0] else pairs[:, places]
-        tokens = found[:, :1] if following == [first] else found[:, [node - first for node in following]]
+        for row, found in zip(said, pairs, strict=True):
+            row += [found[place][rank] for place, rank in places]
+        tokens = torch.tensor([[row[node] for node in following] for row in said], device=tokens.device)
         if fork is not None and kept != list(range(len(reading))):
             fork(kept)
         if current.history is not None:
             drafted = torch.cat((drafted, tokens), dim=1)
-        offered.append(found)
-        reading = following
-    shape, drawn = tree(tuple(parents)), torch.cat(offered, dim=1)
+        reading, depth = following, depth + 1
+    shape, drawn = tree(tuple(parents)), torch.tensor(said, device=tokens.device)
     return Proposal.chain(drawn) if shape.is_chain else Proposal.tree(drawn, shape)
 
 
 def _place(
     reading: list[int], judged: list[tuple[int, int]], parents: list[int]
-) -> tuple[list[int], list[int], list[int]]:
+) -> tuple[list[tuple[int, int]], list[int], list[int]]:
     """Append the offered candidates behind the nodes of one depth to `parents`.
 
-    Returns their places among the two best of each node, the places of the nodes that the draft goes on behind one or
-    two candidates of, and these candidates as nodes.
+    Returns, of each, the place of its node and its rank there; the places of the nodes that the draft goes on behind
+    one or two candidates of; and these candidates as nodes.
     """
     places, kept, following = [], [], []
     for place, (node, (width, going)) in enumerate(zip(reading, judged, strict=True)):
@@ -63,5 +64,5 @@ def _place(
                 following.append(len(parents))
                 kept.append(place)
             parents.append(node)
-            places.append(2 * place + rank)
+            places.append((place, rank))
     return places, kept, following

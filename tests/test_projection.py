@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from spear_accel import projection
-from spear_accel.projection import PackedWeight, Projection, drafting_dtype
+from spear_accel.projection import DraftProjection, PackedWeight, Projection, drafting_dtype
 
 needs_kernel = pytest.mark.skipif(
     not projection._kernel_works(torch.float32), reason="this build of torch lacks oneDNN's product"
@@ -127,3 +127,60 @@ def test_drafts_take_bfloat16_where_it_is_quick(monkeypatch: pytest.MonkeyPatch)
         assert drafting_dtype("cpu", torch.float64) == torch.float64
         assert drafting_dtype("cuda", torch.float32) == torch.float32
         assert drafting_dtype("cuda", torch.float16) == torch.float16
+
+
+needs_rounding = pytest.mark.skipif(
+    not projection._rounding_works(), reason="this build of torch lacks the product with weights of eight bits"
+)
+
+
+@pytest.fixture
+def draft() -> DraftProjection:
+    torch.manual_seed(0)
+    return DraftProjection(48, 37).to(torch.bfloat16)
+
+
+@needs_rounding
+@pytest.mark.parametrize("shape", [(1, 48), (4, 48), (1, 3, 48), (2, 2, 48)])
+@torch.inference_mode()
+def test_a_draft_of_few_rows_is_nearly_the_product(draft: DraftProjection, shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape, dtype=torch.bfloat16)
+    found, exact = draft(x), F.linear(x.float(), draft.weight.float())
+    assert draft._rounded._rounded is not None and found.dtype == torch.bfloat16 and found.shape == exact.shape
+    torch.testing.assert_close(found.float(), exact, atol=0.02 * float(exact.abs().max()), rtol=0.0)
+
+
+@torch.inference_mode()
+def test_a_draft_of_more_rows_or_in_float32_is_not_rounded(draft: DraftProjection) -> None:
+    draft(torch.randn(5, 48, dtype=torch.bfloat16))
+    draft.float()
+    x = torch.randn(2, 48)
+    torch.testing.assert_close(draft(x), F.linear(x, draft.weight), atol=1e-5, rtol=1e-5)
+    assert draft._rounded._rounded is None
+
+
+@pytest.mark.parametrize("layer", [DraftProjection(40, 16), DraftProjection(48, 16, bias=True)])
+@torch.inference_mode()
+def test_what_the_kernel_cannot_do_is_not_rounded(layer: DraftProjection) -> None:
+    """Rows whose length is no multiple of sixteen, and biases."""
+    layer = layer.to(torch.bfloat16)
+    x = torch.randn(2, layer.in_features, dtype=torch.bfloat16)
+    torch.testing.assert_close(layer(x), F.linear(x, layer.weight, layer.bias), atol=2e-2, rtol=2e-2)
+    assert layer._rounded._rounded is None
+
+
+@needs_rounding
+@torch.no_grad()
+def test_strided_and_changed_drafts(draft: DraftProjection) -> None:
+    x = torch.randn(2, 96, dtype=torch.bfloat16)[:, :48]
+    before = draft(x)
+    draft.weight.mul_(2.0)
+    torch.testing.assert_close(draft(x), 2.0 * before, atol=1e-2, rtol=1e-2)
+    for twin in (copy.deepcopy(draft), pickle.loads(pickle.dumps(draft))):
+        assert twin._rounded._rounded is None
+        torch.testing.assert_close(twin(x), draft(x))
+
+
+def test_a_draft_can_be_trained(draft: DraftProjection) -> None:
+    draft(torch.ones(1, 48, dtype=torch.bfloat16)).sum().backward()
+    assert draft.weight.grad is not None and draft._rounded._rounded is None

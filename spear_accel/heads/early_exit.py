@@ -15,7 +15,7 @@ from spear_accel.heads.trunk import Trunk
 from spear_accel.model import CrossCache, KeyValueCache, TextToSemanticConfig
 from spear_accel.model.decoder import DecoderLayer
 from spear_accel.model.layers import FeedForward, FixedTable, RMSNorm, rotary_table
-from spear_accel.projection import Projection
+from spear_accel.projection import DraftProjection
 
 __all__ = ["EarlyExit", "EarlyExitConfig"]
 
@@ -60,7 +60,7 @@ class EarlyExit(nn.Module):
             self.last_norm = RMSNorm(target.dim, target.norm_eps)
             self.last = FeedForward(target.dim, config.feed_forward, target.dropout, 0.5, bias=True)
         self.norm = RMSNorm(target.dim, target.norm_eps)
-        self.projection = Projection(target.dim, target.vocab)
+        self.projection = DraftProjection(target.dim, target.vocab)
         nn.init.normal_(self.projection.weight, std=0.02)
         self.rotary = FixedTable(rotary_table(target.max_positions, target.head_dim, target.rotary_theta))
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from spear_accel.heads.parallel import ParallelHead
 from spear_accel.model import TextToSemanticConfig
 from spear_accel.model.layers import RMSNorm, linear
-from spear_accel.projection import Projection
+from spear_accel.projection import DraftProjection
 
 __all__ = ["Medusa", "MedusaConfig"]
 
@@ -38,10 +38,12 @@ class Medusa(ParallelHead):
         super().__init__(config.horizon, target, config.reads_token)
         self.config = config
         count = range(config.horizon)
-        self.blocks = nn.ModuleList(linear(target.dim, target.dim) for _ in count)
-        self.tokens = nn.ModuleList(linear(target.dim, target.dim) for _ in count if config.reads_token)
+        self.blocks = nn.ModuleList(linear(target.dim, target.dim, kind=DraftProjection) for _ in count)
+        self.tokens = nn.ModuleList(
+            linear(target.dim, target.dim, kind=DraftProjection) for _ in count if config.reads_token
+        )
         self.norms = nn.ModuleList(RMSNorm(target.dim, target.norm_eps) for _ in count)
-        self.projections = nn.ModuleList(Projection(target.dim, target.vocab) for _ in count)
+        self.projections = nn.ModuleList(DraftProjection(target.dim, target.vocab) for _ in count)
 
     def begin_like(self, embedding: Tensor) -> None:
         super().begin_like(embedding)

@@ -17,7 +17,7 @@ from spear_accel.heads.trunk import Trunk
 from spear_accel.model import CrossCache, KeyValueCache, TextToSemanticConfig
 from spear_accel.model.decoder import DecoderLayer
 from spear_accel.model.layers import EMBEDDING_STD, FixedTable, RMSNorm, linear, rotary_table
-from spear_accel.projection import Projection
+from spear_accel.projection import DraftProjection
 
 __all__ = ["Prophet", "ProphetConfig"]
 
@@ -56,13 +56,13 @@ class Prophet(nn.Module):
         )  # fmt: skip
         self.first = nn.Parameter(torch.randn(target.dim))
         self.state_norm = RMSNorm(target.dim, target.norm_eps)
-        self.state = linear(target.dim, target.dim)
-        self.carry = linear(target.dim, target.dim)
+        self.state = linear(target.dim, target.dim, kind=DraftProjection)
+        self.carry = linear(target.dim, target.dim, kind=DraftProjection)
         self.embedding = nn.Embedding(target.vocab + 1, target.dim)
         nn.init.normal_(self.embedding.weight, std=EMBEDDING_STD)
         self.layers = nn.ModuleList(DecoderLayer(self.shape, own_memory=False) for _ in range(config.layers))
         self.norm = RMSNorm(target.dim, target.norm_eps)
-        self.projection = Projection(target.dim, target.vocab)
+        self.projection = DraftProjection(target.dim, target.vocab)
         nn.init.normal_(self.projection.weight, std=EMBEDDING_STD)
         # A round is short: starts, the committed token and the drafts.
         self.rotary = FixedTable(rotary_table(256, target.head_dim, target.rotary_theta))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from spear_accel.heads.parallel import ParallelHead
 from spear_accel.model import TextToSemanticConfig
 from spear_accel.model.layers import EMBEDDING_STD, RMSNorm, linear
-from spear_accel.projection import Projection
+from spear_accel.projection import DraftProjection
 
 __all__ = ["ProphetLinear", "ProphetLinearConfig"]
 
@@ -32,10 +32,10 @@ class ProphetLinear(ParallelHead):
     def __init__(self, config: ProphetLinearConfig, target: TextToSemanticConfig) -> None:
         super().__init__(config.horizon, target)
         self.config = config
-        self.state = linear(target.dim, config.horizon * target.dim)
-        self.token = linear(target.dim, config.horizon * target.dim)
+        self.state = linear(target.dim, config.horizon * target.dim, kind=DraftProjection)
+        self.token = linear(target.dim, config.horizon * target.dim, kind=DraftProjection)
         self.norm = RMSNorm(target.dim, target.norm_eps)
-        self.projection = Projection(target.dim, target.vocab)
+        self.projection = DraftProjection(target.dim, target.vocab)
         nn.init.normal_(self.projection.weight, std=EMBEDDING_STD)
 
     def begin_like(self, embedding: Tensor) -> None:

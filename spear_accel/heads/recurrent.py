@@ -17,6 +17,7 @@ from spear_accel.heads.trunk import Trunk
 from spear_accel.model import CrossCache, TextToSemanticConfig
 from spear_accel.model.attention import mix
 from spear_accel.model.layers import EMBEDDING_STD, RMSNorm, linear
+from spear_accel.projection import DraftProjection
 
 __all__ = ["Recurrent", "RecurrentConfig", "RecurrentState"]
 
@@ -56,15 +57,15 @@ class Recurrent(nn.Module):
         width = target.heads * target.head_dim
         self.first = nn.Parameter(torch.randn(target.dim))
         self.state_norm = RMSNorm(target.dim, target.norm_eps)
-        self.state = linear(target.dim, target.dim)
+        self.state = linear(target.dim, target.dim, kind=DraftProjection)
         # Rows of a table instead of products: what a token adds to the queries and to the cell.
         self.token = nn.Embedding(target.vocab + 1, width + config.inner)
-        self.enter = linear(target.dim + width, config.inner)
-        self.leave = linear(config.inner, target.dim)
+        self.enter = linear(target.dim + width, config.inner, kind=DraftProjection)
+        self.leave = linear(config.inner, target.dim, kind=DraftProjection)
         # Not the model's RMS norm: this one is a single kernel in torch.
         self.norm = nn.LayerNorm(target.dim, bias=False)
         # Logits, and the queries of the next step, in one product.
-        self.say = linear(target.dim, target.vocab + width)
+        self.say = linear(target.dim, target.vocab + width, kind=DraftProjection)
         nn.init.normal_(self.say.weight[: target.vocab], std=EMBEDDING_STD)
 
     @property

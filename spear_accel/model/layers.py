@@ -31,9 +31,11 @@ def drop(x: Tensor, probability: float, training: bool) -> Tensor:
     return x * (kept * (256 / (256 - dropped))).to(x.dtype)
 
 
-def linear(inputs: int, outputs: int, gain: float = 1.0, bias: bool = False) -> Projection:
+def linear(
+    inputs: int, outputs: int, gain: float = 1.0, bias: bool = False, kind: type[Projection] = Projection
+) -> Projection:
     """A projection with weights of standard deviation gain / sqrt(inputs), and zeros for a bias if wanted."""
-    layer = Projection(inputs, outputs, bias)
+    layer = kind(inputs, outputs, bias)
     nn.init.normal_(layer.weight, std=gain * inputs**-0.5)
     if bias:
         nn.init.zeros_(layer.bias)

@@ -31,6 +31,7 @@ _FIRST = 100
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lines", type=Path)
+    parser.add_argument("--voice", default="kathleen")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--count", type=int, default=384)
     parser.add_argument("--batch-size", type=int, default=16)
@@ -39,7 +40,7 @@ def main() -> None:
     parser.add_argument("--memory", type=Path, help="a chart of one job's memory, in place of times")
     arguments = parser.parse_args()
     lines = repeated(arguments.lines, arguments.count)
-    options = SynthOptions(batch_size=arguments.batch_size, workers=arguments.workers)
+    options = SynthOptions(arguments.voice, batch_size=arguments.batch_size, workers=arguments.workers)
     if arguments.memory is not None:
         memory(lines, options, arguments.work, arguments.memory)
         return
@@ -98,13 +99,15 @@ def memory(lines: Sequence[Line], options: SynthOptions, work: Path, chart: Path
     """Resident memory of all processes by lines made; after the first hundred it should stay."""
     import matplotlib.pyplot as plt
 
+    # A single worker is this process itself.
+    processes = 1 if options.workers == 1 else options.workers + 1
     counts: list[int] = []
     megabytes: list[float] = []
 
     def sample(done: int) -> None:
         sizes = list(_resident()) if done % 10 == 0 else []
         # Workers that have nothing left to do are gone at the end.
-        if len(sizes) == options.workers + 1:
+        if len(sizes) == processes:
             counts.append(done)
             megabytes.append(sum(sizes) / 1024)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -117,3 +118,43 @@ def test_candidates(
         assert shares[:4] == sorted(shares[:4]) and shares[4:] == sorted(shares[4:]), "more candidates, more accepted"
         assert shares[0] <= shares[4] + 0.15, "one candidate cannot pass the bound but by chance"
         assert all(0.0 <= share <= 1.0 for share in shares)
+
+
+@pytest.fixture
+def two_lines(tmp_path: Path) -> Path:
+    path = tmp_path / "two.txt"
+    path.write_text("The quick brown fox.\nShe sells sea shells.\n")
+    return path
+
+
+def test_throughput(
+    monkeypatch: pytest.MonkeyPatch, shared_voice: Path, two_lines: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Times of a whole job beside the plain one, and a chart of its memory."""
+    common = ("--voice", shared_voice, "--work", tmp_path / "work", "--batch-size", 2)
+    run(monkeypatch, "throughput", two_lines, *common, "--count", 6, "--repeats", 1, "--workers", 1)
+    occupied, times = capsys.readouterr().out.strip().splitlines()
+    share = re.fullmatch(r"rows of the batch that are live: ([\d.]+)%", occupied)
+    assert share is not None and 50.0 < float(share[1]) <= 100.0
+    slow, fast, ratio = (float(found) for found in re.findall(r"[\d.]+(?= s|  ?times)", times))
+    assert slow > 0.0 and fast > 0.0 and ratio == pytest.approx(slow / fast, rel=0.2)
+    chart = tmp_path / "chart.png"
+    run(monkeypatch, "throughput", two_lines, *common, "--count", 120, "--workers", 1, "--memory", chart)
+    assert re.match(r"after 100 lines \d+ MiB; then \d+ to \d+ MiB", capsys.readouterr().out)
+    assert chart.read_bytes().startswith(b"\x89PNG")
+    manifest = (tmp_path / "work" / "memory" / "manifest.jsonl").read_text().splitlines()
+    assert len({json.loads(line)["id"] for line in manifest}) == 120
+
+
+def test_coverage(
+    monkeypatch: pytest.MonkeyPatch, shared_voice: Path, two_lines: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    run(monkeypatch, "coverage", "--text", two_lines, "--voice", shared_voice, "--seeds", 3)
+    found, costs = capsys.readouterr().out.strip().split("\n\n")
+    kinds = [[cell.strip() for cell in line.strip("|").split("|")] for line in found.splitlines()[2:]]
+    # The sentences are too short to cut out, or say twice, thirty tokens of them.
+    assert kinds == [["untouched", "6", "0.000"]]
+    parts = {line.split("|")[1].strip(): float(line.split("|")[3]) for line in costs.splitlines()[2:]}
+    assert parts.pop("decoding") == 1.0 and set(parts) == {"look_back", "read_back"} and min(parts.values()) > 0.0

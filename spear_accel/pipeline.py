@@ -7,22 +7,19 @@ Joins the packages and holds no method of its own: how text is read, tokens are 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from spear_accel.acoustic import AcousticStage
-from spear_accel.decoding import DecodeOptions, DecodeResult, DecodeStats, Engine, Guards, LengthGuard
+from spear_accel.decoding import DecodeOptions, DecodeResult, DecodeStats, Guards, LengthGuard
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.requests import Request
 from spear_accel.decoding.stats import Finished, Growth
-from spear_accel.decoding.tuning import Tuning
-from spear_accel.decoding.verify.grouped import groups_within
-from spear_accel.decoding.verify.rules import make_verifier
+from spear_accel.decoding_settings import load_decoding
 from spear_accel.errors import UserError
 from spear_accel.io import parts
 from spear_accel.io.hub import fetch_voice
@@ -35,6 +32,7 @@ from spear_accel.text import Normalised, normalise
 from spear_accel.text.raw import ByteTokenizer, IdTokenizer
 from spear_accel.text.tokenizer import TextTokenizer
 from spear_accel.text.utterances import PlannedUtterance, plan, verbatim
+from spear_accel.utterance_decoder import UtteranceDecoder
 
 # Utterances in one batch: bounds the memory that a long text needs.
 _LARGEST_GROUP = 16
@@ -70,9 +68,9 @@ class Voice:
         self.acoustic = acoustic
         self.defaults = defaults or DecodeOptions()
         self.drafting = drafting or Drafting()
-        self._centroids = centroids
         pace = card.tokens_per_character
-        self._guards = Guards() if pace is None else Guards(LengthGuard(pace, _SHORTEST, _LONGEST))
+        guards = Guards() if pace is None else Guards(LengthGuard(pace, _SHORTEST, _LONGEST))
+        self._decoder = UtteranceDecoder(model, tokenizer, self.drafting, guards, centroids)
 
     @classmethod
     def load(
@@ -114,7 +112,7 @@ class Voice:
         quick = drafting_dtype(device, dtype)
         small = None if draft_model is None else parts.load_text_to_semantic(open_voice(draft_model)).to(device, quick)
         heads = {kind: head.to(device, quick) for kind, head in parts.load_heads(folder, model.config).items()}
-        options, tuning = _decoding(folder.path / "decoding.json", parts.load_decoding_defaults(folder))
+        options, tuning = load_decoding(folder)
         acoustic = parts.load_acoustic(folder, device)
         drafting = Drafting(heads, small, tuning)
         centroids = partial(parts.load_centroids, folder)
@@ -160,7 +158,10 @@ class Voice:
         """
         chosen, stage = self._choose(options, seed), self._stage()
         planned = plan(text, self.card.longest_utterance, self._read)
-        decode = partial(self._decode_growing, options=chosen)
+
+        def decode(group: Sequence[PlannedUtterance]) -> Generator[Growth, None, None]:
+            return self._decoder.growing([one.text for one in group], chosen, CHUNKS)
+
         yield from stream(planned, decode, stage, speed, min(chosen.batch_size, _LARGEST_GROUP))
 
     def text_to_semantic(self, texts: Sequence[str], options: DecodeOptions | None = None) -> DecodeResult:
@@ -172,7 +173,7 @@ class Voice:
         for index, (text, given) in enumerate(zip(spoken, texts, strict=True)):
             if not text:
                 raise UserError(f"nothing in text {index + 1} of {len(texts)} can be read aloud: {given[:60]!r}")
-        return self._decode(spoken, options or self.defaults)
+        return self._decoder.texts(spoken, options or self.defaults)
 
     def text_ids(self, text: str) -> list[list[int]]:
         """Ids without EOS of the utterances that `speak` would decode one by one.
@@ -183,20 +184,14 @@ class Voice:
 
     def decode_ids(self, text_ids: Sequence[Sequence[int]], options: DecodeOptions | None = None) -> DecodeResult:
         """The same from text ids without EOS, one list per utterance."""
-        return self._decode_ids([[int(token) for token in ids] for ids in text_ids], options or self.defaults)
+        return self._decoder.ids([[int(token) for token in ids] for ids in text_ids], options or self.defaults)
 
     def decode_requests(self, source: Callable[[], Request | None], options: DecodeOptions) -> Iterator[Finished]:
         """Decode utterances as they come, as one batch that is refilled without end; see `Engine.decode_requests`.
 
         Of a request, text and seed count.
         """
-        engine, _ = self._engine(options.batch_size, options)
-
-        def measured() -> Request | None:
-            request = source()
-            return None if request is None else replace(request, units=self._characters([request.text])[0])
-
-        yield from engine.decode_requests(measured)
+        return self._decoder.requests(source, options)
 
     def plan(self, text: str) -> list[PlannedUtterance]:
         """The utterances of a text, as they are decoded one by one. Raises UserError: nothing can be read aloud."""
@@ -218,7 +213,7 @@ class Voice:
         """
         chosen = options or self.defaults
         planned = self.plan(text)
-        result = self._decode([one.text for one in planned], chosen)
+        result = self._decoder.texts([one.text for one in planned], chosen)
         rows = zip(planned, result.tokens, result.stop_reasons, result.seeds, strict=True)
         return [SpokenUtterance(one.text, tokens, reason, seed) for one, tokens, reason, seed in rows]
 
@@ -244,7 +239,7 @@ class Voice:
         self._stage()
         planned = plan(text, self.card.longest_utterance, self._read)
         for group in groups(planned, (min(options.batch_size, _LARGEST_GROUP),)):
-            result = self._decode([one.text for one in group], options)
+            result = self._decoder.texts([one.text for one in group], options)
             yield [self._speech(one, result, index, speed) for index, one in enumerate(group)], result.stats
 
     def _speech(self, one: PlannedUtterance, result: DecodeResult, index: int, speed: float) -> Speech:
@@ -258,55 +253,6 @@ class Voice:
             warnings=warnings_of(one, said),
         )
 
-    def _decode(self, texts: Sequence[str], options: DecodeOptions) -> DecodeResult:
-        return self._decode_ids([self.tokenizer.encode(text) for text in texts], options)
-
-    def _decode_ids(self, text_ids: list[list[int]], options: DecodeOptions) -> DecodeResult:
-        engine, method = self._engine(len(text_ids), options)
-        return replace(engine.decode(text_ids, units=self._characters(text_ids)), method=method)
-
-    def _decode_growing(
-        self, planned: Sequence[PlannedUtterance], options: DecodeOptions
-    ) -> Generator[Growth, None, None]:
-        """Utterances in order, as they grow."""
-        text_ids = [self.tokenizer.encode(one.text) for one in planned]
-        engine, _ = self._engine(len(text_ids), options)
-        yield from engine.decode_growing(text_ids, self._characters(text_ids), chunks=CHUNKS)
-
-    def _engine(self, utterances: int, options: DecodeOptions) -> tuple[Engine, str]:
-        """What decodes so many utterances, and by which method."""
-        method = self.drafting.resolve(options, utterances)
-        drafter, policy = self.drafting.prepare(self.model, method, options)
-        groups = self._groups(options) if options.verify == "grouped" else None
-        return Engine(self.model, options, self._guards, drafter, make_verifier(options, groups), policy), method
-
-    def _characters(self, text_ids: Sequence[Sequence[int]]) -> list[int]:
-        """Lengths are guarded by the characters of the text, which the ids give back."""
-        size = self.tokenizer.vocab_size
-        return [len(self.tokenizer.decode(token for token in ids if 0 <= token < size)) for ids in text_ids]
-
-    def _groups(self, options: DecodeOptions) -> Tensor | None:
-        """bool [V, V]; None where the voice does not know its units' centroids."""
-        if self._centroids is None:
-            return None
-        return groups_within(self._centroids(), options.group_radius, self.model.config.vocab)
-
     def _with_pause(self, one: PlannedUtterance, tokens: Tensor, speed: float) -> Tensor:
         silence = torch.zeros(round(one.pause / speed * self.sample_rate))
         return torch.cat([silence, sound_of(self._stage(), tokens, speed)])
-
-
-def decoding_defaults(name: str | Path) -> DecodeOptions:
-    """A voice's own options, without loading its weights. Raises UserError as `Voice.load`."""
-    folder = open_voice(name)
-    return _decoding(folder.path / "decoding.json", parts.load_decoding_defaults(folder))[0]
-
-
-def _decoding(path: Path, values: dict[str, Any]) -> tuple[DecodeOptions, Tuning]:
-    """What decoding.json says: options, and under "tuning" the measured costs of the methods."""
-    known = {field.name for field in fields(DecodeOptions)}
-    given = {key: value for key, value in values.items() if key != "tuning"}
-    unknown = sorted(set(given) - known)
-    if unknown:
-        raise UserError(f"{path}: unknown option {', '.join(unknown)}; remove it")
-    return DecodeOptions(**given), Tuning.from_dict(values.get("tuning", {}), str(path))

@@ -20,9 +20,14 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "training": ("data", "heads", "model", "acoustic", "speech", "text", "io", "decoding"),
     "spoken": ("decoding", "text"),
     "streaming": ("spoken", "decoding", "acoustic", "text"),
-    "pipeline": ("spoken", "streaming", "decoding", "text", "acoustic", "io", "model", "heads"),
+    "decoding_settings": ("decoding", "io"),
+    "utterance_decoder": ("decoding", "text", "model"),
+    "pipeline": (
+        *("decoding_settings", "utterance_decoder", "spoken", "streaming"),
+        *("decoding", "text", "acoustic", "io", "model", "heads"),
+    ),
     "accelerate": ("pipeline", "bench", "training", "decoding", "io", "model", "heads"),
-    "synth": ("pipeline", "decoding", "io", "text"),
+    "synth": ("pipeline", "decoding_settings", "decoding", "io", "text"),
     "bench": ("pipeline", "decoding", "io", "text", "model", "heads"),
 }
 EVERYWHERE = ("errors", "plugins", "projection")

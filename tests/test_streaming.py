@@ -83,8 +83,10 @@ def test_the_first_sentence_is_decoded_alone_and_the_others_together(
     voice: Voice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts: list[int] = []
-    engine = voice._engine
-    monkeypatch.setattr(voice, "_engine", lambda count, options: (counts.append(count), engine(count, options))[1])
+    engine = voice._decoder._engine
+    monkeypatch.setattr(
+        voice._decoder, "_engine", lambda count, options: (counts.append(count), engine(count, options))[1]
+    )
     list(voice.stream(TEXT))
     assert counts == [1, 4]
 
@@ -161,8 +163,8 @@ def test_a_stage_that_stops_early_keeps_no_tokens_from_the_next() -> None:
 def test_chunks_grow(voice: Voice) -> None:
     beeps = Beeps()
     spoken = Voice(voice.card, voice.tokenizer, voice.model, beeps)
-    guard = replace(spoken._guards.length, tokens_per_unit=8.0, shortest=1.0)
-    spoken._guards = replace(spoken._guards, length=guard)
+    guard = replace(spoken._decoder.guards.length, tokens_per_unit=8.0, shortest=1.0)
+    spoken._decoder.guards = replace(spoken._decoder.guards, length=guard)
     pieces = list(spoken.stream("The quick brown fox jumps over the lazy dog.", DecodeOptions(method="autoregressive")))
     assert beeps.chunks[:3] == list(CHUNKS[:3]), beeps.chunks
     assert [len(piece.tokens) for piece in pieces] == beeps.chunks

@@ -106,6 +106,6 @@ def _decode(
     given = {name: value for name, value in asked.items() if value is not None}
     if not given:
         return None
-    from spear_accel.pipeline import decoding_defaults
+    from spear_accel.decoding_settings import decoding_defaults
 
     return replace(decoding_defaults(voice), **given)  # type: ignore[arg-type]

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from spear_accel.decoding import DecodeOptions
+from spear_accel.decoding_settings import decoding_defaults
 from spear_accel.errors import UserError
 from spear_accel.io.voice import VoiceCard, open_voice
-from spear_accel.pipeline import Voice, decoding_defaults
+from spear_accel.pipeline import Voice
 from spear_accel.synth.lines import BadLine, Line
 from spear_accel.synth.making import MakeOptions, Outcome, by_this_process
 from spear_accel.synth.ray_engine import by_ray, check_ray

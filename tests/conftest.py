@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from spear_accel.acoustic import LogMelConfig, MelDecoder, MelDecoderConfig, NeuralAcousticStage, Vocoder, VocoderConfig
 from spear_accel.io import parts
@@ -17,6 +18,9 @@ from spear_accel.model import TextToSemantic, TextToSemanticConfig
 from spear_accel.text import TextTokenizer, TokenizerConfig
 
 torch.set_num_threads(1)
+# Whether an example takes long is a matter of the machine.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 SENTENCES = (
     "The quick brown fox jumps over the lazy dog.",

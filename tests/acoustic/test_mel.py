@@ -13,7 +13,7 @@ from spear_accel.acoustic import LogMel, LogMelConfig
 from spear_accel.errors import UserError
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(frames=st.integers(1, 30), extra=st.integers(0, 239))
 def test_frame_count_is_samples_over_hop_rounded_up(frames: int, extra: int) -> None:
     waveform = torch.randn(1, 240 * frames + extra)

@@ -17,7 +17,7 @@ def _neighbourhood(x: torch.Tensor) -> torch.Tensor:
     return torch.stack([x, mean], dim=2).flatten(1, 2)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sizes=_CUTS, least=st.integers(1, 6))
 def test_window_equals_whole(sizes: list[int], least: int) -> None:
     whole = torch.randn(1, sum(sizes), 2)
@@ -39,7 +39,7 @@ def test_window_never_computes_a_growing_prefix() -> None:
     assert max(seen) <= 4 + 2 * 5
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sizes=_CUTS, speed=st.floats(0.5, 2.0))
 def test_stretch_in_pieces_equals_whole(sizes: list[int], speed: float) -> None:
     whole = torch.randn(1, sum(sizes), 3)

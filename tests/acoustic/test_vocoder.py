@@ -12,7 +12,7 @@ from spear_accel.acoustic.vocoder import InverseStft
 from spear_accel.errors import UserError
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(frames=st.integers(1, 40))
 def test_inverse_stft_returns_the_waveform_sample_by_sample(frames: int) -> None:
     config = LogMelConfig()
@@ -26,7 +26,7 @@ def test_inverse_stft_returns_the_waveform_sample_by_sample(frames: int) -> None
     torch.testing.assert_close(restored, waveform, atol=1e-5, rtol=1e-4)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(frames=st.integers(1, 25))
 def test_length_is_frames_times_hop(frames: int) -> None:
     mel = LogMelConfig()

@@ -16,13 +16,13 @@ from spear_accel.bench.records import Conditions
 SHARES = st.floats(0.0, 1.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SHARES, st.integers(0, 10))
 def test_tokens_per_round_is_the_geometric_sum(alpha: float, length: int) -> None:
     assert tokens_per_round(alpha, length) == pytest.approx(sum(alpha**i for i in range(length + 1)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SHARES, st.integers(1, 8))
 def test_acceptance_is_found_again_from_positions(alpha: float, length: int) -> None:
     by_position = [alpha**i for i in range(1, length + 1)]
@@ -39,7 +39,7 @@ def test_block_efficiency_of_simulated_rounds() -> None:
     assert tokens_per_round(0.7, 4) == pytest.approx(1 + sum(rounds) / len(rounds), abs=0.075)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.floats(0.01, 0.99), st.floats(0.01, 0.99))
 def test_drafting_pays_if_acceptance_exceeds_cost(alpha: float, cost: float) -> None:
     best = max(leviathan_speedup(alpha, length, cost) for length in range(1, 200))

@@ -84,7 +84,7 @@ def test_autoregressive_decoding_is_held_against_itself(runs: list[Run], conditi
     assert make_records([*runs, unsteady], conditions)[0].first_difference == Difference(0, 1, 2, 7)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(ROWS, ROWS)
 def test_first_difference_is_where_equality_ends(left: list[list[int]], right: list[list[int]]) -> None:
     count = min(len(left), len(right))

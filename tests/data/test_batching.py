@@ -10,7 +10,7 @@ from spear_accel.data.batching import batches_by_length, shuffled_batches
 LENGTHS = st.lists(st.integers(1, 200), min_size=1, max_size=60)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(LENGTHS, st.integers(1, 400), st.integers(0, 5), st.integers(0, 5))
 def test_every_example_once_within_the_bound(lengths: list[int], bound: int, number: int, seed: int) -> None:
     batches = batches_by_length(lengths, bound, number=number, seed=seed)

@@ -122,7 +122,7 @@ def test_numbers_that_are_none_end_it_where_they_begin(model: TextToSemantic, te
     assert tokens == [whole.tokens[0].tolist()] and len(tokens[0]) == 8
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(0, 1), max_size=80), st.integers(1, 3))
 def test_what_was_certain_stays_certain(tokens: list[int], period: int) -> None:
     watch = LoopWatch(LoopGuard(span=75, period=period))

@@ -17,7 +17,7 @@ def first_loop(tokens: list[int], guard: LoopGuard) -> int | None:
     return next((end for end in range(1, len(tokens) + 1) if watch.push(tokens[:end])), None)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(0, 2), max_size=60), st.integers(4, 12), st.integers(1, 3))
 def test_watch_agrees_with_the_definition(tokens: list[int], span: int, period: int) -> None:
     ends = [end for end in range(1, len(tokens) + 1) if ends_in_loop(tokens[:end], span, period)]

@@ -55,7 +55,7 @@ def typical_path(shape: TreeShape, tokens: list[int], count: int, law: Tensor) -
     return found
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=7), st.integers(0, 10_000))
 def test_typical_takes_the_longest_path_that_passes(draws: list[int], seed: int) -> None:
     shape = TreeShape(tuple(draw % (node + 1) - 1 for node, draw in enumerate(draws)))

@@ -84,7 +84,7 @@ def test_row_noise_counts_from_each_rows_position() -> None:
     assert RowNoise(words(1), torch.tensor([4]), torch.arange(5), silent=True).gumbel(0, 1) is None
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.lists(st.integers(0, 9), min_size=3, max_size=3), st.integers(1, 6)), max_size=30))
 def test_a_bank_gives_what_each_round_would_make_itself(rounds: list[tuple[list[int], int]]) -> None:
     """Rows advance at their own rate; the bank is renamed on the way."""

@@ -38,7 +38,7 @@ def read(path: list[int], width: int) -> TextPath:
 
 
 @given(st.lists(st.integers(2, 5), min_size=3, max_size=40))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_path_that_only_moves_on_has_read_all(dwell: list[int]) -> None:
     path = [place for place, count in enumerate(dwell) for _ in range(count)]
     found = read(path, len(dwell))
@@ -46,7 +46,7 @@ def test_a_path_that_only_moves_on_has_read_all(dwell: list[int]) -> None:
 
 
 @given(st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_stretch_that_is_cut_out_is_skipped(data: st.DataObject) -> None:
     width = data.draw(st.integers(20, 50))
     size = data.draw(st.integers(8, width - 12))
@@ -58,7 +58,7 @@ def test_a_stretch_that_is_cut_out_is_skipped(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_stretch_that_is_said_twice_is_repeated(data: st.DataObject) -> None:
     width = data.draw(st.integers(12, 50))
     size = data.draw(st.integers(5, width))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spear_accel.decoding.sampling import Sampling, choose, log_probabilities
 
 LOGITS = st.lists(st.floats(-8, 8, width=16), min_size=2, max_size=12).map(torch.tensor)
-COMMON = settings(max_examples=60, deadline=None)
+COMMON = settings(max_examples=60)
 
 
 def probabilities(logits: torch.Tensor, **fields: float) -> list[float]:

@@ -49,7 +49,7 @@ def test_empty_proposal_is_plain_sampling() -> None:
     assert verdict.committed(proposal) == [[3], [4]]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 5), st.integers(0, 2**31))
 def test_committed_tokens_do_not_depend_on_the_draft(count: int, seed: int) -> None:
     """Whatever is drafted, the committed tokens are a prefix of the target's own draws along them."""
@@ -93,7 +93,7 @@ def trees(draw: st.DrawFn) -> tuple[tuple[int, ...], list[list[int]], list[int],
     return parents, rows, counts, draws
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(trees())
 def test_any_tree_is_followed_as_by_a_walk(
     drawn: tuple[tuple[int, ...], list[list[int]], list[int], list[list[int]]],

@@ -56,7 +56,7 @@ def test_token_by_token(any_model: TextToSemantic) -> None:
         state.keep([1, 1, 1])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(rounds=st.lists(st.tuples(st.integers(1, 5), st.lists(st.integers(0, 5), min_size=3, max_size=3)), max_size=6),
        split=st.integers(1, 3))  # fmt: skip
 def test_any_blocks_any_rollback_any_layer_split(rounds: list[tuple[int, list[int]]], split: int) -> None:

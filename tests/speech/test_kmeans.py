@@ -11,7 +11,7 @@ from spear_accel.errors import UserError
 from spear_accel.speech.kmeans import Codebook, fit_codebook
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 9), st.integers(0, 99))
 def test_nearest_is_the_nearest(frames: int, units: int, dim: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)

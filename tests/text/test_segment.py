@@ -32,7 +32,7 @@ def test_cuts(text: str, longest: int, expected: list[str]) -> None:
     assert segment(text, longest) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.text(alphabet="ab .,;:?!-\n", max_size=120), st.integers(1, 40))
 def test_nothing_is_lost_and_no_piece_is_too_long(text: str, longest: int) -> None:
     pieces = segment(text, longest)
@@ -40,7 +40,7 @@ def test_nothing_is_lost_and_no_piece_is_too_long(text: str, longest: int) -> No
     assert visible("".join(pieces)) == visible(text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=120), st.integers(1, 40))
 def test_paragraphs_lose_nothing(text: str, longest: int) -> None:
     pieces = list(paragraphs(text, longest))

@@ -26,7 +26,7 @@ def test_nothing_that_normalise_puts_out_is_unknown(kind: str, lowercase: bool) 
     assert max(ids) < tokenizer.vocab_size <= 90
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=st.text(max_size=40))
 def test_decoding_gives_the_text_back(tiny_tokenizer: TextTokenizer, text: str) -> None:
     spoken = normalise(text).text.lower()

@@ -207,13 +207,13 @@ def counted(batches: list[Draws], stepwise: bool = False) -> dict[str, float]:
     return counts.metrics()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(2, 4).flatmap(draws))
 def test_drafts_of_several_tokens_are_counted(batches: list[Draws]) -> None:
     assert counted(batches) == pytest.approx(counted_slowly(batches, len(batches[0][0][0])))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(draws(1))
 def test_drafts_of_one_token_are_followed_along(batches: list[Draws]) -> None:
     assert counted(batches, stepwise=True) == pytest.approx(counted_slowly(batches, STEPS_SHOWN))

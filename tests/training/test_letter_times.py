@@ -51,7 +51,7 @@ def score_of(scores: np.ndarray, symbols: list[int], times: list[int]) -> float:
     return best
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 2), min_size=1, max_size=3))
 def test_best_times_lie_on_the_best_of_all_paths(seed: int, symbols: list[int]) -> None:
     scores = np.log(np.random.default_rng(seed).dirichlet(np.ones(3), size=6))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
@@ -14,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from spear_accel import DecodeOptions
+from spear_accel import DecodeOptions, Voice
 from spear_accel.errors import UserError
 from spear_accel.synth import Line, SynthOptions, synthesise
 from spear_accel.synth.ahead import ahead
-from spear_accel.synth.making import MakeOptions, Task
+from spear_accel.synth.making import MakeOptions, Maker, Task
 from spear_accel.synth.speaking import SpeakOptions, Wanted
 from spear_accel.synth.tasks import large_tasks, small_tasks
 from spear_accel.synth.workers import by_processes
@@ -54,6 +55,44 @@ def test_two_workers_make_the_bytes_of_one(lines: list[Line], options: SynthOpti
     synthesise(lines, [], tmp_path / "one", options)
     synthesise(lines, [], tmp_path / "two", replace(options, workers=2))
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
+def test_voices_may_differ_from_line_to_line(
+    lines: list[Line], options: SynthOptions, ending_voice: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(ending_voice, other)
+    mixed = [replace(line, voice=str(other)) if line.number % 3 == 0 else line for line in lines]
+    synthesise(mixed, [], tmp_path / "one", options)
+    synthesise(mixed, [], tmp_path / "two", replace(options, workers=2))
+    synthesise(lines, [], tmp_path / "plain", options)
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    # The other voice is a copy, so only its name could differ, which is that of its card.
+    assert contents(tmp_path / "one") == contents(tmp_path / "plain")
+
+
+def test_tasks_are_asked_for_as_rows_fall_empty(lines: list[Line], make: MakeOptions, ending_voice: Path) -> None:
+    """Never more than what is decoded and what waits for its sound; and a voice is loaded once, whatever its turns."""
+    loaded: list[str] = []
+    asked = 0
+
+    def load(name: str) -> Voice:
+        loaded.append(name)
+        return Voice.load(name)
+
+    def tasks() -> Iterator[Task]:
+        nonlocal asked
+        for number in range(100):
+            asked += 1
+            wanted = [Wanted(replace(line, id=f"{number}-{line.id}")) for line in lines[:2]]
+            yield Task(str(ending_voice), tuple(wanted))
+
+    made = Maker(make, load).make(tasks())
+    first = next(made)
+    assert asked <= (64 + 2 * 4 + 4) // 2
+    ids = [first.line.id, *(outcome.line.id for outcome in made)]
+    assert asked == 100 and len(set(ids)) == len(ids) == 200
+    assert loaded == [str(ending_voice)]
 
 
 @pytest.mark.slow

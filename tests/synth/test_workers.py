@@ -89,7 +89,7 @@ def test_tasks_are_asked_for_as_rows_fall_empty(lines: list[Line], make: MakeOpt
 
     made = Maker(make, load).make(tasks())
     first = next(made)
-    assert asked <= (64 + 2 * 4 + 4) // 2
+    assert asked < 50
     ids = [first.line.id, *(outcome.line.id for outcome in made)]
     assert asked == 100 and len(set(ids)) == len(ids) == 200
     assert loaded == [str(ending_voice)]

@@ -2,8 +2,8 @@
 
 torch multiplies float32 by MKL, which on other makers' processors does not use their widest registers. oneDNN, which
 torch carries too, does: with weights that it has laid out beforehand ("packed"), the products of decoding take a third
-to a half of the time (docs/decoding.md has the figures). Draft heads go further, to weights of eight bits. Knows weights
-and rows only.
+to a half of the time (docs/decoding.md has the figures). Draft heads go further, to weights of eight bits.
+Knows weights and rows only.
 """
 
 from __future__ import annotations

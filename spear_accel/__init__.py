@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spear_accel.decoding import DecodeOptions
-    from spear_accel.pipeline import Voice
-    from spear_accel.spoken import Speech
+    from spear_accel.voice.speech import Speech
+    from spear_accel.voice.voice import Voice
 
 __version__ = "0.1.0"
 __all__ = ["DecodeOptions", "Speech", "Voice", "__version__"]
 
-_HOMES = {"DecodeOptions": "spear_accel.decoding", "Speech": "spear_accel.spoken", "Voice": "spear_accel.pipeline"}
+_HOMES = {
+    "DecodeOptions": "spear_accel.decoding",
+    "Speech": "spear_accel.voice.speech",
+    "Voice": "spear_accel.voice.voice",
+}
 
 
 def __getattr__(name: str) -> Any:

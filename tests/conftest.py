@@ -12,10 +12,10 @@ import torch
 from hypothesis import settings
 
 from spear_accel.acoustic import LogMelConfig, MelDecoder, MelDecoderConfig, NeuralAcousticStage, Vocoder, VocoderConfig
-from spear_accel.io import parts
-from spear_accel.io.voice import VoiceCard, seal
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
 from spear_accel.text import TextTokenizer, TokenizerConfig
+from spear_accel.voice import components
+from spear_accel.voice.folder import VoiceCard, seal
 
 torch.set_num_threads(1)
 # Whether an example takes long is a matter of the machine.
@@ -59,7 +59,7 @@ def shared_voice(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: TextT
     generator_state = torch.get_rng_state()
     torch.manual_seed(0)
     tiny_tokenizer.save(folder / "tokenizer.model")
-    parts.save_text_to_semantic(_model(tiny_tokenizer.vocab_size), folder / "text_to_semantic")
+    components.save_text_to_semantic(_model(tiny_tokenizer.vocab_size), folder / "text_to_semantic")
     _acoustic().save(folder / "acoustic")
     torch.set_rng_state(generator_state)
     seal(folder, VoiceCard("tiny", "en", "CC0-1.0", FRAME_RATE, sample_rate=24_000, tokens_per_character=1.0))

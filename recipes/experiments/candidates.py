@@ -6,7 +6,8 @@ The voice speaks the lines autoregressively; then every head, teacher forced on 
 position of a draft beside the target's p. Coupled candidates are the k highest of `log q + noise`, and one is right
 where it is the target's draw with the same noise. The bound is the optimal transport from k independent draws of q to p
 (`spear_accel.bench.transport`), which no rule for independent drafts can pass. A second table tells how often the first
-candidate is right by how far its noisy score lies above the second's: drafts are grown by that (`draft/worth.py`).
+candidate is right by how far its noisy score lies above the second's: drafts are grown by that
+(`decoding/control/dynamic.py`).
 """
 
 from __future__ import annotations

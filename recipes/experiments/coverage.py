@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from spear_accel import Voice
+from spear_accel.alignment.attention import CoverageGuard, look_back, read_back
 from spear_accel.bench.texts import split_lines
-from spear_accel.decoding.read_back import CoverageGuard, look_back, read_back
 
 STRETCHES = (20, 30, 40, 60)
 """Tokens that are cut out or said twice."""

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from spear_accel import Voice
-from spear_accel.io import files
+from spear_accel.storage import files
 
 PARAGRAPH = (
     "The boats come home late in the evening, when the wind has gone down. On the quay a few people wait with lamps "

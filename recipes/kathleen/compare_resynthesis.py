@@ -20,12 +20,12 @@ import units as unit_tools
 from recogniser import character_error_rate, heard, word_error_rate
 
 from spear_accel.acoustic.stage import GriffinLimStage
-from spear_accel.data.manifest import read_manifest, write_manifest
-from spear_accel.speech.audio import read_audio
-from spear_accel.speech.encoder import SAMPLE_RATE, SpeechEncoder
-from spear_accel.speech.kmeans import fit_codebook
-from spear_accel.training import acoustic
-from spear_accel.training.settings import read_settings
+from spear_accel.audio.encoder import SAMPLE_RATE, SpeechEncoder
+from spear_accel.audio.files import read_audio
+from spear_accel.audio.kmeans import fit_codebook
+from spear_accel.storage.json_lines import read_manifest, write_manifest
+from spear_accel.training.acoustic.train import load_mel_decoder, train
+from spear_accel.training.loop.settings import read_settings
 from spear_accel.training.speech_tokenizer import load_trained
 
 
@@ -67,8 +67,8 @@ def _remade(work: Path, held_out: list[dict[str, Any]], layer: int, pool: int, u
     settings = read_settings(Path(__file__).with_name("mel_decoder_quick.yaml"), ("task", "model"))
     settings |= {"tokens": str(folder / "tokens.jsonl"), "output": str(folder)}
     settings["model"] |= {"units": units, "frame_rate": encoder.frame_rate // pool}
-    acoustic.train(settings)
-    stage = GriffinLimStage(acoustic.load_mel_decoder(folder))
+    train(settings)
+    stage = GriffinLimStage(load_mel_decoder(folder))
     sounds = [stage(t[None], torch.tensor([len(t)]))[0][0].numpy() for t in tokens[-len(held_out) :]]
     return heard([(sound, stage.sample_rate) for sound in sounds], os.cpu_count() or 1)
 

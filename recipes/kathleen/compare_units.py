@@ -18,9 +18,9 @@ import units as unit_tools
 from torch import Tensor
 
 from spear_accel.acoustic.mel import LogMelConfig
-from spear_accel.data.manifest import read_manifest
-from spear_accel.speech.encoder import FBANK_RATE, SpeechEncoder
-from spear_accel.speech.kmeans import fit_codebook
+from spear_accel.audio.encoder import FBANK_RATE, SpeechEncoder
+from spear_accel.audio.kmeans import fit_codebook
+from spear_accel.storage.json_lines import read_manifest
 from spear_accel.training.speech_tokenizer import load_trained
 
 FITTED = 400

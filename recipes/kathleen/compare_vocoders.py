@@ -21,9 +21,9 @@ from torchaudio.functional import resample
 
 from spear_accel.acoustic import LogMel, NeuralAcousticStage, Vocoder
 from spear_accel.acoustic.griffin_lim import GriffinLim
-from spear_accel.training.acoustic import load_vocoder
-from spear_accel.training.recordings import RecordingsConfig, load_recordings, split_recordings
-from spear_accel.training.spectral_losses import MultiResolutionDistance
+from spear_accel.training.acoustic.recordings import RecordingsConfig, load_recordings, split_recordings
+from spear_accel.training.acoustic.spectral_losses import MultiResolutionDistance
+from spear_accel.training.acoustic.train import load_vocoder
 
 _PESQ_RATE = 16000
 

@@ -20,12 +20,12 @@ from recogniser import character_error_rate, heard, word_error_rate
 from tqdm import tqdm
 
 from spear_accel import Voice
+from spear_accel.audio.encoder import SAMPLE_RATE
+from spear_accel.audio.files import read_audio
 from spear_accel.data.corpus import prompt_of
-from spear_accel.data.manifest import read_manifest
-from spear_accel.io.parts import load_speech_tokenizer
-from spear_accel.io.voice import open_voice
-from spear_accel.speech.audio import read_audio
-from spear_accel.speech.encoder import SAMPLE_RATE
+from spear_accel.storage.json_lines import read_manifest
+from spear_accel.voice.components import load_speech_tokenizer
+from spear_accel.voice.folder import open_voice
 
 Sound = tuple[np.ndarray, int]
 

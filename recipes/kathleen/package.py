@@ -8,12 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from spear_accel.accelerate import tune_voice
-from spear_accel.bench.costs import TunePlan
-from spear_accel.data.manifest import read_manifest
-from spear_accel.io.parts import save_head, save_text_to_semantic
-from spear_accel.io.voice import ACOUSTIC, SPEECH_TOKENIZER, TEXT_TO_SEMANTIC, TOKENIZER, VoiceCard, VoiceFolder, seal
-from spear_accel.training.draft_heads import load_trained_heads
-from spear_accel.training.text_to_semantic import load_trained
+from spear_accel.accelerate.costs import TunePlan
+from spear_accel.storage.json_lines import read_manifest
+from spear_accel.training.heads.train import load_trained_heads
+from spear_accel.training.text_to_semantic.train import load_trained
+from spear_accel.voice.components import save_head, save_text_to_semantic
+from spear_accel.voice.folder import (
+    ACOUSTIC,
+    SPEECH_TOKENIZER,
+    TEXT_TO_SEMANTIC,
+    TOKENIZER,
+    VoiceCard,
+    VoiceFolder,
+    seal,
+)
 
 __all__ = ["package", "tune"]
 

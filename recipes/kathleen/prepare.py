@@ -15,7 +15,7 @@ import espeak
 from tqdm import tqdm
 
 from spear_accel.data.corpus import Utterance, prompt_of, read_corpus
-from spear_accel.data.manifest import write_manifest
+from spear_accel.storage.json_lines import write_manifest
 
 __all__ = ["corpus_manifests", "split_prompts", "synthetic_manifest"]
 

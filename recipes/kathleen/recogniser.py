@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from spear_accel.speech.audio import resample
+from spear_accel.audio.files import resample
 from spear_accel.text.normalise import normalise
 
 __all__ = ["character_error_rate", "heard", "word_error_rate"]

@@ -24,15 +24,20 @@ import prepare
 import texts
 import units
 
+from spear_accel.accelerate.costs import TunePlan
 from spear_accel.acoustic import save_stage
-from spear_accel.bench.costs import TunePlan
-from spear_accel.data.manifest import read_manifest, write_manifest
+from spear_accel.audio.tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from spear_accel.errors import UserError
-from spear_accel.io.voice import ACOUSTIC, SPEECH_TOKENIZER, TOKENIZER, VoiceFolder, open_voice
-from spear_accel.speech.tokenizer import SpeechTokenizer, SpeechTokenizerConfig
+from spear_accel.storage.json_lines import read_manifest, write_manifest
 from spear_accel.text.tokenizer import TextTokenizer
-from spear_accel.training import acoustic, draft_heads, letter_times, speech_tokenizer, text_to_semantic
-from spear_accel.training.settings import build, read_settings
+from spear_accel.training import speech_tokenizer
+from spear_accel.training.acoustic.train import load_trained_stage
+from spear_accel.training.acoustic.train import train as train_acoustic
+from spear_accel.training.heads.train import train as train_heads
+from spear_accel.training.loop.settings import build, read_settings
+from spear_accel.training.text_to_semantic import letter_times
+from spear_accel.training.text_to_semantic.train import train as train_text_to_semantic
+from spear_accel.voice.folder import ACOUSTIC, SPEECH_TOKENIZER, TOKENIZER, VoiceFolder, open_voice
 
 HERE = Path(__file__).parent
 FOLDERS = ("corpus", "extra", "sentences", "work", "output", "config")
@@ -109,8 +114,8 @@ def _fit_tokenizer(recipe: Recipe) -> None:
 def acoustic_stage(recipe: Recipe) -> None:
     """Train the mel decoder, and the vocoder in three passes."""
     for name in ("vocoder_spectral", "vocoder_adversarial", "mel_decoder", "vocoder"):
-        acoustic.train(recipe.run_settings(name))
-    stage = acoustic.load_trained_stage(recipe.work / "mel_decoder", recipe.work / "vocoder")
+        train_acoustic(recipe.run_settings(name))
+    stage = load_trained_stage(recipe.work / "mel_decoder", recipe.work / "vocoder")
     save_stage(stage, recipe.work / ACOUSTIC)
 
 
@@ -154,13 +159,13 @@ def model(recipe: Recipe) -> None:
     """Train text-to-semantic: denoising, pronunciation, alignment, synthetic and real pairs, then real pairs alone."""
     _name_text_size(recipe)
     for name in ("pretrain", "pronounce", "align", "synthetic", "real"):
-        text_to_semantic.train(recipe.run_settings(f"text_to_semantic_{name}"))
+        train_text_to_semantic(recipe.run_settings(f"text_to_semantic_{name}"))
 
 
 def heads(recipe: Recipe) -> None:
     """Teach the draft heads what the finished model says itself."""
     for settings in ("heads", "heads_recurrent"):
-        draft_heads.train(recipe.run_settings(settings))
+        train_heads(recipe.run_settings(settings))
 
 
 def voice(recipe: Recipe) -> None:

@@ -14,8 +14,8 @@ import numpy as np
 from evaluate import one_take
 
 from spear_accel import Voice
-from spear_accel.data.manifest import read_manifest
-from spear_accel.speech.audio import read_audio
+from spear_accel.audio.files import read_audio
+from spear_accel.storage.json_lines import read_manifest
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spear_accel.data.manifest import read_manifest, write_manifest
+from spear_accel.storage.json_lines import read_manifest, write_manifest
 from spear_accel.text.normalise import normalise
 from spear_accel.text.tokenizer import TextTokenizer, TokenizerConfig
-from spear_accel.training.letter_times import Speller, places
+from spear_accel.training.text_to_semantic.letter_times import Speller, places
 
 __all__ = ["date_letters", "pair_manifest", "spelling_manifest", "train_tokenizer"]
 

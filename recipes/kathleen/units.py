@@ -16,11 +16,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from spear_accel.acoustic.mel import LogMel, LogMelConfig
-from spear_accel.data.manifest import write_manifest
-from spear_accel.speech.audio import read_audio, resample
-from spear_accel.speech.encoder import SAMPLE_RATE, FbankEncoderConfig, SpeechEncoder
-from spear_accel.speech.kmeans import Codebook, fit_codebook
-from spear_accel.speech.tokenizer import SpeechTokenizer, SpeechTokenizerConfig, pooled_features
+from spear_accel.audio.encoder import SAMPLE_RATE, FbankEncoderConfig, SpeechEncoder
+from spear_accel.audio.files import read_audio, resample
+from spear_accel.audio.kmeans import Codebook, fit_codebook
+from spear_accel.audio.tokenizer import SpeechTokenizer, SpeechTokenizerConfig, pooled_features
+from spear_accel.storage.json_lines import write_manifest
 
 __all__ = ["features_of", "fit_tokenizer", "mel_explained", "tokenize_manifest"]
 

@@ -15,13 +15,13 @@ from spear_accel.accelerate.plan import FEWEST_STEPS, MOST_STEPS, AcceleratePlan
 from spear_accel.accelerate.state import JobState
 from spear_accel.accelerate.texts import Texts
 from spear_accel.heads import build_head, head_config
-from spear_accel.pipeline import Voice
-from spear_accel.projection import drafting_dtype
-from spear_accel.training.draft_losses import HeadLoss
-from spear_accel.training.draft_settings import DraftHeadTraining
-from spear_accel.training.draft_task import NAME, DraftHeadTask
-from spear_accel.training.loop import LoopConfig, run
-from spear_accel.training.own_samples import SampleSettings, own_samples
+from spear_accel.kernels.projection import drafting_dtype
+from spear_accel.training.heads.config import DraftHeadTraining
+from spear_accel.training.heads.losses import HeadLoss
+from spear_accel.training.heads.on_policy import SampleSettings, own_samples
+from spear_accel.training.heads.task import NAME, DraftHeadTask
+from spear_accel.training.loop.trainer import LoopConfig, run
+from spear_accel.voice.voice import Voice
 
 __all__ = ["own_speech", "train_heads"]
 

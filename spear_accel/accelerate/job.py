@@ -14,23 +14,23 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from spear_accel.accelerate.costs import TunePlan
 from spear_accel.accelerate.head_training import own_speech, train_heads
 from spear_accel.accelerate.plan import SAMPLING, SEARCHING, AcceleratePlan, HeadRun, head_runs
 from spear_accel.accelerate.report import Report, write_report
+from spear_accel.accelerate.skip_search import find_skip_set
 from spear_accel.accelerate.state import JobState
 from spear_accel.accelerate.texts import Texts, read_texts
 from spear_accel.accelerate.tune import tune_voice
 from spear_accel.bench import Case, make_cases
-from spear_accel.bench.costs import TunePlan
 from spear_accel.bench.records import Conditions, Record, make_records
-from spear_accel.bench.skip_search import find_skip_set
 from spear_accel.bench.speed import Run
-from spear_accel.decoding.tuning import Tuning
+from spear_accel.decoding.control.tuning import Tuning
 from spear_accel.errors import UserError
-from spear_accel.io.parts import load_decoding_defaults, save_decoding_defaults, save_head
-from spear_accel.io.voice import VoiceFolder, open_voice, seal
-from spear_accel.pipeline import Voice
-from spear_accel.training.draft_heads import load_trained_heads
+from spear_accel.training.heads.train import load_trained_heads
+from spear_accel.voice.components import load_decoding_defaults, save_decoding_defaults, save_head
+from spear_accel.voice.folder import VoiceFolder, open_voice, seal
+from spear_accel.voice.voice import Voice
 
 __all__ = ["accelerate"]
 

@@ -13,7 +13,7 @@ from spear_accel.bench.plot import save_plot
 from spear_accel.bench.records import Record
 from spear_accel.bench.table import Table, make_tables, markdown
 from spear_accel.errors import UserError
-from spear_accel.io import files
+from spear_accel.storage import files
 
 __all__ = ["Report", "write_report"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spear_accel.errors import UserError
-from spear_accel.io import files
+from spear_accel.storage import files
 
 __all__ = ["JobState"]
 

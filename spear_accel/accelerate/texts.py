@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spear_accel.errors import UserError
-from spear_accel.pipeline import Voice
+from spear_accel.voice.voice import Voice
 
 __all__ = ["Texts", "read_texts"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from spear_accel.bench.costs import TunePlan, measure_costs
-from spear_accel.io.parts import load_decoding_defaults, save_decoding_defaults
-from spear_accel.io.voice import open_voice, seal
-from spear_accel.pipeline import Voice
+from spear_accel.accelerate.costs import TunePlan, measure_costs
+from spear_accel.voice.components import load_decoding_defaults, save_decoding_defaults
+from spear_accel.voice.folder import open_voice, seal
+from spear_accel.voice.voice import Voice
 
 __all__ = ["tune_voice"]
 

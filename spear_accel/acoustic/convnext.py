@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from spear_accel.projection import Projection
+from spear_accel.kernels.projection import Projection
 
 
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:

@@ -18,7 +18,7 @@ from spear_accel.acoustic.convnext import ConvNeXtStack, frame_mask
 from spear_accel.acoustic.harmonics import HarmonicTemplate
 from spear_accel.acoustic.mel import LogMelConfig
 from spear_accel.errors import UserError
-from spear_accel.projection import Projection
+from spear_accel.kernels.projection import Projection
 
 # Steep enough that a predicted voicing is nearly on or off, as the true one is, and still continuous.
 _VOICING_STEEPNESS = 4.0

@@ -13,7 +13,7 @@ from pathlib import Path
 from spear_accel.acoustic.folder import read_config
 from spear_accel.acoustic.stage import AcousticStage, GriffinLimStage, NeuralAcousticStage
 from spear_accel.errors import UserError
-from spear_accel.plugins import load_entry
+from spear_accel.storage.entry_points import load_entry
 
 GROUP = "spear_accel.acoustic"
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from spear_accel.acoustic.convnext import ConvNeXtStack, frame_mask
 from spear_accel.acoustic.mel import LogMelConfig
 from spear_accel.errors import UserError
-from spear_accel.projection import Projection
+from spear_accel.kernels.projection import Projection
 
 # exp(7) is well above the largest bin of a full-scale sine under a 1024-sample window: it only stops overflow.
 _LARGEST_LOG_MAGNITUDE = 7.0

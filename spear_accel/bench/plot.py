@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from spear_accel.bench.records import Record
 from spear_accel.bench.speed import AUTOREGRESSIVE, Case
 from spear_accel.errors import UserError
-from spear_accel.io import files
+from spear_accel.storage import files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -31,7 +31,8 @@ def accelerate(
     seed: Annotated[int, typer.Option(help="Of samples and training.")] = 0,
 ) -> None:
     """Train draft heads on the voice's own samples, measure every method, keep the best. Stop it and go on at will."""
-    from spear_accel.cli import inputs, threads
+    from spear_accel.cli import inputs
+    from spear_accel.kernels import threads
 
     if not voice.is_dir():
         raise UserError(f"{voice}: no such voice folder; copy a shipped voice first, for the folder is changed")

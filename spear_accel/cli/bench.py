@@ -16,7 +16,7 @@ from spear_accel.errors import UserError
 if TYPE_CHECKING:
     from spear_accel.bench import Record, Run
     from spear_accel.decoding import DecodeOptions
-    from spear_accel.pipeline import Voice
+    from spear_accel.voice.voice import Voice
 
 
 def bench(
@@ -61,7 +61,7 @@ def _draft_length(item: str) -> int | Literal["auto"]:
 
 
 def _check_outputs(json_output: str | None, plot: str | None) -> None:
-    from spear_accel.io import files
+    from spear_accel.storage import files
 
     if json_output not in (None, "-"):
         files.check_writable(str(json_output))
@@ -86,7 +86,7 @@ def _texts(source: str | None, count: int | None, largest_batch: int) -> list[st
 def _set_threads(count: int | None) -> None:
     import torch
 
-    from spear_accel.cli import threads
+    from spear_accel.kernels import threads
 
     if count is None:
         threads.apply()
@@ -108,7 +108,7 @@ def _records(voice: Voice, runs: Sequence[Run], options: DecodeOptions) -> list[
 def _report(records: Sequence[Record], json_output: str | None, plot: str | None) -> None:
     from spear_accel.bench.plot import save_plot
     from spear_accel.bench.table import make_tables, print_tables
-    from spear_accel.io import files
+    from spear_accel.storage import files
 
     lines = json.dumps([record.to_dict() for record in records], indent=2, allow_nan=False) + "\n"
     if json_output == "-":

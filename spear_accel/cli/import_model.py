@@ -12,8 +12,8 @@ from spear_accel.cli import console
 from spear_accel.errors import UserError
 
 if TYPE_CHECKING:
-    from spear_accel.io.importers.voice import Imported
-    from spear_accel.io.voice import VoiceCard
+    from spear_accel.importers.write import Imported
+    from spear_accel.voice.folder import VoiceCard
 
 
 class Layout(str, Enum):
@@ -47,11 +47,11 @@ def import_model(
     licence: Annotated[str, typer.Option(help="Of the checkpoint.")] = "unknown",
 ) -> None:
     """Make a voice folder from a trained model of another package, or from a voice on the Hugging Face Hub."""
-    from spear_accel.io.importers.voice import check_place, copy_voice, write_voice
+    from spear_accel.importers.write import check_place, copy_voice, write_voice
 
     check_place(output, acoustic)
     if layout is Layout.HUGGING_FACE:
-        from spear_accel.io.hub import fetch_voice
+        from spear_accel.voice.hub import fetch_voice
 
         name, _, revision = file.partition("@")
         copied = copy_voice(fetch_voice(name, revision or None), output)
@@ -84,14 +84,15 @@ def export_model(
 ) -> None:
     """Write a voice's model, and its early exit if it fits, as a checkpoint of another package."""
     from spear_accel.heads import EarlyExit
-    from spear_accel.io import files, parts
-    from spear_accel.io.importers import spear_tts_pytorch_export
-    from spear_accel.io.voice import open_voice
+    from spear_accel.importers import spear_tts_pytorch_export
+    from spear_accel.storage import files
+    from spear_accel.voice import components
+    from spear_accel.voice.folder import open_voice
 
     files.check_writable(output)
     folder = open_voice(voice)
-    model = parts.load_text_to_semantic(folder)
-    head = parts.load_heads(folder, model.config).get("early-exit")
+    model = components.load_text_to_semantic(folder)
+    head = components.load_heads(folder, model.config).get("early-exit")
     fits = isinstance(head, EarlyExit) and spear_tts_pytorch_export.fits(head)
     spear_tts_pytorch_export.save(model, output, head if fits and isinstance(head, EarlyExit) else None)
     if head is not None and not fits:
@@ -104,7 +105,7 @@ _WHISPERSPEECH_CHARACTERS = 180
 
 
 def _card(output: Path, language: str, licence: str, frame_rate: float) -> VoiceCard:
-    from spear_accel.io.voice import VoiceCard
+    from spear_accel.voice.folder import VoiceCard
 
     if not frame_rate > 0.0:
         raise UserError(f"--frame-rate {frame_rate:g}: must be above 0")
@@ -116,9 +117,9 @@ def _spear_tts_pytorch(
     file: Path, heads: int | None, head_dim: int | None, text_tokenizer: str | None, exit_layer: int | None,
     card: VoiceCard, acoustic: str | None,
 ) -> Imported:  # fmt: skip
-    from spear_accel.io.importers import spear_tts_pytorch
-    from spear_accel.io.importers.exit_layer import find_exit_layer
-    from spear_accel.io.importers.voice import Imported, make_tokenizer
+    from spear_accel.importers import spear_tts_pytorch
+    from spear_accel.importers.exit_layer import find_exit_layer
+    from spear_accel.importers.write import Imported, make_tokenizer
 
     model = spear_tts_pytorch.load(file, heads, head_dim)
     tokenizer = make_tokenizer(text_tokenizer, model.config)
@@ -138,8 +139,8 @@ def _whisperspeech(
 ) -> Imported:  # fmt: skip
     from dataclasses import replace
 
-    from spear_accel.io.importers import whisperspeech
-    from spear_accel.io.importers.voice import Imported, make_tokenizer
+    from spear_accel.importers import whisperspeech
+    from spear_accel.importers.write import Imported, make_tokenizer
     from spear_accel.text.raw import ByteTokenizer
 
     if card.language not in whisperspeech.LANGUAGES:

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from spear_accel.errors import UserError
-from spear_accel.io.plugged_voices import plugged_names
-from spear_accel.io.voice import VoiceFolder, list_shipped, open_voice
+from spear_accel.voice.entry_points import plugged_names
+from spear_accel.voice.folder import VoiceFolder, list_shipped, open_voice
 
 
 def info(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from spear_accel.errors import UserError
 
 if TYPE_CHECKING:
-    from spear_accel.pipeline import Voice
+    from spear_accel.voice.voice import Voice
 
 
 def read_text(source: str) -> str:
@@ -30,7 +30,7 @@ def load_voice(voice: str, device: str, draft_model: str | None = None) -> Voice
 
     Raises UserError where there is no such voice or device.
     """
-    from spear_accel.pipeline import Voice
+    from spear_accel.voice.voice import Voice
 
     if device.startswith("cuda"):
         import torch

@@ -16,9 +16,9 @@ from typing import IO, Protocol
 
 import numpy as np
 
+from spear_accel.audio.wav import pcm16
 from spear_accel.errors import UserError
-from spear_accel.io import files
-from spear_accel.io.wav import pcm16
+from spear_accel.storage import files
 
 # Endings that promise a coding which this does not write.
 _OTHER_CODINGS = frozenset((".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".aiff"))

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from spear_accel.cli.sound_output import Sink
     from spear_accel.decoding import DecodeOptions
-    from spear_accel.pipeline import Voice
-    from spear_accel.spoken import Speech
+    from spear_accel.voice.speech import Speech
+    from spear_accel.voice.voice import Voice
 
 
 def speak(
@@ -40,9 +40,10 @@ def speak(
     """Speak a text of any length. With --raw to standard output, the sound comes while the text is still spoken."""
     words = _read_text(text, input)
     started = time.perf_counter()
-    from spear_accel.cli import sound_output, threads
-    from spear_accel.io import files
-    from spear_accel.io.voice import open_voice
+    from spear_accel.cli import sound_output
+    from spear_accel.kernels import threads
+    from spear_accel.storage import files
+    from spear_accel.voice.folder import open_voice
 
     if tokens_out is not None:
         files.check_writable(tokens_out)
@@ -110,7 +111,7 @@ def _save_tokens(path: Path, tokens: list[Tensor]) -> None:
     import numpy as np
     import torch
 
-    from spear_accel.io import files
+    from spear_accel.storage import files
 
     with files.replacing(path) as temporary, temporary.open("wb") as file:
         np.save(file, torch.cat(tokens).numpy())

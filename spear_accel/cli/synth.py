@@ -86,7 +86,7 @@ def _workers(lines: int, batch_size: int, device: str) -> int:
     """One per idle core, as long as each has two batches of lines; a GPU is kept busy by one."""
     if device != "cpu":
         return 1
-    from spear_accel.cli import threads
+    from spear_accel.kernels import threads
 
     return max(1, min(threads.idle_cores(), lines // (2 * max(1, batch_size))))
 
@@ -106,6 +106,6 @@ def _decode(
     given = {name: value for name, value in asked.items() if value is not None}
     if not given:
         return None
-    from spear_accel.decoding_settings import decoding_defaults
+    from spear_accel.voice.defaults import decoding_defaults
 
     return replace(decoding_defaults(voice), **given)  # type: ignore[arg-type]

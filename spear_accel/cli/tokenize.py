@@ -12,7 +12,7 @@ import typer
 from spear_accel.cli import console
 
 if TYPE_CHECKING:
-    from spear_accel.speech.tokenizer import SpeechTokenizer
+    from spear_accel.audio.tokenizer import SpeechTokenizer
 
 
 def tokenize(
@@ -21,8 +21,8 @@ def tokenize(
     voice: Annotated[str, typer.Option(help="Name of a shipped voice, or a voice folder.")] = "kathleen",
 ) -> None:
     """Turn recordings into semantic tokens."""
-    from spear_accel.cli import threads
-    from spear_accel.io import files
+    from spear_accel.kernels import threads
+    from spear_accel.storage import files
 
     if output != "-":
         files.check_writable(output)
@@ -37,16 +37,16 @@ def tokenize(
 
 
 def _load(voice: str) -> SpeechTokenizer:
-    from spear_accel.io import parts
-    from spear_accel.io.voice import open_voice
+    from spear_accel.voice import components
+    from spear_accel.voice.folder import open_voice
 
-    return parts.load_speech_tokenizer(open_voice(voice))
+    return components.load_speech_tokenizer(open_voice(voice))
 
 
 def _line(tokenizer: SpeechTokenizer, path: Path) -> str:
     """One recording as a JSON line. Raises UserError where it is not audio or has no samples."""
-    from spear_accel.speech.audio import read_audio
-    from spear_accel.speech.encoder import SAMPLE_RATE
+    from spear_accel.audio.encoder import SAMPLE_RATE
+    from spear_accel.audio.files import read_audio
 
     waveform = read_audio(path, SAMPLE_RATE)
     record = {

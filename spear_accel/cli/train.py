@@ -24,9 +24,9 @@ class Task(str, Enum):
 
 _MODULES = {
     Task.SPEECH_TOKENIZER: "speech_tokenizer",
-    Task.TEXT_TO_SEMANTIC: "text_to_semantic",
-    Task.HEADS: "draft_heads",
-    Task.ACOUSTIC: "acoustic",
+    Task.TEXT_TO_SEMANTIC: "text_to_semantic.train",
+    Task.HEADS: "heads.train",
+    Task.ACOUSTIC: "acoustic.train",
 }
 
 

@@ -11,7 +11,7 @@ from itertools import count
 
 import torch
 
-from spear_accel.decoding.controller import FixedLength, LengthPolicy
+from spear_accel.decoding.control.adaptive import FixedLength, LengthPolicy
 from spear_accel.decoding.draft.autoregressive import Autoregressive
 from spear_accel.decoding.draft.base import Drafter
 from spear_accel.decoding.growing import InOrder, finished

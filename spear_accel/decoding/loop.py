@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.controller import LengthPolicy
+from spear_accel.decoding.control.adaptive import LengthPolicy
 from spear_accel.decoding.draft.base import Drafter, Round
 from spear_accel.decoding.guards import Guards
 from spear_accel.decoding.noise import NoiseBank, row_words

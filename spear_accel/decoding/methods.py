@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from spear_accel.decoding.controller import AdaptiveLength, DraftCosts, FixedLength, LengthPolicy
+from spear_accel.decoding.control.adaptive import AdaptiveLength, DraftCosts, FixedLength, LengthPolicy
+from spear_accel.decoding.control.confidence import LONGEST, ConfidenceExit
+from spear_accel.decoding.control.dynamic import MOST_NODES, WorthwhileDrafts
+from spear_accel.decoding.control.on_off import DraftOrNot
+from spear_accel.decoding.control.tuning import Tuning
 from spear_accel.decoding.draft.autoregressive import Autoregressive
 from spear_accel.decoding.draft.base import Drafter
-from spear_accel.decoding.draft.confidence import LONGEST, ConfidenceExit
 from spear_accel.decoding.draft.draft_model import DraftModelDrafter
 from spear_accel.decoding.draft.early_exit import EarlyExitDrafter
 from spear_accel.decoding.draft.iid import IndependentDrafts
@@ -20,10 +23,7 @@ from spear_accel.decoding.draft.ngram import NgramDrafter
 from spear_accel.decoding.draft.parallel import ParallelDrafter
 from spear_accel.decoding.draft.prophet import ProphetDrafter
 from spear_accel.decoding.draft.recurrent import RecurrentDrafter
-from spear_accel.decoding.draft.worth import MOST_NODES, WorthwhileDrafts
-from spear_accel.decoding.draft_or_not import DraftOrNot
 from spear_accel.decoding.options import DecodeOptions
-from spear_accel.decoding.tuning import Tuning
 from spear_accel.errors import UserError
 from spear_accel.heads import EarlyExit, ParallelHead, Prophet, Recurrent
 from spear_accel.model import TextToSemantic
@@ -72,7 +72,7 @@ class Drafting:
         if options.method == "layer-skip" and self.tuning.skip is None:
             raise UserError(
                 "method 'layer-skip' needs a skip set in decoding.json, which this voice lacks; "
-                "spear_accel.bench.skip_search finds one"
+                "spear_accel.accelerate.skip_search finds one"
             )
         if options.method not in self.methods:
             raise UserError(

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from spear_accel.errors import UserError
 from spear_accel.heads.trunk import Trunk
+from spear_accel.kernels.projection import DraftProjection
 from spear_accel.model import CrossCache, KeyValueCache, TextToSemanticConfig
 from spear_accel.model.decoder import DecoderLayer
 from spear_accel.model.layers import FeedForward, FixedTable, RMSNorm, rotary_table
-from spear_accel.projection import DraftProjection
 
 __all__ = ["EarlyExit", "EarlyExitConfig"]
 

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spear_accel.heads.parallel import ParallelHead
+from spear_accel.kernels.projection import DraftProjection
 from spear_accel.model import TextToSemanticConfig
 from spear_accel.model.layers import RMSNorm, linear
-from spear_accel.projection import DraftProjection
 
 __all__ = ["Medusa", "MedusaConfig"]
 

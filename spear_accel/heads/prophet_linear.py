@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from spear_accel.heads.parallel import ParallelHead
+from spear_accel.kernels.projection import DraftProjection
 from spear_accel.model import TextToSemanticConfig
 from spear_accel.model.layers import EMBEDDING_STD, RMSNorm, linear
-from spear_accel.projection import DraftProjection
 
 __all__ = ["ProphetLinear", "ProphetLinearConfig"]
 

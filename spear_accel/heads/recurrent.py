@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from spear_accel.errors import UserError
 from spear_accel.heads.trunk import Trunk
+from spear_accel.kernels.projection import DraftProjection
 from spear_accel.model import CrossCache, TextToSemanticConfig
 from spear_accel.model.attention import mix
 from spear_accel.model.layers import EMBEDDING_STD, RMSNorm, linear
-from spear_accel.projection import DraftProjection
 
 __all__ = ["Recurrent", "RecurrentConfig", "RecurrentState"]
 

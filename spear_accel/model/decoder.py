@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spear_accel.kernels.projection import PackedWeight, Projection
 from spear_accel.model.attention import CrossAttention, CrossReader, SelfAttention
 from spear_accel.model.cache import Branching, CrossCache, DecoderState, Placement
 from spear_accel.model.config import TextToSemanticConfig
@@ -25,7 +26,6 @@ from spear_accel.model.layers import (
     rotary_table,
     sinusoid_table,
 )
-from spear_accel.projection import PackedWeight, Projection
 
 ALL_LAYERS = slice(None)
 

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spear_accel.kernels.projection import Projection
 from spear_accel.model.config import TextToSemanticConfig
-from spear_accel.projection import Projection
 
 # Small, because the embedding is also the output projection: a large one would start by predicting its own input.
 EMBEDDING_STD = 0.02

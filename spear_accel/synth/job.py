@@ -14,10 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from spear_accel.decoding import DecodeOptions
-from spear_accel.decoding_settings import decoding_defaults
 from spear_accel.errors import UserError
-from spear_accel.io.voice import VoiceCard, open_voice
-from spear_accel.pipeline import Voice
 from spear_accel.synth.lines import BadLine, Line
 from spear_accel.synth.making import MakeOptions, Outcome, by_this_process
 from spear_accel.synth.ray_engine import by_ray, check_ray
@@ -26,6 +23,9 @@ from spear_accel.synth.store import Store
 from spear_accel.synth.tasks import large_tasks, small_tasks
 from spear_accel.synth.workers import by_processes
 from spear_accel.synth.writers import check_format, make_writer
+from spear_accel.voice.defaults import decoding_defaults
+from spear_accel.voice.folder import VoiceCard, open_voice
+from spear_accel.voice.voice import Voice
 
 __all__ = ["ENGINES", "SynthOptions", "SynthSummary", "synthesise"]
 

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from spear_accel.pipeline import Voice
 from spear_accel.synth.ahead import ahead
 from spear_accel.synth.lines import Line
 from spear_accel.synth.speaking import SpeakOptions, Spoken, Wanted, speak_lines
 from spear_accel.synth.writers import Made
+from spear_accel.voice.voice import Voice
 
 __all__ = ["MakeOptions", "Maker", "Outcome", "Task", "by_this_process"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from spear_accel.decoding.read_back import Reading
+from spear_accel.alignment.attention import Reading
 from spear_accel.decoding.stats import Finished
 
 __all__ = ["Attempt", "best", "failure"]

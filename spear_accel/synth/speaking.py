@@ -13,16 +13,16 @@ from itertools import count
 
 from torch import Tensor
 
+from spear_accel.alignment.attention import CoverageGuard, Reading, look_back, read_back
 from spear_accel.decoding import DecodeOptions
 from spear_accel.decoding.noise import retry_seed
-from spear_accel.decoding.read_back import CoverageGuard, Reading, look_back, read_back
 from spear_accel.decoding.requests import Request
 from spear_accel.decoding.stats import Finished
 from spear_accel.errors import UserError
-from spear_accel.pipeline import Voice
 from spear_accel.synth.lines import Line
 from spear_accel.synth.quality import Attempt, best, failure
-from spear_accel.text.utterances import PlannedUtterance
+from spear_accel.text.plan import PlannedUtterance
+from spear_accel.voice.voice import Voice
 
 __all__ = ["SpeakOptions", "Spoken", "Wanted", "speak_lines"]
 

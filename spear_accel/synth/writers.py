@@ -19,9 +19,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from spear_accel.audio.wav import wav_bytes
 from spear_accel.errors import UserError
-from spear_accel.io import files
-from spear_accel.io.wav import wav_bytes
+from spear_accel.storage import files
 
 __all__ = ["FORMATS", "Made", "Writer", "check_format", "make_writer"]
 

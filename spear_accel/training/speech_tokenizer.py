@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spear_accel.audio.encoder import FBANK_RATE, SAMPLE_RATE, FbankEncoderConfig, create_ctc_model, fbank
+from spear_accel.audio.files import read_audio
 from spear_accel.data.batching import batches_by_length
-from spear_accel.data.manifest import read_manifest
 from spear_accel.errors import UserError
-from spear_accel.speech.audio import read_audio
-from spear_accel.speech.encoder import FBANK_RATE, SAMPLE_RATE, FbankEncoderConfig, create_ctc_model, fbank
-from spear_accel.training.loop import LoopConfig, load_modules, run
-from spear_accel.training.losses import best_path, ctc_loss_per_symbol, symbol_errors
-from spear_accel.training.settings import build, read_settings
+from spear_accel.storage.json_lines import read_manifest
+from spear_accel.training.loop.losses import best_path, ctc_loss_per_symbol, symbol_errors
+from spear_accel.training.loop.settings import build, read_settings
+from spear_accel.training.loop.trainer import LoopConfig, load_modules, run
 
 __all__ = ["CtcConfig", "CtcSource", "CtcTask", "load_trained", "read_symbols", "train"]
 

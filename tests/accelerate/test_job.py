@@ -13,11 +13,11 @@ import torch
 
 from spear_accel import DecodeOptions, Voice
 from spear_accel.accelerate import AcceleratePlan, accelerate, head_training, job
+from spear_accel.accelerate.costs import TunePlan
 from spear_accel.accelerate.plan import head_runs
-from spear_accel.bench.costs import TunePlan
 from spear_accel.errors import UserError
-from spear_accel.io.voice import open_voice, seal
-from spear_accel.training import own_samples
+from spear_accel.training.heads import on_policy
+from spear_accel.voice.folder import open_voice, seal
 
 PLAN = AcceleratePlan(steps=4, utterances=20, batch_sizes=(1, 2), skip_trials=2, batch_tokens=300)
 ARTEFACTS = ("draft_heads/recurrent/config.json", "draft_heads/prophet/config.json", "draft_heads/medusa/config.json",
@@ -103,7 +103,7 @@ def test_a_full_disk_while_sampling(voice: Path, lines: list[str], monkeypatch: 
         return opened(path, mode, *args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(own_samples.Path, "open", full)
+        patch.setattr(on_policy.Path, "open", full)
         with pytest.raises(UserError, match=r"No space left on device.*the same command goes on"):
             run(voice, lines)
     assert run(voice, lines)

@@ -15,7 +15,7 @@ import torch
 from spear_accel import Voice
 from spear_accel.acoustic import AcousticStage, load_stage, stage_names
 from spear_accel.errors import UserError
-from spear_accel.io import voice as voice_module
+from spear_accel.voice import folder as voice_module
 
 PAGE = (Path(__file__).parents[2] / "docs" / "acoustic-stage.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))

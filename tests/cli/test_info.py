@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import spear_accel
-from spear_accel.io.voice import list_shipped
+from spear_accel.voice.folder import list_shipped
 
 
 def test_shows_a_voice(run, shared_voice: Path) -> None:
@@ -44,7 +44,7 @@ def test_the_light_verbs_import_no_torch() -> None:
     check = (
         "import sys, spear_accel; from spear_accel.cli.main import run; "
         "run(['info']); run(['speak', '--help']); assert 'torch' not in sys.modules; "
-        "import spear_accel.pipeline; "
+        "import spear_accel.voice.voice; "
         "heavy = {'fairseq2', 'accelerate', 'wandb', 'matplotlib', 'num2words', 'sklearn'}; "
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )

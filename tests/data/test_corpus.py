@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from spear_accel.data.corpus import prompt_of, read_corpus, split_by_prompt
-from spear_accel.data.manifest import read_manifest, write_manifest
 from spear_accel.errors import UserError
+from spear_accel.storage.json_lines import read_manifest, write_manifest
 
 
 def corpus(folder: Path, table: str, names: tuple[str, ...]) -> Path:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, Guards, LengthGuard
-from spear_accel.decoding.controller import AdaptiveLength, DraftCosts, FixedLength
+from spear_accel.decoding.control.adaptive import AdaptiveLength, DraftCosts, FixedLength
+from spear_accel.decoding.control.tuning import Tuning
 from spear_accel.decoding.draft.base import Drafter, Round
 from spear_accel.decoding.draft.early_exit import EarlyExitDrafter
 from spear_accel.decoding.draft.layer_skip import SkipSet
@@ -20,7 +21,6 @@ from spear_accel.decoding.draft.prophet import ProphetDrafter
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.proposal import Proposal
 from spear_accel.decoding.tree import TreeShape
-from spear_accel.decoding.tuning import Tuning
 from spear_accel.errors import UserError
 from spear_accel.heads import EarlyExit, Prophet, ProphetLinear, build_head, trunk_pass
 from spear_accel.model import TextToSemantic

@@ -10,7 +10,7 @@ import torch
 
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
-from spear_accel.training.losses import sequence_loss
+from spear_accel.training.loop.losses import sequence_loss
 
 TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}
 

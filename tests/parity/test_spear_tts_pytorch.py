@@ -12,8 +12,8 @@ from torch import Tensor
 
 from spear_accel.decoding import DecodeOptions, Engine
 from spear_accel.heads import trunk_pass
-from spear_accel.io.importers import spear_tts_pytorch
-from spear_accel.io.importers.spear_tts_pytorch_export import export
+from spear_accel.importers import spear_tts_pytorch
+from spear_accel.importers.spear_tts_pytorch_export import export
 from spear_accel.model import TextToSemantic
 from tests.parity.conftest import checkpoints
 

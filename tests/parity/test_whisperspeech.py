@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from spear_accel.decoding import DecodeOptions, Engine
-from spear_accel.io.importers import whisperspeech
+from spear_accel.importers import whisperspeech
 from spear_accel.model import TextToSemantic
 from tests.parity.conftest import checkpoints
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from spear_accel.heads import build_head
-from spear_accel.io.parts import load_text_to_semantic, save_decoding_defaults, save_head
-from spear_accel.io.voice import open_voice, seal
+from spear_accel.voice.components import load_text_to_semantic, save_decoding_defaults, save_head
+from spear_accel.voice.folder import open_voice, seal
 
 SCRIPTS = Path(__file__).parents[2] / "recipes" / "experiments"
 LINES = ("The quick brown fox.", "She sells sea shells.", "Nothing at all!")

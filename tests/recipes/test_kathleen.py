@@ -13,7 +13,7 @@ import soundfile
 import torch
 import yaml
 
-from spear_accel.data.manifest import read_manifest, write_manifest
+from spear_accel.storage.json_lines import read_manifest, write_manifest
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "kathleen"
 PITCH = {letter: 150.0 + 110.0 * index for index, letter in enumerate("abcdefgh")}
@@ -105,9 +105,9 @@ def test_error_rates_ignore_case_figures_and_marks() -> None:
 
 
 def test_the_shipped_settings_are_well_formed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from spear_accel.io.voice import VoiceCard
-    from spear_accel.speech.tokenizer import SpeechTokenizerConfig
-    from spear_accel.training.settings import read_settings
+    from spear_accel.audio.tokenizer import SpeechTokenizerConfig
+    from spear_accel.training.loop.settings import read_settings
+    from spear_accel.voice.folder import VoiceCard
 
     for name in ("WORK", "CORPUS", "TEXT_VOCABULARY", "TEXT_EOS"):
         monkeypatch.setenv(name, "7")

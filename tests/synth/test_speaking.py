@@ -12,16 +12,16 @@ import pytest
 import torch
 
 from spear_accel import Voice
+from spear_accel.alignment.attention import CoverageGuard, Reading
+from spear_accel.alignment.viterbi import TextPath
 from spear_accel.decoding import DecodeOptions, DecodeStats
 from spear_accel.decoding.noise import retry_seed
-from spear_accel.decoding.read_back import CoverageGuard, Reading
 from spear_accel.decoding.requests import Request
 from spear_accel.decoding.stats import Finished
-from spear_accel.decoding.text_path import TextPath
 from spear_accel.errors import UserError
 from spear_accel.synth import Line, speaking
 from spear_accel.synth.speaking import SpeakOptions, Spoken, Wanted, speak_lines
-from spear_accel.text.utterances import PlannedUtterance
+from spear_accel.text.plan import PlannedUtterance
 
 SEEDS = [0, *(retry_seed(0, 1000 * number) for number in range(1, 10))]
 """Of the attempts at a line whose own seed is 0."""

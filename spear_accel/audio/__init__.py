@@ -1,0 +1,1 @@
+"""Recordings in and out, and recordings to semantic tokens."""

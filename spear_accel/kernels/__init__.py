@@ -1,0 +1,1 @@
+"""Matrix products and threads: the only place that knows what the processor is good at."""

@@ -1,0 +1,1 @@
+"""Training of the acoustic stage: mel decoder and vocoder."""

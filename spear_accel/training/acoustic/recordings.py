@@ -1,0 +1,114 @@
+"""Recordings for acoustic training: any corpus in LJSpeech layout, decoded once at the training rate and kept.
+
+Knows audio files, levels and which clips are held out. Does not know mel frames, tokens or networks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spear_accel.audio.files import read_audio
+from spear_accel.data.corpus import read_corpus
+from spear_accel.errors import UserError
+
+_FULL_SCALE = 32767.0
+
+
+@dataclass(frozen=True)
+class RecordingsConfig:
+    """Where recordings lie and how loud they shall be.
+
+    ``folders`` are corpora with ``wavs/ID.*``; ``cache`` takes the decoded audio. ``split`` names a JSON file
+    ``{"test": [prefix...], "validation": [prefix...]}``: a clip whose id starts with a prefix is held out.
+    ``gain_db`` is applied to every clip, and a clip whose peak would pass ``peak`` is turned down as a whole.
+    """
+
+    folders: tuple[str, ...]
+    cache: str
+    split: str | None = None
+    gain_db: float = 8.0
+    peak: float = 0.95
+
+    def __post_init__(self) -> None:
+        folders = (self.folders,) if isinstance(self.folders, str) else tuple(self.folders)
+        object.__setattr__(self, "folders", folders)
+        if not folders:
+            raise UserError("data.folders is empty; name at least one corpus in LJSpeech layout")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One decoded clip: int16 samples in ``path`` (.npy), ``samples`` of them."""
+
+    name: str
+    path: Path
+    samples: int
+
+    def read(self, start: int = 0, count: int | None = None) -> Tensor:
+        """Float32 [count] from ``start``; zeros where the clip has no samples."""
+        end = self.samples if count is None else start + count
+        audio = np.load(self.path, mmap_mode="r")[max(start, 0) : min(end, self.samples)]
+        waveform = torch.from_numpy(audio.astype(np.float32) / _FULL_SCALE)
+        padded: Tensor = torch.nn.functional.pad(waveform, (max(-start, 0), max(end - self.samples, 0)))
+        return padded
+
+
+def level(waveform: Tensor, gain_db: float, peak: float) -> Tensor:
+    """Amplify by ``gain_db``, less where the peak would pass ``peak`` (full scale is one)."""
+    wanted = float(10.0 ** (gain_db / 20))
+    return waveform * min(wanted, peak / max(float(waveform.abs().max()), 1e-9))
+
+
+def load_recordings(config: RecordingsConfig, sample_rate: int) -> list[Recording]:
+    """All clips of all folders, decoding those that the cache lacks. The order is that of the corpus tables.
+
+    Raises:
+        UserError: A folder is no such corpus, or a file cannot be decoded.
+    """
+    recordings = []
+    for folder in config.folders:
+        target = Path(config.cache) / f"{sample_rate}_{config.gain_db:g}dB" / Path(folder).name
+        target.mkdir(parents=True, exist_ok=True)
+        recordings += [_cached(one.audio, target, config, sample_rate) for one in read_corpus(folder)]
+    return recordings
+
+
+def _cached(file: Path, target: Path, config: RecordingsConfig, sample_rate: int) -> Recording:
+    path = target / f"{file.stem}.npy"
+    if not path.exists():
+        waveform = level(read_audio(file, sample_rate), config.gain_db, config.peak)
+        unfinished = path.with_suffix(".part.npy")
+        np.save(unfinished, (waveform.clamp(-1, 1) * _FULL_SCALE).round().to(torch.int16).numpy())
+        unfinished.replace(path)
+    return Recording(file.stem, path, int(np.load(path, mmap_mode="r").shape[0]))
+
+
+def split_recordings(
+    recordings: Sequence[Recording], split: str | None
+) -> tuple[list[Recording], list[Recording], list[Recording]]:
+    """(training, validation, test) by the prefixes of the split file; without one everything is for training.
+
+    Raises:
+        UserError: The split file is missing, or nothing is left to train on.
+    """
+    if split is None:
+        return list(recordings), [], []
+    if not Path(split).exists():
+        raise UserError(f"data.split: {split} does not exist; write the held-out prefixes there first")
+    held_out = json.loads(Path(split).read_text())
+    test, validation = tuple(held_out.get("test", ())), tuple(held_out.get("validation", ()))
+    parts: tuple[list[Recording], list[Recording], list[Recording]] = ([], [], [])
+    for recording in recordings:
+        parts[2 if recording.name.startswith(test) else 1 if recording.name.startswith(validation) else 0].append(
+            recording
+        )
+    if not parts[0]:
+        raise UserError(f"data.split: {split} holds out every recording; leave some for training")
+    return parts

@@ -1,0 +1,1 @@
+"""Training of draft heads, on a corpus or on the model's own samples."""

@@ -1,0 +1,180 @@
+"""How well a draft head says what its decoder will say: the loss it learns from, and acceptance as decoding sees it.
+
+Tensors in, tensors out. P positions at which a round of drafts may start, n tokens drafted from each.
+Knows neither heads nor batches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spear_accel.decoding.sampling import Sampling, choose, log_probabilities
+from spear_accel.errors import UserError
+from spear_accel.training.loop.losses import IGNORED
+
+__all__ = ["AcceptanceCounts", "HeadLoss", "HeadReport", "Labels", "ahead"]
+
+STEPS_SHOWN = 4
+"""Draft length at which stepwise heads are reported."""
+_DECAY = 0.8
+
+
+@dataclass(frozen=True)
+class HeadLoss:
+    """What a head is rewarded for."""
+
+    distill: float = 1.0
+    """Weight of the divergence from the decoder's own distribution."""
+    cross_entropy: float = 0.0
+    """Weight of the negative log-probability of the token itself."""
+    position_weights: tuple[float, ...] = ()
+    """Weight of each depth of the draft; 1, 0.8, 0.64 ... where left out: a token counts only after the earlier."""
+    positions: float | None = None
+    """Share of the positions that a batch uses; data.positions where left out."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "position_weights", tuple(self.position_weights))
+        if min(self.distill, self.cross_entropy) < 0.0 or self.distill + self.cross_entropy == 0.0:
+            raise UserError("loss: distill and cross_entropy must be 0 or more, and one of them above 0")
+        if self.position_weights and (min(self.position_weights) < 0.0 or self.position_weights[0] == 0.0):
+            raise UserError("loss: position_weights must be 0 or more, the first above 0")
+        if self.positions is not None and not 0.0 < self.positions <= 1.0:
+            raise UserError(f"loss: positions is {self.positions}; it must lie in (0, 1]")
+
+    def weights(self, horizon: int) -> list[float]:
+        """One weight a depth. Raises UserError where the list given has another length."""
+        if self.position_weights and len(self.position_weights) != horizon:
+            raise UserError(f"loss: {len(self.position_weights)} position_weights for a horizon of {horizon}")
+        return [*self.position_weights] or [_DECAY**depth for depth in range(horizon)]
+
+    def __call__(self, logits: Tensor, labels: Labels, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Summed loss [] of a head's logits [B, P, n, V] and the weight [] it carries.
+
+        The divergence is the Kullback-Leibler divergence of the two distributions *after* temperature: those are what
+        the verification rule compares (cf. Hinton et al. 2015, whose temperature serves training alone).
+        """
+        horizon = logits.shape[2]
+        tokens = ahead(labels.tokens, positions, horizon, IGNORED)
+        depths = torch.tensor(self.weights(horizon), dtype=torch.float32, device=logits.device)
+        weight = (tokens != IGNORED) * depths
+        scores = logits.float().flatten(0, 2)
+        cost = torch.zeros_like(weight)
+        if self.distill:
+            wanted = ahead(labels.probabilities, positions, horizon)
+            cross = F.cross_entropy(scores / labels.distill_temperature, wanted.flatten(0, 2), reduction="none")
+            cost = cost + self.distill * (cross.view_as(cost) - ahead(labels.entropy, positions, horizon))
+        if self.cross_entropy:
+            law = scores / labels.token_temperature
+            said = F.cross_entropy(law, tokens.flatten(), reduction="none", ignore_index=IGNORED)
+            cost = cost + self.cross_entropy * said.view_as(cost)
+        return (cost * weight).sum(), weight.sum()
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the heads should say after each input.
+
+    tokens: int64 [B, T + 1], `IGNORED` where nothing is said; probabilities: the decoder's [B, T + 1, V] at
+    distill_temperature; entropy: theirs [B, T + 1], in nats; token_temperature: at which the tokens were drawn.
+    """
+
+    tokens: Tensor
+    probabilities: Tensor
+    entropy: Tensor
+    distill_temperature: float
+    token_temperature: float
+
+    @classmethod
+    def of(cls, logits: Tensor, tokens: Tensor, distill_temperature: float, token_temperature: float) -> Labels:
+        """logits: the decoder's [B, T + 1, V]; no gradient flows back to it."""
+        law = (logits.detach().float() / distill_temperature).log_softmax(-1)
+        probabilities = law.exp()
+        entropy = -torch.linalg.vecdot(probabilities, law)
+        return cls(tokens, probabilities, entropy, distill_temperature, token_temperature)
+
+
+def ahead(values: Tensor, positions: Tensor, count: int, beyond: int | None = None) -> Tensor:
+    """values [B, S, ...] at positions[p] + j for j < count: [B, P, count, ...].
+
+    Past the end stands `beyond` or, where it is None, the last value.
+    """
+    wanted = positions[:, None] + torch.arange(count, device=positions.device)
+    last = values.shape[1] - 1
+    found = values[:, wanted.clamp_max(last)]
+    return found if beyond is None else found.masked_fill(wanted > last, beyond)
+
+
+@dataclass
+class AcceptanceCounts:
+    """Sums over batches: how often a head's draw was the decoder's draw with the same noise."""
+
+    stepwise: bool = False
+    """Whether deeper drafts are the same step again, so that the positions behind stand for them (`DraftHead`)."""
+    hits: list[float] = field(default_factory=list)
+    chains: list[float] = field(default_factory=list)
+    counted: list[float] = field(default_factory=list)
+
+    def add(self, drafted: Tensor, said: Tensor) -> None:
+        """drafted: the head's draws [B, P, n]; said: the decoder's, `IGNORED` where nothing counts.
+
+        A stepwise head, n = 1 at every position, is followed along `STEPS_SHOWN` positions.
+        """
+        counted = said != IGNORED
+        hits = (drafted == said) & counted
+        if self.stepwise:
+            hits, counted = _along(hits), _along(counted)
+        sums = [x.sum((0, 1)).tolist() for x in (hits, hits.cumprod(2), counted)]
+        for own, new in zip((self.hits, self.chains, self.counted), sums, strict=True):
+            own[:] = [a + b for a, b in zip(own or [0.0] * len(new), new, strict=True)]
+
+    def metrics(self) -> dict[str, float]:
+        """``acceptance_j``: of the j-th draft where those before it are right; ``chain_j``: that the first j are all
+        accepted; ``tokens_per_round``: expected for the longest draft, the recovered or bonus token included."""
+        number = [max(1.0, count) for count in self.counted]
+        chains = [hit / count for hit, count in zip(self.chains, number, strict=True)]
+        return {
+            **{f"acceptance_{j}": hit / n for j, (hit, n) in enumerate(zip(self.hits, number, strict=True), 1)},
+            **{f"chain_{j}": chain for j, chain in enumerate(chains, 1)},
+            "tokens_per_round": 1.0 + sum(chains),
+        }
+
+
+@dataclass
+class HeadReport:
+    """A head's validation, summed over batches."""
+
+    cost: float = 0.0
+    weight: float = 0.0
+    agreed: int = 0
+    counted: int = 0
+    acceptance: AcceptanceCounts = field(default_factory=AcceptanceCounts)
+
+    def add(
+        self, loss: HeadLoss, draft: Tensor, positions: Tensor, labels: Labels, trunk: Tensor,
+        sampling: Sampling, gumbel: Tensor | None,
+    ) -> None:  # fmt: skip
+        """draft: the head's logits [B, P, n, V]; trunk: the decoder's [B, T + 1, V]; gumbel: shared noise like them."""
+        count = draft.shape[2]
+        cost, weight = loss(draft, labels, positions)
+        ignored = ahead(labels.tokens, positions, count, IGNORED) == IGNORED
+        likeliest = draft.argmax(-1) == ahead(trunk.argmax(-1), positions, count)
+        noise = None if gumbel is None else ahead(gumbel, positions, count)
+        said = ahead(choose(log_probabilities(trunk, sampling), gumbel), positions, count)
+        self.acceptance.add(choose(log_probabilities(draft, sampling), noise), said.masked_fill(ignored, IGNORED))
+        self.cost, self.weight = self.cost + float(cost), self.weight + float(weight)
+        self.agreed += int((likeliest & ~ignored).sum())
+        self.counted += int((~ignored).sum())
+
+    def metrics(self) -> dict[str, float]:
+        """``loss``, ``top1`` (share of equal most likely tokens) and those of `AcceptanceCounts`."""
+        own = {"loss": self.cost / self.weight, "top1": self.agreed / self.counted}
+        return own | self.acceptance.metrics()
+
+
+def _along(values: Tensor) -> Tensor:
+    """bool [B, P, 1] at consecutive positions -> [B, P, STEPS_SHOWN], each with those that follow it."""
+    return F.pad(values[..., 0], (0, STEPS_SHOWN - 1)).unfold(1, STEPS_SHOWN, 1)

@@ -1,0 +1,163 @@
+"""A model's own utterances as a manifest: what a draft head is taught on, and what it will have to guess.
+
+Sampled with the decoding engine, chunk by chunk, so that a killed run goes on where it stopped. Knows texts as ids;
+does not know what the samples are for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from spear_accel.decoding import DecodeOptions, Engine
+from spear_accel.errors import UserError
+from spear_accel.model import TextToSemantic
+from spear_accel.storage import files
+
+__all__ = ["SampleSettings", "own_samples"]
+
+_CHUNK_BATCHES = 4
+"""Batches in a chunk: a kill loses one chunk, and only the end of a chunk leaves rows empty."""
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """How much of which texts a model speaks."""
+
+    folder: str
+    """Where the manifests are kept and found again."""
+    texts: tuple[str, ...] = ()
+    """Manifests of ``text_ids`` (without EOS) a line; the training data's own where left out."""
+    count: int = 2000
+    """Utterances. More than there are different texts speaks texts again, with the next seed."""
+    temperature: float = 0.7
+    seed: int = 0
+    batch_size: int = 64
+    longest_tokens: int = 1500
+    """Longer utterances are cut off."""
+
+    def __post_init__(self) -> None:
+        given = (self.texts,) if isinstance(self.texts, str) else self.texts
+        object.__setattr__(self, "texts", tuple(given))
+        if self.count < 1:
+            raise UserError(f"data.samples.count is {self.count}; it must be 1 or more")
+        # Checked here, before a model is loaded.
+        self.options()
+
+    def options(self) -> DecodeOptions:
+        """What the engine is told."""
+        return DecodeOptions(
+            method="autoregressive", temperature=self.temperature, seed=self.seed, batch_size=self.batch_size,
+            max_tokens=self.longest_tokens,
+        )  # fmt: skip
+
+
+def own_samples(
+    model: TextToSemantic, texts: Sequence[Sequence[int]], settings: SampleSettings, path: Path, count: int
+) -> list[dict[str, Any]]:
+    """`count` utterances of the model, from the manifest at `path` or, where that holds fewer, spoken and added to it.
+
+    Line n says the n-th of the different texts, again and again, with `settings.seed` and the number of the turn as
+    seed; it depends on its text and seed alone. A record holds ``id``, ``text_ids``, ``tokens``, ``stop_reason`` and
+    the ``seed`` that was used, which differs where a loop was decoded again.
+
+    Raises:
+        UserError: There are no texts, the manifest was made by another model or with other settings, or the disk is
+            full.
+    """
+    different = list(dict.fromkeys(tuple(int(token) for token in text) for text in texts))
+    if not different:
+        raise UserError(f"{path}: no texts to speak; name manifests with text_ids in data.samples.texts")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _check_header(path, _header(model, different, settings))
+    records = _whole_lines(path)
+    engine = Engine(model, settings.options())
+    chunk = _CHUNK_BATCHES * settings.batch_size
+    with tqdm(total=count, initial=min(count, len(records)), desc=path.stem, mininterval=2.0) as bar:
+        while len(records) < count:
+            numbers = range(len(records), min(count, len(records) + chunk))
+            new = _speak(engine, different, numbers, settings.seed)
+            _append(path, new)
+            records += new
+            bar.update(len(new))
+    return records[:count]
+
+
+def _append(path: Path, records: list[dict[str, Any]]) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as out:
+            out.writelines(json.dumps(record) + "\n" for record in records)
+    except OSError as error:
+        raise UserError(f"{path}: cannot write ({error.strerror}); mend that, and the same command goes on") from error
+
+
+def _speak(engine: Engine, texts: Sequence[Sequence[int]], numbers: range, seed: int) -> list[dict[str, Any]]:
+    chosen = [texts[number % len(texts)] for number in numbers]
+    result = engine.decode(chosen, seeds=[seed + number // len(texts) for number in numbers])
+    rows = zip(numbers, chosen, result.tokens, result.stop_reasons, result.seeds, strict=True)
+    return [
+        {"id": str(number), "text_ids": list(text), "tokens": tokens.tolist(), "stop_reason": reason, "seed": used}
+        for number, text, tokens, reason, used in rows
+    ]
+
+
+def _header(model: TextToSemantic, texts: Sequence[Sequence[int]], settings: SampleSettings) -> dict[str, Any]:
+    """All that a line depends on; the number of lines and of rows at once is not among it."""
+    return {
+        "model": _fingerprint(model),
+        "texts": hashlib.sha256(json.dumps(texts).encode()).hexdigest(),
+        "temperature": settings.temperature,
+        "seed": settings.seed,
+        "longest_tokens": settings.longest_tokens,
+    }
+
+
+def _fingerprint(model: TextToSemantic) -> str:
+    digest = hashlib.sha256(json.dumps(model.config.to_dict()).encode())
+    for name, tensor in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _check_header(path: Path, header: dict[str, Any]) -> None:
+    """Write the header beside a manifest to come; compare it with the one of a manifest that is there."""
+    beside = path.with_suffix(".json")
+    if not beside.exists():
+        if path.exists():
+            raise UserError(f"{path}: {beside.name} is missing beside it; delete it or choose another samples folder")
+        files.write_json(beside, header)
+        return
+    old = files.read_json(beside)
+    differing = ", ".join(key for key in header if old.get(key) != header[key])
+    if differing:
+        raise UserError(
+            f"{path} was made with other settings ({differing}); delete it with {beside.name} or choose another "
+            "samples folder"
+        )
+
+
+def _whole_lines(path: Path) -> list[dict[str, Any]]:
+    """The records of the manifest, from which a line that a kill cut short is taken away."""
+    records: list[dict[str, Any]] = []
+    if not path.exists():
+        return records
+    kept = 0
+    with path.open("rb+") as lines:
+        for line in lines:
+            if not line.endswith(b"\n"):
+                break
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                break
+            kept += len(line)
+        lines.truncate(kept)
+    return records

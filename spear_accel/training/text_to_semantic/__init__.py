@@ -1,0 +1,1 @@
+"""Training of the text-to-semantic model and what helps it to align."""

@@ -1,0 +1,161 @@
+"""When each letter is said: a small network spells semantic tokens, and CTC's best path dates the letters.
+
+Text-to-semantic training uses the dates to show the decoder where to read (`spear_accel.training.alignment`): a
+pre-aligned guide (Zhu et al. 2019, ASRU, "Pre-alignment guided attention") instead of the plain diagonal. Needs the
+pairs of text and tokens alone: no audio, no lexicon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spear_accel.acoustic.convnext import ConvNeXtStack, frame_mask
+from spear_accel.storage.json_lines import read_manifest
+from spear_accel.training.loop.settings import build, read_settings
+from spear_accel.training.loop.trainer import LoopConfig, load_modules, run
+from spear_accel.training.text_to_semantic.ctc import TranscriptionTask
+
+__all__ = ["Speller", "SpellingConfig", "SpellingData", "best_times", "load_trained", "places", "train"]
+
+PAD = -1
+
+
+@dataclass(frozen=True)
+class SpellingConfig:
+    """Shape of a `Speller`."""
+
+    semantic_units: int
+    text_vocab_size: int
+    width: int = 256
+    hidden: int = 768
+    blocks: int = 5
+    kernel: int = 9
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True)
+class SpellingData:
+    """Manifests of ``id``, ``text_ids`` and ``tokens`` a line. Text id 0 must be a pad: CTC takes it as its blank."""
+
+    manifests: tuple[str, ...]
+    validation: str
+    batch_tokens: int = 8000
+    """Padded semantic tokens in a batch."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "manifests", tuple(self.manifests))
+
+
+class Speller(nn.Module):
+    """Semantic tokens -> text ids, by convolutions over about half a second to each side."""
+
+    def __init__(self, config: SpellingConfig) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(config.semantic_units, config.width)
+        self.stack = ConvNeXtStack(config.width, config.hidden, config.blocks, config.kernel, config.dropout)
+        self.head = nn.Linear(config.width, config.text_vocab_size)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """tokens [B, T] padded with -1 -> logits [B, T, text_vocab_size]."""
+        lengths = (tokens != PAD).sum(dim=1)
+        mask = frame_mask(lengths, tokens.shape[1])
+        logits: Tensor = self.head(self.stack(self.embedding(tokens.clamp_min(0)) * mask, mask))
+        return logits
+
+
+def train(settings: Path | str) -> dict[str, float]:
+    """Train a `Speller` from a YAML file with the sections ``data``, ``model`` and ``loop`` and an ``output`` folder.
+
+    Returns:
+        Metrics of the last validation: ``loss`` and ``letter_error_rate``.
+
+    Raises:
+        UserError: A setting or a file it names is missing or wrong.
+    """
+    given = read_settings(settings, ("data", "model", "loop", "output"))
+    data = build(SpellingData, given["data"], f"{settings}, data")
+    loop = build(LoopConfig, given["loop"], f"{settings}, loop")
+    torch.manual_seed(loop.seed)
+    speller = Speller(build(SpellingConfig, given["model"], f"{settings}, model"))
+    task = TranscriptionTask(
+        speller, [pair for path in data.manifests for pair in _pairs(path)], _pairs(data.validation),
+        name="speller", pad=PAD, batch_total=data.batch_tokens, errors="letter_error_rate",
+    )  # fmt: skip
+    return run(task, loop, Path(given["output"]))
+
+
+def load_trained(settings: Path | str) -> Speller:
+    """The trained speller of a settings file, in evaluation mode."""
+    given = read_settings(settings, ("model", "output"))
+    speller = Speller(build(SpellingConfig, given["model"], f"{settings}, model"))
+    speller.load_state_dict(load_modules(Path(given["output"]))["speller"])
+    return speller.eval()
+
+
+@torch.inference_mode()
+def places(speller: Speller, records: Sequence[dict[str, Any]]) -> list[list[float]]:
+    """Where in its text each token of each record is, T + 1 numbers a record: the last is for the end of speech.
+
+    A place counts text ids from 0 and lies between two of them while one sound passes into the next. One call holds
+    one batch: give records of like length.
+    """
+    tokens = nn.utils.rnn.pad_sequence(
+        [torch.tensor(record["tokens"]) for record in records], batch_first=True, padding_value=PAD
+    )
+    scores = speller(tokens).log_softmax(-1).numpy()
+    found = []
+    for record, row in zip(records, scores, strict=True):
+        count = len(record["tokens"])
+        times = best_times(row[:count], record["text_ids"])
+        ends = np.array([*times, max(count, times[-1] + 1)])
+        read = np.interp(np.arange(count + 1), ends, np.arange(len(ends)))
+        found.append([round(float(place), 1) for place in read])
+    return found
+
+
+def best_times(scores: np.ndarray, symbols: Sequence[int]) -> list[int]:
+    """The frame of each symbol on CTC's best path (Viterbi) through log scores [T, classes], blank 0.
+
+    Where a symbol holds several frames, the one with its highest score counts. Text that does not fit into T frames
+    is spread evenly.
+    """
+    states = np.zeros(2 * len(symbols) + 1, dtype=np.int64)
+    states[1::2] = symbols
+    emitted = scores[:, states]
+    skips = np.zeros(len(states), dtype=bool)
+    skips[3::2] = states[3::2] != states[1:-2:2]
+    best = np.full(len(states), -np.inf)
+    best[:2] = emitted[0, :2]
+    back = np.zeros(emitted.shape, dtype=np.int64)
+    for time in range(1, len(emitted)):
+        options = np.full((3, len(states)), -np.inf)
+        options[0] = best
+        options[1, 1:] = best[:-1]
+        options[2, 2:] = np.where(skips[2:], best[:-2], -np.inf)
+        back[time] = options.argmax(axis=0)
+        best = options.max(axis=0) + emitted[time]
+    if not np.isfinite(best[-2:]).any():
+        return [round(time) for time in np.linspace(0, len(scores) - 1, len(symbols)).tolist()]
+    return _peaks(back, emitted, len(states) - 2 + int(best[-1] > best[-2]))
+
+
+def _peaks(back: np.ndarray, emitted: np.ndarray, state: int) -> list[int]:
+    """Follow the path back from its last ``state``; the strongest frame of every symbol."""
+    peaks: dict[int, int] = {}
+    for time in range(len(back) - 1, -1, -1):
+        if state % 2 and (state not in peaks or emitted[time, state] > emitted[peaks[state], state]):
+            peaks[state] = time
+        state -= int(back[time, state])
+    return [peaks[state] for state in sorted(peaks)]
+
+
+def _pairs(path: str) -> list[tuple[Tensor, Tensor]]:
+    records = read_manifest(path, ("id", "text_ids", "tokens"))
+    return [(torch.tensor(r["tokens"]), torch.tensor(r["text_ids"])) for r in records if r["tokens"]]

@@ -1,0 +1,1 @@
+"""A voice: its folder, its parts, and how it speaks."""

@@ -1,0 +1,131 @@
+"""Sound while tokens are still being decoded: pieces of speech, the first one early.
+
+Joins what decodes (utterances that grow) and what sounds (an acoustic stage), one step of either at a time and in one
+thread. Knows neither models nor ids of text; `Voice.stream` puts the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import chain, islice
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spear_accel.acoustic import AcousticStage
+from spear_accel.decoding import DecodeStats
+from spear_accel.decoding.stats import Finished, Growth
+from spear_accel.text.plan import PlannedUtterance
+from spear_accel.voice.speech import Speech, SpokenUtterance, warnings_of
+
+__all__ = ["CHUNKS", "groups", "sound_of", "stream"]
+
+# Least tokens handed to the acoustic stage at a time, the last number repeated: the first sound comes early, and later
+# ones cost little context.
+CHUNKS = (25, 50, 100, 200)
+
+# Utterances decoded together, then as many as fit: rows of a small batch grow quickly, and behind a short first
+# sentence the next sound must come soon.
+_FIRST_GROUPS = (1, 4)
+
+# Whole utterances are sounded in lengths that are multiples of this: kernels and memory are kept for each length.
+_SOUND_STEP = 16
+
+Decode = Callable[[Sequence[PlannedUtterance]], Generator[Growth, None, None]]
+"""Decodes utterances as one batch and hands them over in order, in growing chunks."""
+
+
+def stream(
+    planned: Iterable[PlannedUtterance], decode: Decode, stage: AcousticStage, speed: float, batch: int
+) -> Iterator[Speech]:
+    """Speech in pieces, in order. The first utterance is decoded alone, then four together, the others by `batch`.
+
+    A piece from the middle of an utterance has no `utterances`, no warnings and no counts; the piece that ends it has
+    them all. At most `batch` utterances' tokens are in memory, and of sound what the stage keeps as context.
+    """
+    for group in groups(planned, [min(size, batch) for size in (*_FIRST_GROUPS, batch)]):
+        with closing(decode(group)) as growths:
+            for one in group:
+                yield from _Voicing(one, growths, stage, speed).pieces()
+
+
+def groups(planned: Iterable[PlannedUtterance], sizes: Sequence[int]) -> Iterator[list[PlannedUtterance]]:
+    """Utterances in groups of `sizes`, the last size repeated."""
+    remaining = iter(planned)
+    for size in chain(sizes[:-1], iter(lambda: sizes[-1], None)):
+        group = list(islice(remaining, size))
+        if not group:
+            return
+        yield group
+
+
+def sound_of(stage: AcousticStage, tokens: Tensor, speed: float) -> Tensor:
+    """float32 [samples] on the CPU of the tokens int64 [n] of one whole utterance; silent where there are none.
+
+    One at a time: a convolutional stage gains little from a batch, and its memory grows with every padded row.
+    """
+    if not len(tokens):
+        return torch.zeros(0)
+    padded = F.pad(tokens, (0, -len(tokens) % _SOUND_STEP))
+    waveforms, samples = stage(padded[None], torch.tensor([len(tokens)]), speed)
+    return waveforms[0, : int(samples[0])].float().cpu()
+
+
+class _Voicing:
+    """One utterance on its way from growing tokens to pieces of sound."""
+
+    def __init__(
+        self, planned: PlannedUtterance, growths: Iterator[Growth], stage: AcousticStage, speed: float
+    ) -> None:
+        """growths: taken from up to the end of this utterance, and no further."""
+        self.planned, self.growths, self.stage, self.speed = planned, growths, stage, speed
+        self.silence = torch.zeros(round(planned.pause / speed * stage.sample_rate))
+        self.new: list[Tensor] = []
+        self.end: Finished | None = None
+
+    def pieces(self) -> Iterator[Speech]:
+        """At once while tokens are to come; what sounds behind the last of them is one piece."""
+        behind = [torch.zeros(0)]
+        for waveform in self._waveforms():
+            if self.end is None:
+                yield self._piece(waveform)
+            else:
+                behind.append(waveform)
+        yield self._last_piece(torch.cat(behind))
+
+    def _waveforms(self) -> Iterator[Tensor]:
+        chunks = self._chunks()
+        first = next(chunks)
+        if self.end is not None:
+            # Complete before it sounds: whole, it costs no context.
+            yield sound_of(self.stage, first, self.speed)
+            return
+        for waveform in self.stage.stream(chain([first], chunks), self.speed):
+            yield waveform.float().cpu()
+        # A stage that stops early must not leave tokens to the next utterance.
+        for _ in chunks:
+            pass
+
+    def _chunks(self) -> Iterator[Tensor]:
+        """int64 [n] each, to the end of the utterance; n may be 0 only there."""
+        while self.end is None:
+            growth = next(self.growths)
+            self.new.append(growth.tokens)
+            self.end = growth.end
+            yield growth.tokens
+
+    def _piece(self, waveform: Tensor) -> Speech:
+        """A piece from the middle, with the tokens taken in since the last one."""
+        tokens = torch.cat([torch.zeros(0, dtype=torch.int64), *self.new])
+        waveform = torch.cat([self.silence, waveform])
+        self.new, self.silence = [], self.silence[:0]
+        return Speech(waveform, self.stage.sample_rate, tokens, (), DecodeStats(0, 0, 0, 0, 0, 0.0))
+
+    def _last_piece(self, waveform: Tensor) -> Speech:
+        piece, end = self._piece(waveform), self.end
+        assert end is not None
+        said = SpokenUtterance(self.planned.text, end.tokens, end.stop_reason, end.seed)
+        warnings = warnings_of(self.planned, said)
+        return Speech(piece.waveform, piece.sample_rate, piece.tokens, (said,), end.stats, warnings)

@@ -1,0 +1,260 @@
+"""Voice: text -> utterances -> semantic tokens -> waveform.
+
+Joins the packages and holds no method of its own: how text is read, tokens are decoded and sound is made is decided in
+`text`, `decoding` and `acoustic`. Does not know the command line, files other than voice folders, or training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from spear_accel.acoustic import AcousticStage
+from spear_accel.decoding import DecodeOptions, DecodeResult, DecodeStats, Guards, LengthGuard
+from spear_accel.decoding.methods import Drafting
+from spear_accel.decoding.requests import Request
+from spear_accel.decoding.stats import Finished, Growth
+from spear_accel.errors import UserError
+from spear_accel.kernels.projection import drafting_dtype
+from spear_accel.model import TextToSemantic
+from spear_accel.text import Normalised, normalise
+from spear_accel.text.plan import PlannedUtterance, plan, verbatim
+from spear_accel.text.raw import ByteTokenizer, IdTokenizer
+from spear_accel.text.tokenizer import TextTokenizer
+from spear_accel.voice import components
+from spear_accel.voice.defaults import load_decoding
+from spear_accel.voice.folder import VoiceCard, VoiceFolder, open_voice
+from spear_accel.voice.generator import UtteranceDecoder
+from spear_accel.voice.hub import fetch_voice
+from spear_accel.voice.speech import Speech, SpokenUtterance, join, warnings_of
+from spear_accel.voice.streaming import CHUNKS, groups, sound_of, stream
+
+# Utterances in one batch: bounds the memory that a long text needs.
+_LARGEST_GROUP = 16
+# Of the expected number of tokens: below, EOS is forbidden; above (plus the guard's slack), decoding stops.
+_SHORTEST, _LONGEST = 0.5, 2.0
+
+
+class Voice:
+    """A loaded voice. The same text, options and seed give the same tokens, whatever is spoken beside it."""
+
+    def __init__(
+        self,
+        card: VoiceCard,
+        tokenizer: TextTokenizer | ByteTokenizer | IdTokenizer,
+        model: TextToSemantic,
+        acoustic: AcousticStage | None,
+        defaults: DecodeOptions | None = None,
+        drafting: Drafting | None = None,
+        centroids: Callable[[], Tensor] | None = None,
+    ) -> None:
+        """`acoustic` may be any stage, or None for a voice that ends at semantic tokens.
+
+        centroids: reads those of the units, [units, D]; only the rule "grouped" asks.
+        """
+        if acoustic is not None and acoustic.units < model.config.semantic_units:
+            raise UserError(
+                f"voice {card.name!r}: the acoustic stage knows {acoustic.units} units, "
+                f"the model speaks {model.config.semantic_units}; they are of different voices"
+            )
+        self.card = card
+        self.model = model
+        self.tokenizer = tokenizer
+        self.acoustic = acoustic
+        self.defaults = defaults or DecodeOptions()
+        self.drafting = drafting or Drafting()
+        pace = card.tokens_per_character
+        guards = Guards() if pace is None else Guards(LengthGuard(pace, _SHORTEST, _LONGEST))
+        self._decoder = UtteranceDecoder(model, tokenizer, self.drafting, guards, centroids)
+
+    @classmethod
+    def load(
+        cls,
+        name: str | Path,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        draft_model: str | Path | None = None,
+    ) -> Voice:
+        """Load a shipped voice by name or any voice folder by path.
+
+        `dtype` is that of the text-to-semantic model; what drafts for it may compute in a quicker one
+        (`drafting_dtype`). `draft_model` names a second, smaller voice whose model drafts for this one. Only the files
+        that speaking needs are read and checked.
+        Raises UserError: no such voice, or a file of it is missing, damaged or of another format version.
+        """
+        return cls._of(open_voice(name), device, dtype, draft_model)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path,
+        revision: str | None = None,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> Voice:
+        """`load`, also by the id of a repository on the Hugging Face Hub ("owner/name"), at a branch, tag or commit.
+
+        `card.origin` then names the commit. Needs the extra `hub` for what is not a folder or a shipped name.
+        Raises UserError as `load`, and where the download failed.
+        """
+        return cls._of(fetch_voice(name, revision), device, dtype, None)
+
+    @classmethod
+    def _of(
+        cls, folder: VoiceFolder, device: str | torch.device, dtype: torch.dtype, draft_model: str | Path | None
+    ) -> Voice:
+        model = components.load_text_to_semantic(folder).to(device, dtype)
+        quick = drafting_dtype(device, dtype)
+        small = (
+            None if draft_model is None else components.load_text_to_semantic(open_voice(draft_model)).to(device, quick)
+        )
+        heads = {kind: head.to(device, quick) for kind, head in components.load_heads(folder, model.config).items()}
+        options, tuning = load_decoding(folder)
+        acoustic = components.load_acoustic(folder, device)
+        drafting = Drafting(heads, small, tuning)
+        centroids = partial(components.load_centroids, folder)
+        return cls(folder.card, components.load_text_tokenizer(folder), model, acoustic, options, drafting, centroids)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Decoding methods that this voice can run, "autoregressive" first."""
+        return self.drafting.methods
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the waveforms, in Hz."""
+        return self._stage().sample_rate
+
+    def speak(
+        self, text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0
+    ) -> Speech:
+        """Speak a text of any length. The whole waveform is kept in memory; `speak_each` keeps a few sentences.
+
+        `seed` takes the place of the one in `options`. `speed` is a factor on the tempo, 0.5 to 2.
+        Raises UserError: nothing in the text can be read aloud, or an option is out of range.
+        """
+        decoded = list(self._spoken(text, self._choose(options, seed), speed))
+        return join([part for spoken, _ in decoded for part in spoken], [stats for _, stats in decoded])
+
+    def speak_each(
+        self, text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0
+    ) -> Iterator[Speech]:
+        """`speak`, an utterance at a time, with memory bounded for any length. Raises as `speak`, at the first step."""
+        for spoken, _ in self._spoken(text, self._choose(options, seed), speed):
+            yield from spoken
+
+    def stream(
+        self, text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0
+    ) -> Iterator[Speech]:
+        """`speak` in pieces as soon as they are ready, the first before its sentence is decoded; memory is bounded.
+
+        Joined, waveforms and tokens are those that `speak` returns, but for loops: an utterance of which tokens were
+        already given to the acoustic stage is not decoded again with another seed. The loop ends it, with stop reason
+        "loop" and a warning. A piece holds the utterances that end in it, their counts and warnings.
+        Raises as `speak`, at the first step.
+        """
+        chosen, stage = self._choose(options, seed), self._stage()
+        planned = plan(text, self.card.longest_utterance, self._read)
+
+        def decode(group: Sequence[PlannedUtterance]) -> Generator[Growth, None, None]:
+            return self._decoder.growing([one.text for one in group], chosen, CHUNKS)
+
+        yield from stream(planned, decode, stage, speed, min(chosen.batch_size, _LARGEST_GROUP))
+
+    def text_to_semantic(self, texts: Sequence[str], options: DecodeOptions | None = None) -> DecodeResult:
+        """Semantic tokens of each text, which is normalised and decoded as a single utterance.
+
+        Raises UserError naming the first text in which nothing can be read aloud.
+        """
+        spoken = [self._read(text).text for text in texts]
+        for index, (text, given) in enumerate(zip(spoken, texts, strict=True)):
+            if not text:
+                raise UserError(f"nothing in text {index + 1} of {len(texts)} can be read aloud: {given[:60]!r}")
+        return self._decoder.texts(spoken, options or self.defaults)
+
+    def text_ids(self, text: str) -> list[list[int]]:
+        """Ids without EOS of the utterances that `speak` would decode one by one.
+
+        Raises UserError: nothing in the text can be read aloud.
+        """
+        return [self.tokenizer.encode(one.text) for one in self.plan(text)]
+
+    def decode_ids(self, text_ids: Sequence[Sequence[int]], options: DecodeOptions | None = None) -> DecodeResult:
+        """The same from text ids without EOS, one list per utterance."""
+        return self._decoder.ids([[int(token) for token in ids] for ids in text_ids], options or self.defaults)
+
+    def decode_requests(self, source: Callable[[], Request | None], options: DecodeOptions) -> Iterator[Finished]:
+        """Decode utterances as they come, as one batch that is refilled without end; see `Engine.decode_requests`.
+
+        Of a request, text and seed count.
+        """
+        return self._decoder.requests(source, options)
+
+    def plan(self, text: str) -> list[PlannedUtterance]:
+        """The utterances of a text, as they are decoded one by one. Raises UserError: nothing can be read aloud."""
+        return list(plan(text, self.card.longest_utterance, self._read))
+
+    def sound(self, planned: Sequence[PlannedUtterance], tokens: Sequence[Tensor], speed: float = 1.0) -> Tensor:
+        """Waveform float32 [samples] of the tokens of planned utterances, with the silences between them."""
+        pieces = [self._with_pause(one, said, speed) for one, said in zip(planned, tokens, strict=True)]
+        return torch.cat(pieces)
+
+    def semantic_to_waveform(self, tokens: Tensor | Sequence[int], speed: float = 1.0) -> Tensor:
+        """int64 [n] -> float32 [samples] on the CPU. Raises UserError where a token is not of this voice."""
+        return sound_of(self._stage(), torch.as_tensor(tokens, dtype=torch.int64).cpu(), speed)
+
+    def utter(self, text: str, options: DecodeOptions | None = None) -> list[SpokenUtterance]:
+        """What `speak` would say, as tokens only: for voices that end there, and for acoustic stages elsewhere.
+
+        Raises UserError: nothing in the text can be read aloud.
+        """
+        chosen = options or self.defaults
+        planned = self.plan(text)
+        result = self._decoder.texts([one.text for one in planned], chosen)
+        rows = zip(planned, result.tokens, result.stop_reasons, result.seeds, strict=True)
+        return [SpokenUtterance(one.text, tokens, reason, seed) for one, tokens, reason, seed in rows]
+
+    def _read(self, text: str) -> Normalised:
+        """English is rewritten as it is read aloud; what the normaliser does not know is left as it is."""
+        english = self.card.language.lower().split("-")[0] == "en"
+        return verbatim(text) if self.tokenizer.verbatim or not english else normalise(text)
+
+    def _choose(self, options: DecodeOptions | None, seed: int | None) -> DecodeOptions:
+        chosen = options or self.defaults
+        return chosen if seed is None else replace(chosen, seed=seed)
+
+    def _stage(self) -> AcousticStage:
+        if self.acoustic is None:
+            raise UserError(
+                f"voice {self.card.name!r} ends at semantic tokens; it makes no sound. "
+                "Save the tokens (--tokens-out F.npy, or Voice.utter), or take another voice"
+            )
+        return self.acoustic
+
+    def _spoken(self, text: str, options: DecodeOptions, speed: float) -> Iterator[tuple[list[Speech], DecodeStats]]:
+        """One Speech per utterance, decoded in groups; and each group's counts."""
+        self._stage()
+        planned = plan(text, self.card.longest_utterance, self._read)
+        for group in groups(planned, (min(options.batch_size, _LARGEST_GROUP),)):
+            result = self._decoder.texts([one.text for one in group], options)
+            yield [self._speech(one, result, index, speed) for index, one in enumerate(group)], result.stats
+
+    def _speech(self, one: PlannedUtterance, result: DecodeResult, index: int, speed: float) -> Speech:
+        said = SpokenUtterance(one.text, result.tokens[index], result.stop_reasons[index], result.seeds[index])
+        return Speech(
+            waveform=self._with_pause(one, said.tokens, speed),
+            sample_rate=self.sample_rate,
+            tokens=said.tokens,
+            utterances=(said,),
+            stats=result.utterance_stats[index],
+            warnings=warnings_of(one, said),
+        )
+
+    def _with_pause(self, one: PlannedUtterance, tokens: Tensor, speed: float) -> Tensor:
+        silence = torch.zeros(round(one.pause / speed * self.sample_rate))
+        return torch.cat([silence, sound_of(self._stage(), tokens, speed)])

@@ -1,0 +1,82 @@
+"""The layout of WhisperSpeech on random checkpoints; tests/parity holds what that package itself computed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from spear_accel.errors import UserError
+from spear_accel.importers import whisperspeech
+
+SIZES = {
+    "depth": 2, "n_head": 2, "head_width": 8, "ffn_mult": 2, "stoks_width": 12, "ttoks_width": None, "ttoks_len": 30,
+    "stoks_len": 40, "ttoks_codes": 256, "stoks_codes": 25,
+}  # fmt: skip
+
+
+def package(**changes: Any) -> dict[str, Any]:
+    sizes, tunables = {**SIZES, **changes}, {"padding_token_offset": 0}
+    config = whisperspeech._config(sizes, tunables)
+    torch.manual_seed(2)
+    shapes = whisperspeech._keys(sizes, tunables, config)
+    return {
+        "config": sizes, "tunables": tunables, "state_dict": {name: torch.randn(size) for name, size in shapes.items()}
+    }  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    torch.save(package(), tmp_path / "t2s.model")
+    return tmp_path / "t2s.model"
+
+
+def test_sizes(path: Path) -> None:
+    config = whisperspeech.load(path).config
+    assert (config.encoder_layers, config.decoder_layers, config.dim) == (1, 3, 16)
+    assert (config.semantic_units, config.eos_id, config.letters, config.languages) == (25, 25, 256, 99)
+    assert config.max_positions - 64 == SIZES["stoks_len"] - 1  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("changes", [{"stoks_width": None}, {"stoks_width": 16}, {"ttoks_width": 4}])
+def test_embeddings_may_be_factored_or_not(tmp_path: Path, changes: dict[str, Any]) -> None:
+    held = package(**changes)
+    torch.save(held, tmp_path / "t2s.model")
+    model = whisperspeech.load(tmp_path / "t2s.model")
+    if changes.get("stoks_width"):
+        return
+    if "ttoks_width" in changes:
+        table = held["state_dict"]
+        wide = table["encoder.embedding.main.weight"] @ table["encoder.embedding.emb_to_hidden.weight"].t()
+        assert torch.allclose(model.text_embedding.weight - wide, table["encoder.embedding.emb_to_hidden.bias"])
+
+
+@torch.inference_mode()
+def test_language_and_rate_matter_and_have_defaults(path: Path) -> None:
+    model = whisperspeech.load(path)
+    text, semantic = torch.tensor([[0, 72, 105]]), torch.tensor([[1, 2, 3]])
+    plain = model(text, semantic)
+    assert torch.equal(plain, model(text, semantic, language=0, cps=15.0))
+    assert not torch.allclose(plain, model(text, semantic, language=3), atol=1e-3)
+    assert not torch.allclose(plain, model(text, semantic, cps=3.0), atol=1e-3)
+    both = model(text.expand(2, -1), semantic.expand(2, -1), language=torch.tensor([3, 0]))
+    assert torch.allclose(both[1], plain[0], atol=1e-5)
+
+
+def test_faults_are_named(tmp_path: Path, path: Path) -> None:
+    with pytest.raises(UserError, match="--heads 3 contradicts the file, whose config says 2"):
+        whisperspeech.load(path, heads=3)
+    held = package()
+    for name, fault, said in (
+        ("config", {"depth": 2}, "its config lacks n_head"),
+        ("state_dict", {"x": torch.zeros(1)}, "1 unexpected: x"),
+        ("state_dict", None, "NoneType"),
+    ):
+        torch.save({**held, name: fault}, tmp_path / "bad.model")
+        with pytest.raises(UserError, match=said):
+            whisperspeech.load(tmp_path / "bad.model")
+    torch.save({"a": 1}, tmp_path / "bad.model")
+    with pytest.raises(UserError, match="lacks config and state_dict"):
+        whisperspeech.load(tmp_path / "bad.model")

@@ -1,7 +1,7 @@
 """Measures what a voice's `auto` goes by: acceptance, and the time of a round by draft and number of rows.
 
 Methods take turns at each number of rows, and within a decoding the draft changes every few rounds, so that all drafts
-meet the same machine and caches of like size. Knows no files; `spear_accel.voice.components` keeps the result in a voice.
+meet the same machine and caches of like size. Knows no files; `voice.components` keeps the result in a voice.
 """
 
 from __future__ import annotations

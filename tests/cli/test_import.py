@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.importers.conftest import spear_table
-from tests.importers.test_whisperspeech import package
 
 from spear_accel import DecodeOptions, Voice
 from spear_accel.importers import spear_tts_pytorch
 from spear_accel.voice.folder import open_voice
 from tests.cli.conftest import Run
+from tests.importers.conftest import spear_table
+from tests.importers.test_whisperspeech import package
 
 
 @pytest.fixture

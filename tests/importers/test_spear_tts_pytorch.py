@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.importers.conftest import SHAPE, spear_table
 
 from spear_accel.errors import UserError
 from spear_accel.importers import spear_tts_pytorch
 from spear_accel.importers.exit_layer import find_exit_layer
 from spear_accel.importers.spear_tts_pytorch_export import export, save
 from spear_accel.model import TextToSemantic
+from tests.importers.conftest import SHAPE, spear_table
 from tests.model.conftest import lively, tiny_config
 
 

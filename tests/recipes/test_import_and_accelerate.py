@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.importers.conftest import spear_table
 
 from spear_accel.accelerate import job
 from spear_accel.accelerate.costs import TunePlan
+from tests.importers.conftest import spear_table
 from tests.recipes.test_experiments import SCRIPTS
 
 FOLDER = SCRIPTS.parent / "import_and_accelerate"

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from functools import cache
 
 import pytest
 import torch
 
+from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, Guards
+from spear_accel.decoding.control.tuning import Tuning
+from spear_accel.decoding.draft.layer_skip import SkipSet
+from spear_accel.decoding.methods import Drafting
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
+from tests.decoding.drafters import GUARDS, early_exit_like, noisy, prophet_like
+
+Autoregressive = Callable[..., DecodeResult]
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +36,31 @@ def model() -> TextToSemantic:
 def texts() -> list[list[int]]:
     generator = random.Random(5)
     return [[generator.randint(3, 29) for _ in range(count)] for count in (3, 9, 1, 6, 4, 12, 2, 5)]
+
+
+@pytest.fixture(scope="session")
+def autoregressive(model: TextToSemantic, texts: list[list[int]]) -> Autoregressive:
+    """What autoregressive decoding says of `texts`, decoded once for equal options and guards."""
+
+    @cache
+    def decoded(guards: Guards, options: DecodeOptions) -> DecodeResult:
+        return Engine(model, options, guards).decode(texts)
+
+    def autoregressive(guards: Guards = GUARDS, **fields: object) -> DecodeResult:
+        return decoded(guards, DecodeOptions(method="autoregressive", **fields))  # type: ignore[arg-type]
+
+    return autoregressive
+
+
+@pytest.fixture(scope="session")
+def drafting(model: TextToSemantic) -> Drafting:
+    draft_model = noisy(model, 0.05)
+    assert isinstance(draft_model, TextToSemantic)
+    heads = {
+        "early-exit": early_exit_like(model, 0.1),
+        "prophet": prophet_like("prophet", model, {"starts": 3}),
+        "prophet-linear": prophet_like("prophet-linear", model, {"horizon": 8}),
+        "medusa": prophet_like("medusa", model, {"horizon": 8}),
+        "recurrent": prophet_like("recurrent", model, {"inner": 48}),
+    }
+    return Drafting(heads, draft_model, Tuning(skip=SkipSet((1,), (0,))))

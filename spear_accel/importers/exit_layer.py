@@ -37,7 +37,7 @@ def find_exit_layer(model: TextToSemantic, head_behind: Callable[[int], EarlyExi
 
 
 def _sampled(model: TextToSemantic, text: Tensor, generator: torch.Generator) -> Tensor:
-    """Units [B, T] drawn one by one at temperature 1, EOS never."""
+    """Semantic tokens [B, T] drawn one by one at temperature 1, EOS never."""
     state = model.start(text, _TOKENS + 1)
     token = torch.full((len(text), 1), model.config.start_id)
     drawn = []

@@ -1,13 +1,11 @@
-"""Checkpoints of spear-tts-pytorch's `TextToSemantic`, to our model and back, bit for bit.
+"""Imports spear-tts-pytorch's `TextToSemantic`, bit for bit.
 
 The files hold no config: sizes follow from shapes, and the width of a head from the rotary frequencies or the null key.
-Key tables in both directions are pure functions of the shape; no file of the peer's package is needed or imported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,91 +13,39 @@ from torch import Tensor
 
 from spear_accel.errors import UserError
 from spear_accel.heads import EarlyExit, EarlyExitConfig
+from spear_accel.importers.base import Imported, Importer, ImportOptions, card_of, make_tokenizer
+from spear_accel.importers.exit_layer import find_exit_layer
+from spear_accel.importers.spear_tts_pytorch_keys import (
+    ALIASES,
+    EXIT,
+    LAYOUT,
+    THETA,
+    PeerShape,
+    exit_names,
+    frequencies,
+    names,
+    query_order,
+)
 from spear_accel.importers.torch_pickle import check_keys, read_pickle, tensors_of
-from spear_accel.model import TextToSemantic, TextToSemanticConfig
+from spear_accel.model import TextToSemantic
 
-__all__ = ["PeerShape", "early_exits", "load", "load_early_exit", "read_table"]
+__all__ = ["IMPORTER", "early_exits", "load", "load_early_exit", "read_table"]
 
-LAYOUT = "spear-tts-pytorch"
-THETA = 10_000.0
-EXIT = "to_early_exit_semantic_logits"
-# One tensor under several names: the first is ours.
-ALIASES = {
-    "semantic_token_emb.weight": ("token_emb.speech.weight", "to_logits.speech.weight"),
-    "token_emb.text.weight": ("to_logits.text.weight",),
-}
+FRAME_RATE = 50.0
+"""Semantic tokens a second of the HuBERT tokenizer that the package is used with."""
 _NEEDED = (
     "semantic_token_emb.weight", "token_emb.text.weight", "source_transformer.layers.0.0.to_q.0.weight",
     "target_transformer.layers.0.0.to_kv.0.weight", "target_transformer.layers.0.2.1.weight",
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class PeerShape:
-    """Sizes of a checkpoint, in the peer's terms."""
-
-    dim: int
-    head_dim: int
-    heads: int
-    kv_heads: int
-    source_depth: int
-    target_depth: int
-    ff_inner: int
-    text_ids: int
-    units: int
-    exit_inner: int = 0
-    """Inner width of the early exit's feed-forward; 0 without an early exit."""
-
-    def keys(self) -> dict[str, tuple[int, ...]]:
-        """Every key of such a checkpoint, aliases left out, with its shape."""
-        width, dim = self.heads * self.head_dim, self.dim
-        shapes: dict[str, tuple[int, ...]] = {
-            "semantic_token_emb.weight": (self.units + 1, dim), "token_emb.text.weight": (self.text_ids + 1, dim),
-            "start_token.speech": (dim,), "start_token.text": (dim,),
-            "source_transformer.final_norm.gamma": (dim,), "target_transformer.final_norm.gamma": (dim,),
-        }  # fmt: skip
-        for side, depth in (("source", self.source_depth), ("target", self.target_depth)):
-            for layer in range(depth):
-                place = f"{side}_transformer.layers.{layer}"
-                groups = self.kv_heads if side == "target" else self.heads
-                shapes[f"{place}.0.rotary_emb.freqs"] = (self.head_dim // 2,)
-                shapes |= self._attention(f"{place}.0", groups * self.head_dim)
-                if side == "target":
-                    shapes[f"{place}.1.null_kv"] = (2, self.heads, 1, self.head_dim)
-                    shapes |= self._attention(f"{place}.1", width)
-                shapes |= self._feed_forward(f"{place}.2", self.ff_inner)
-        if self.exit_inner:
-            shapes |= self._feed_forward(f"{EXIT}.0.fn", self.exit_inner)
-            shapes |= {f"{EXIT}.1.gamma": (dim,), f"{EXIT}.2.weight": (self.units + 1, dim)}
-        return shapes
-
-    def config(self) -> TextToSemanticConfig:
-        return TextToSemanticConfig(
-            text_vocab_size=self.text_ids + 1, semantic_units=self.units, dim=self.dim, heads=self.heads,
-            kv_heads=self.kv_heads, encoder_kv_heads=self.heads, cross_kv_heads=self.heads, head_dim=self.head_dim,
-            encoder_layers=self.source_depth, decoder_layers=self.target_depth, ff_inner=self.ff_inner, null_kv=True,
-            rotary_theta=THETA, embedding_scale=1.0, norm_eps=1e-12, text_pad_id=0, text_eos_id=self.text_ids,
-            feed_forward_bias=True, text_target=True,
-        )  # fmt: skip
-
-    def _attention(self, place: str, kv_width: int) -> dict[str, tuple[int, ...]]:
-        width = self.heads * self.head_dim
-        return {
-            f"{place}.norm.gamma": (self.dim,), f"{place}.to_q.0.weight": (width, self.dim),
-            f"{place}.to_kv.0.weight": (2 * kv_width, self.dim), f"{place}.to_out.weight": (self.dim, width),
-        }  # fmt: skip
-
-    def _feed_forward(self, place: str, inner: int) -> dict[str, tuple[int, ...]]:
-        return {
-            f"{place}.0.gamma": (self.dim,), f"{place}.1.weight": (2 * inner, self.dim),
-            f"{place}.1.bias": (2 * inner,), f"{place}.4.weight": (self.dim, inner), f"{place}.4.bias": (self.dim,),
-        }  # fmt: skip
-
-
 def load(path: str | Path, heads: int | None = None, head_dim: int | None = None) -> TextToSemantic:
     """The model of a checkpoint: a plain state dict, or the trainer's package around one.
 
-    heads, head_dim: only where the file tells neither; else they are checked against it.
+    Args:
+        path: The checkpoint.
+        heads: Attention heads; needed only if the file says neither heads nor `head_dim`, else checked against it.
+        head_dim: Channels of a head, likewise.
 
     Raises:
         UserError: The file cannot be read safely, is of another model (every differing key is named), or contradicts
@@ -110,14 +56,21 @@ def load(path: str | Path, heads: int | None = None, head_dim: int | None = None
 
 
 def load_early_exit(path: str | Path, exit_layer: int) -> EarlyExit | None:
-    """The checkpoint's early exit as a head behind layer `exit_layer` (from 1), which the file does not tell; None
-    where it has none. Raises as `load`, and where there is no such layer."""
+    """The checkpoint's early exit as a head that follows layer `exit_layer` (from 1); None if it has none.
+
+    Raises:
+        UserError: As `load`; or the model has no such layer.
+    """
     behind = early_exits(path)
     return None if behind is None else behind(exit_layer)
 
 
 def early_exits(path: str | Path) -> Callable[[int], EarlyExit] | None:
-    """The checkpoint's early exit behind any layer; None where it has none. Raises as `load_early_exit`."""
+    """Makes the checkpoint's early exit for any layer, because the file does not say which; None if it has none.
+
+    Raises:
+        UserError: As `load`.
+    """
     table = read_table(path)
     shape = _shape(table, None, None, path)
     if not shape.exit_inner:
@@ -135,15 +88,10 @@ def early_exits(path: str | Path) -> Callable[[int], EarlyExit] | None:
 def read_table(path: str | Path) -> dict[str, Tensor]:
     """The checkpoint's tensors by name, each once, in float32.
 
-    Raises UserError as `load`, and where names of one tensor hold different numbers.
+    Raises:
+        UserError: As `load`; or names of one tensor hold different numbers.
     """
-    found = read_pickle(path)
-    for package in ("model", "state_dict"):
-        if isinstance(found, dict) and isinstance(found.get(package), dict):
-            found = found[package]
-    table = tensors_of(found, path)
-    if all(name.startswith("module.") for name in table):
-        table = {name.removeprefix("module."): value for name, value in table.items()}
+    table = tensors_of(_state_dict(read_pickle(path)), path)
     for first, others in ALIASES.items():
         held = [table.pop(name) for name in others if name in table]
         same = table.setdefault(first, held[0]) if held else table.get(first)
@@ -152,45 +100,33 @@ def read_table(path: str | Path) -> dict[str, Tensor]:
     return {name: value.float() if value.is_floating_point() else value for name, value in table.items()}
 
 
-def names(config: TextToSemanticConfig) -> dict[str, str]:
-    """The peer's key of every parameter of ours that is a plain copy of one of its tensors."""
-    table = {
-        "text_embedding.weight": "token_emb.text.weight", "text_start": "start_token.text",
-        "encoder.final_norm.gain": "source_transformer.final_norm.gamma",
-        "decoder.final_norm.gain": "target_transformer.final_norm.gamma",
-    }  # fmt: skip
-    for ours, theirs, depth in (
-        ("encoder", "source_transformer", config.encoder_layers),
-        ("decoder", "target_transformer", config.decoder_layers),
-    ):
-        for layer in range(depth):
-            mine, other = f"{ours}.layers.{layer}", f"{theirs}.layers.{layer}"
-            table[f"{mine}.attention_norm.gain"] = f"{other}.0.norm.gamma"
-            table |= _feed_forward_names(f"{mine}.feed_forward_norm", f"{mine}.feed_forward", f"{other}.2")
-            if ours == "decoder":
-                table |= {
-                    f"{mine}.cross_norm.gain": f"{other}.1.norm.gamma", f"{mine}.cross.query.weight":
-                    f"{other}.1.to_q.0.weight", f"{mine}.cross.kv.weight": f"{other}.1.to_kv.0.weight",
-                    f"{mine}.cross.out.weight": f"{other}.1.to_out.weight",
-                }  # fmt: skip
-    return table
+def _state_dict(found: object) -> object:
+    """The state dict in a trainer's package around it; anything else as it is."""
+    for package in ("model", "state_dict"):
+        if isinstance(found, dict) and isinstance(found.get(package), dict):
+            found = found[package]
+    return found
 
 
-def exit_names() -> dict[str, str]:
-    """The same for the early exit."""
-    return {
-        **_feed_forward_names("last_norm", "last", f"{EXIT}.0.fn"),
-        "norm.gain": f"{EXIT}.1.gamma", "projection.weight": f"{EXIT}.2.weight",
-    }  # fmt: skip
+def _recognises(path: Path) -> bool:
+    try:
+        return set(_NEEDED) <= set(tensors_of(_state_dict(read_pickle(path)), path))
+    except UserError:
+        return False
 
 
-def query_order(config: TextToSemanticConfig) -> Tensor:
-    """Where our query channels come from, int64 [H * C].
-
-    The peer's query head i reads key head i % G, ours reads i // (H / G).
-    """
-    heads = torch.arange(config.heads).view(-1, config.kv_heads).t().flatten()
-    return (heads[:, None] * config.head_dim + torch.arange(config.head_dim)).flatten()
+def _import(path: Path, options: ImportOptions) -> Imported:
+    """The model with its early exit, whose layer is found if the options do not name it."""
+    model = load(path, options.heads, options.head_dim)
+    tokenizer, card = make_tokenizer(options.text_tokenizer, model.config), card_of(path, options, FRAME_RATE)
+    behind, layer = early_exits(path), options.early_exit_layer
+    if behind is None and layer is not None:
+        raise UserError(f"--early-exit-layer {layer}: {path} has no early exit; leave it out")
+    if behind is None or model.config.decoder_layers < 2:
+        return Imported(model, tokenizer, card)
+    if layer is None:
+        layer = find_exit_layer(model, behind)
+    return Imported(model, tokenizer, card, (behind(layer),), layer)
 
 
 def _build(table: Mapping[str, Tensor], shape: PeerShape) -> TextToSemantic:
@@ -227,7 +163,7 @@ def _shape(table: Mapping[str, Tensor], heads: int | None, head_dim: int | None,
         kv_heads=max(1, len(table["target_transformer.layers.0.0.to_kv.0.weight"]) // (2 * head_dim)),
         source_depth=_depth(table, "source"), target_depth=_depth(table, "target"),
         ff_inner=len(table["target_transformer.layers.0.2.1.weight"]) // 2,
-        text_ids=len(table["token_emb.text.weight"]) - 1, units=len(embedding) - 1,
+        text_ids=len(table["token_emb.text.weight"]) - 1, semantic_ids=len(embedding) - 1,
         exit_inner=0 if early_exit is None else len(early_exit) // 2,
     )  # fmt: skip
     check_keys(table, shape.keys(), path, LAYOUT)
@@ -268,11 +204,6 @@ def _depth(table: Mapping[str, Tensor], side: str) -> int:
     return 1 + max((int(number) for number in numbers if number.isdigit()), default=0)
 
 
-def frequencies(head_dim: int) -> Tensor:
-    """The peer's rotary frequencies, float32 [C / 2]."""
-    return 1.0 / (THETA ** (torch.arange(0, head_dim, 2)[: head_dim // 2].float() / head_dim))
-
-
 def _check_frequencies(table: Mapping[str, Tensor], shape: PeerShape, path: str | Path) -> None:
     wanted = frequencies(shape.head_dim)
     for name, value in table.items():
@@ -280,9 +211,7 @@ def _check_frequencies(table: Mapping[str, Tensor], shape: PeerShape, path: str 
             raise UserError(f"{path}: {name} are not the frequencies of rotary positions with theta {THETA:g}")
 
 
-def _feed_forward_names(norm: str, body: str, place: str) -> dict[str, str]:
-    return {
-        f"{norm}.gain": f"{place}.0.gamma", f"{body}.expand.weight": f"{place}.1.weight",
-        f"{body}.expand.bias": f"{place}.1.bias", f"{body}.out.weight": f"{place}.4.weight",
-        f"{body}.out.bias": f"{place}.4.bias",
-    }  # fmt: skip
+IMPORTER = Importer(
+    LAYOUT, "a state dict, alone or in a trainer's package (`model`, `state_dict`)", _recognises, _import,
+    frozenset({"text_tokenizer", "heads", "head_dim", "early_exit_layer"}),
+)  # fmt: skip

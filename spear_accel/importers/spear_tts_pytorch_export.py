@@ -14,15 +14,45 @@ from torch import Tensor
 
 from spear_accel.errors import UserError
 from spear_accel.heads import EarlyExit
-from spear_accel.importers.spear_tts_pytorch import ALIASES, THETA, exit_names, frequencies, names, query_order
+from spear_accel.importers.spear_tts_pytorch_keys import (
+    ALIASES,
+    THETA,
+    exit_names,
+    frequencies,
+    names,
+    query_order,
+)
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
 from spear_accel.storage import files
+from spear_accel.voice import components
+from spear_accel.voice.folder import VoiceFolder
 
-__all__ = ["export", "fits", "save"]
+__all__ = ["export", "export_voice", "fits", "save"]
+
+
+def export_voice(voice: VoiceFolder, path: str | Path) -> bool:
+    """Write a voice's model, with its early exit if the layout has a place for it.
+
+    Returns:
+        False if the voice has an early exit that had to be left out.
+
+    Raises:
+        UserError: As `export`; or `path` cannot be written.
+    """
+    files.check_writable(path)
+    model = components.load_text_to_semantic(voice)
+    head = components.load_heads(voice, model.config).get("early-exit")
+    fitting = head if isinstance(head, EarlyExit) and fits(head) else None
+    save(model, path, fitting)
+    return head is fitting
 
 
 def save(model: TextToSemantic, path: str | Path, early_exit: EarlyExit | None = None) -> None:
-    """Write the checkpoint as the peer's trainer does, ``{"model": state_dict}``. Raises UserError as `export`."""
+    """Write the checkpoint as the peer's trainer does, `{"model": state_dict}`.
+
+    Raises:
+        UserError: As `export`; or `path` cannot be written.
+    """
     table = export(model, early_exit)
     with files.replacing(path) as temporary:
         torch.save({"model": table}, temporary)

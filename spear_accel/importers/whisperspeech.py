@@ -1,4 +1,4 @@
-"""Checkpoints of WhisperSpeech's text-to-semantic model (`{config, tunables, state_dict}`), to our model.
+"""Imports WhisperSpeech's text-to-semantic model (`{config, tunables, state_dict}`).
 
 Factors on queries and logits are folded into weights; a factored embedding becomes an input and an output table.
 """
@@ -14,16 +14,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spear_accel.errors import UserError
+from spear_accel.importers.base import Imported, Importer, ImportOptions, card_of, make_tokenizer
 from spear_accel.importers.torch_pickle import check_keys, read_pickle, tensors_of
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
 from spear_accel.model.config import LONGEST_BLOCK
+from spear_accel.text.raw import ByteTokenizer
 
-__all__ = ["LANGUAGES", "load", "read_package"]
+__all__ = ["IMPORTER", "LANGUAGES", "load", "read_package"]
 
 LAYOUT = "WhisperSpeech text-to-semantic"
 FASTEST = 20.0
 """Characters a second, of the highest step of the speaking rate."""
 DEFAULT_RATE = 15.0
+FRAME_RATE = 25.0
+"""Semantic tokens a second."""
+_LONGEST_UTTERANCE = 180
+"""Characters: three bytes each still fit the model's text."""
 LANGUAGES = (
     "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg lt la mi ml "
     "cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo so af oc ka be tg sd gu am "
@@ -37,7 +43,12 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def load(path: str | Path, heads: int | None = None, head_dim: int | None = None) -> TextToSemantic:
-    """The model of a checkpoint. `heads` and `head_dim` are in the file; given, they are checked against it.
+    """The model of a checkpoint.
+
+    Args:
+        path: The checkpoint.
+        heads: Attention heads; the file says them, and a value is checked against it.
+        head_dim: Channels of a head, likewise.
 
     Raises:
         UserError: The file cannot be read safely or is of another model; every differing key is named.
@@ -67,6 +78,29 @@ def read_package(path: str | Path) -> tuple[dict[str, Any], dict[str, Any], dict
         raise UserError(f"{path}: its config lacks {', '.join(wrong)} or holds no whole number there")
     table = tensors_of(found["state_dict"], path)
     return sizes, tunables, {name: value.float() for name, value in table.items()}
+
+
+def _recognises(path: Path) -> bool:
+    try:
+        read_package(path)
+    except UserError:
+        return False
+    return True
+
+
+def _import(path: Path, options: ImportOptions) -> Imported:
+    """The model with a tokenizer of bytes behind its language and, if given, its speaking rate."""
+    if options.language not in LANGUAGES:
+        raise UserError(f"--language {options.language}: choose one of {', '.join(LANGUAGES)}")
+    model = load(path, options.heads, options.head_dim)
+    config = model.config
+    tokenizer = make_tokenizer(options.text_tokenizer or "bytes", config)
+    if isinstance(tokenizer, ByteTokenizer):
+        language = config.language_id(LANGUAGES.index(options.language))
+        rates = () if options.cps is None else (config.rate_id(options.cps),)
+        tokenizer = ByteTokenizer((language, *rates))
+    longest = min(_LONGEST_UTTERANCE, max(1, (config.longest_text - 1) // 3))
+    return Imported(model, tokenizer, card_of(path, options, FRAME_RATE, longest))
 
 
 def _encoder_layers(sizes: Mapping[str, Any], tunables: Mapping[str, Any]) -> int:
@@ -205,3 +239,9 @@ def _semantic_tables(table: Table) -> tuple[Tensor, Tensor, Tensor]:
     return (
         torch.cat((_read_table(table, place), special)), torch.cat((outputs, special)), F.pad(bias, (0, 1)),
     )  # fmt: skip
+
+
+IMPORTER = Importer(
+    "whisperspeech", "`{config, tunables, state_dict}` of its text-to-semantic model", _recognises, _import,
+    frozenset({"text_tokenizer", "heads", "head_dim", "cps"}),
+)  # fmt: skip

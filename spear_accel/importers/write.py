@@ -1,22 +1,18 @@
-"""A voice folder around an imported model: whole, or not at all.
-
-Knows what a voice needs beside its model; the layouts of other packages are in the modules beside this one.
-"""
+"""Writes a voice folder around an imported model, or a copy of a voice: whole or not at all. Knows no layout."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from torch import nn
-
 from spear_accel.errors import UserError
-from spear_accel.model import TextToSemantic, TextToSemanticConfig
+from spear_accel.importers.base import AnyTokenizer, Imported
+from spear_accel.model import TextToSemanticConfig
 from spear_accel.storage import files
-from spear_accel.text.raw import ByteTokenizer, IdTokenizer
+from spear_accel.text.raw import IdTokenizer
 from spear_accel.text.tokenizer import TextTokenizer
 from spear_accel.voice import components
 from spear_accel.voice.folder import (
@@ -33,54 +29,23 @@ from spear_accel.voice.folder import (
     seal,
 )
 
-__all__ = ["Imported", "check_place", "copy_voice", "make_tokenizer", "write_voice"]
+__all__ = ["check_target", "copy_voice", "save_voice"]
 
-AnyTokenizer = TextTokenizer | ByteTokenizer | IdTokenizer
 _UNLIMITED = 100_000
-"""Characters of an utterance that is ids, which no one may cut."""
+"""Characters in an utterance of ids, which must not be cut."""
 
 
-@dataclass(frozen=True)
-class Imported:
-    """What becomes a voice."""
+def check_target(folder: str | Path, acoustic: str | None = None) -> None:
+    """Check before long work that a voice can be written to a folder.
 
-    model: TextToSemantic
-    tokenizer: AnyTokenizer
-    card: VoiceCard
-    heads: tuple[nn.Module, ...] = ()
-    exit_layer: int | None = None
-    """Of an early exit among them."""
-    acoustic: str | None = None
-    """A voice whose acoustic stage, and what belongs to its units, is taken over."""
+    Args:
+        folder: The voice folder to be.
+        acoustic: Voice whose acoustic stage it will take.
 
-
-def make_tokenizer(wanted: str | None, config: TextToSemanticConfig) -> AnyTokenizer:
-    """The text tokenizer named on a command line: a SentencePiece file, "bytes" or "ids".
-
-    Raises UserError where nothing is named, or the file is none or has more ids than the model.
+    Raises:
+        UserError: The folder holds something, its parent is missing, or there is no voice `acoustic`.
     """
-    ids = config.letters - (config.text_eos_id is not None)
-    if wanted is None:
-        raise UserError(
-            "the checkpoint does not say how texts become ids; pass --text-tokenizer FILE (the SentencePiece model it "
-            "was trained with), 'bytes' (ids are UTF-8 bytes) or 'ids' (texts are numbers already)"
-        )
-    if wanted == "ids":
-        return IdTokenizer(ids)
-    tokenizer = ByteTokenizer() if wanted == "bytes" else TextTokenizer.load(wanted)
-    if tokenizer.vocab_size > ids:
-        raise UserError(
-            f"--text-tokenizer {wanted}: makes {tokenizer.vocab_size} ids, the model reads {ids}; pass the one that "
-            "the checkpoint was trained with"
-        )
-    return tokenizer
-
-
-def check_place(folder: Path, acoustic: str | None = None) -> None:
-    """Find out before long work whether a voice can be written to `folder`, with the sound of the voice `acoustic`.
-
-    Raises UserError if not.
-    """
+    folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         what = "holds a voice" if (folder / CARD).exists() else "is there"
         raise UserError(f"{folder}: {what} already; choose another -o, or delete it")
@@ -90,18 +55,26 @@ def check_place(folder: Path, acoustic: str | None = None) -> None:
         open_voice(acoustic)
 
 
-def write_voice(imported: Imported, folder: str | Path) -> VoiceFolder:
-    """Write the voice folder, weights as they are.
+def save_voice(imported: Imported, folder: str | Path, acoustic: str | None = None) -> VoiceFolder:
+    """Write a voice folder, weights in the precision that they have.
 
-    Raises UserError where `folder` holds something already, or the acoustic stage is of other units.
+    Args:
+        imported: What `load` returned.
+        folder: The folder to make; the voice gets its name.
+        acoustic: Name or folder of a voice with the same semantic tokens, whose acoustic stage is copied. None: the
+            voice ends at semantic tokens.
+
+    Raises:
+        UserError: The folder holds something already, or the acoustic stage has other semantic tokens.
     """
-    source = None if imported.acoustic is None else open_voice(imported.acoustic)
-    card = imported.card
+    folder = Path(folder)
+    source = None if acoustic is None else open_voice(acoustic)
+    card = replace(imported.card, name=folder.resolve().name)
     if isinstance(imported.tokenizer, IdTokenizer):
         card = replace(card, longest_utterance=_UNLIMITED)
     if source is not None:
         card = _with_sound(card, source, imported.model.config)
-    with _building(Path(folder)) as building:
+    with _building(folder) as building:
         components.save_text_to_semantic(imported.model, building / TEXT_TO_SEMANTIC, half=False)
         _save_tokenizer(imported.tokenizer, building)
         for head in imported.heads:
@@ -110,11 +83,15 @@ def write_voice(imported: Imported, folder: str | Path) -> VoiceFolder:
             if source is not None and source.has(part):
                 shutil.copytree(source.part(part), building / part)
         sealed = seal(building, card)
-    return VoiceFolder(Path(folder), sealed.card)
+    return VoiceFolder(folder, sealed.card)
 
 
 def copy_voice(source: VoiceFolder, folder: str | Path) -> VoiceFolder:
-    """A whole voice at another place, its card, origin included, as `source` says. Raises as `write_voice`."""
+    """Copy a whole voice with its card, which keeps its name and origin.
+
+    Raises:
+        UserError: A file of `source` is damaged, or `folder` holds something already.
+    """
     source.verify()
     with _building(Path(folder)) as building:
         for name in source.card.files:
@@ -132,8 +109,8 @@ def _with_sound(card: VoiceCard, source: VoiceFolder, config: TextToSemanticConf
         raise UserError(f"--acoustic {source.path}: this voice has no acoustic stage itself; name another")
     if stage.units < config.semantic_units:
         raise UserError(
-            f"--acoustic {source.path}: its stage knows {stage.units} units, the model speaks "
-            f"{config.semantic_units}; name a voice of the same units"
+            f"--acoustic {source.path}: its stage knows {stage.units} semantic tokens, the model writes "
+            f"{config.semantic_units}; name a voice of the same tokens"
         )
     kept = ("sample_rate", "frame_rate", "collapse_repeats", "tokens_per_character", "longest_utterance")
     return replace(card, **{name: getattr(source.card, name) for name in kept})
@@ -148,8 +125,8 @@ def _save_tokenizer(tokenizer: AnyTokenizer, folder: Path) -> None:
 
 @contextmanager
 def _building(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` that takes its place when the block ends well, and is gone when not."""
-    check_place(folder)
+    """Yields a folder beside `folder` that takes its place if the block succeeds, and is removed if it fails."""
+    check_target(folder)
     building = folder.with_name(folder.name + ".part")
     try:
         shutil.rmtree(building, ignore_errors=True)

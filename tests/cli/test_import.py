@@ -76,7 +76,7 @@ def test_a_voice_without_sound_says_so(run: Run, checkpoint: Path, tmp_path: Pat
         (("--text-tokenizer", "none.model"), "none.model"),
         (("--text-tokenizer", "bytes"), "makes 256 ids, the model reads 20"),
         (("--text-tokenizer", "ids", "--heads", "8"), "contradicted"),
-        (("--text-tokenizer", "ids", "--cps", "3"), "--cps"),
+        (("--text-tokenizer", "ids", "--cps", "3"), "--cps: the layout spear-tts-pytorch does not use it"),
         (("--text-tokenizer", "ids", "--frame-rate", "0"), "--frame-rate"),
         (("--text-tokenizer", "ids", "--acoustic", "nobody"), "nobody: no such voice"),
         (("--text-tokenizer", "ids", "--acoustic", "kathleen"), None),
@@ -123,7 +123,7 @@ def test_the_hub(run: Run, tiny_voice: Path, tmp_path: Path, monkeypatch: pytest
         return str(snapshot)
 
     monkeypatch.setitem(sys.modules, "huggingface_hub", types.SimpleNamespace(snapshot_download=download))
-    assert run("import", "hugging-face", "owner/tiny@main", "-o", tmp_path / "v").code == 0
+    assert run("import", "hub", "owner/tiny@main", "-o", tmp_path / "v").code == 0
     assert asked == [("owner/tiny", "main")]
     assert json.loads((tmp_path / "v" / "voice.json").read_text())["origin"] == f"owner/tiny@{commit}"
     assert Voice.from_pretrained("owner/tiny").card.origin == f"owner/tiny@{commit}"
@@ -131,14 +131,20 @@ def test_the_hub(run: Run, tiny_voice: Path, tmp_path: Path, monkeypatch: pytest
     open_voice(tmp_path / "v").verify()
 
 
+def test_a_layout_is_found_and_a_kept_name_is_explained(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    assert run("import", "auto", checkpoint, "-o", tmp_path / "v", "--text-tokenizer", "ids").code == 0
+    line = run("import", "hugging-face", "owner/tiny", "-o", tmp_path / "w").error_line
+    assert "kept for encoder-decoders" in line and "import hub owner/name" in line
+
+
 def test_the_hub_fails_in_one_line(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def download(name: str, revision: str | None = None) -> str:
         raise OSError("no network\nmore")
 
     monkeypatch.setitem(sys.modules, "huggingface_hub", types.SimpleNamespace(snapshot_download=download))
-    assert "no network" in run("import", "hugging-face", "owner/tiny", "-o", tmp_path / "v").error_line
+    assert "no network" in run("import", "hub", "owner/tiny", "-o", tmp_path / "v").error_line
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    assert "spear-accel[hub]" in run("import", "hugging-face", "owner/tiny", "-o", tmp_path / "v").error_line
+    assert "spear-accel[hub]" in run("import", "hub", "owner/tiny", "-o", tmp_path / "v").error_line
 
 
 def test_loaded_as_the_design_says(checkpoint: Path) -> None:

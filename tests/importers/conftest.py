@@ -8,11 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from spear_accel.importers import spear_tts_pytorch
-from spear_accel.importers.spear_tts_pytorch import PeerShape, frequencies
+from spear_accel.importers.spear_tts_pytorch_keys import ALIASES, PeerShape, frequencies
 
 SHAPE = PeerShape(
-    dim=24, head_dim=8, heads=4, kv_heads=2, source_depth=1, target_depth=2, ff_inner=40, text_ids=20, units=30,
+    dim=24, head_dim=8, heads=4, kv_heads=2, source_depth=1, target_depth=2, ff_inner=40, text_ids=20, semantic_ids=30,
     exit_inner=64,
 )  # fmt: skip
 
@@ -24,7 +23,7 @@ def spear_table(shape: PeerShape = SHAPE) -> dict[str, Tensor]:
     for name in table:
         if name.endswith("freqs"):
             table[name] = frequencies(shape.head_dim)
-    for first, others in spear_tts_pytorch.ALIASES.items():
+    for first, others in ALIASES.items():
         table |= dict.fromkeys(others, table[first])
     return table
 

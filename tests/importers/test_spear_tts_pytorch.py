@@ -12,6 +12,7 @@ from spear_accel.errors import UserError
 from spear_accel.importers import spear_tts_pytorch
 from spear_accel.importers.exit_layer import find_exit_layer
 from spear_accel.importers.spear_tts_pytorch_export import export, save
+from spear_accel.importers.spear_tts_pytorch_keys import PeerShape
 from spear_accel.model import TextToSemantic
 from tests.importers.conftest import SHAPE, spear_table
 from tests.model.conftest import lively, tiny_config
@@ -25,7 +26,7 @@ def test_sizes_follow_from_shapes(checkpoint: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [SHAPE, replace(SHAPE, kv_heads=4, exit_inner=0), replace(SHAPE, kv_heads=1)])
-def test_there_and_back_bit_for_bit(tmp_path: Path, shape: spear_tts_pytorch.PeerShape) -> None:
+def test_there_and_back_bit_for_bit(tmp_path: Path, shape: PeerShape) -> None:
     table, path = spear_table(shape), tmp_path / "again.pt"
     torch.save(table, tmp_path / "model.pt")
     model = spear_tts_pytorch.load(tmp_path / "model.pt")
@@ -35,13 +36,30 @@ def test_there_and_back_bit_for_bit(tmp_path: Path, shape: spear_tts_pytorch.Pee
     assert all(torch.equal(found[name], value) for name, value in table.items())
 
 
-@pytest.mark.parametrize("wrapped", ["state_dict", "model", "ddp"])
+@pytest.mark.parametrize("wrapped", ["state_dict", "model"])
 def test_packages_around_the_state_dict(tmp_path: Path, wrapped: str) -> None:
     table = spear_table()
-    held = {f"module.{name}": value for name, value in table.items()} if wrapped == "ddp" else {wrapped: table}
-    torch.save(held, tmp_path / "model.pt")
+    torch.save({wrapped: table}, tmp_path / "model.pt")
     model = spear_tts_pytorch.load(tmp_path / "model.pt")
     assert torch.equal(model.text_embedding.weight, table["token_emb.text.weight"])
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_prefixes_of_compiled_and_parallel_wrappers_are_taken_off(tmp_path: Path, prefix: str) -> None:
+    table = spear_table()
+    torch.save({"model": {f"{prefix}{name}": value for name, value in table.items()}}, tmp_path / "model.pt")
+    model = spear_tts_pytorch.load(tmp_path / "model.pt")
+    assert torch.equal(model.text_embedding.weight, table["token_emb.text.weight"])
+
+
+def test_a_compiled_part_of_a_model_is_read_as_well(tmp_path: Path) -> None:
+    table = spear_table()
+    inside = {name.replace("target_transformer.", "target_transformer._orig_mod."): v for name, v in table.items()}
+    assert inside.keys() != table.keys()
+    torch.save(inside, tmp_path / "model.pt")
+    torch.save(table, tmp_path / "plain.pt")
+    found, wanted = (spear_tts_pytorch.load(tmp_path / name).state_dict() for name in ("model.pt", "plain.pt"))
+    assert all(torch.equal(found[name], value) for name, value in wanted.items())
 
 
 def test_aliases_may_be_missing_but_not_differ(tmp_path: Path) -> None:

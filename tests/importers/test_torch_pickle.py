@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import pickle
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spear_accel.errors import UserError
 from spear_accel.importers import spear_tts_pytorch, whisperspeech
@@ -46,12 +50,34 @@ def test_a_truncated_file_is_refused(checkpoint: Path, share: float) -> None:
         spear_tts_pytorch.load(checkpoint)
 
 
-def test_a_text_and_a_missing_file_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.pt").write_text("hello")
-    with pytest.raises(UserError, match=r"a\.pt: "):
-        read_pickle(tmp_path / "a.pt")
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
         read_pickle(tmp_path / "b.pt")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        ("naïve text\nmore".encode(), "a text file that begins 'naïve text'"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "a Git LFS pointer"),
+        (safetensors.torch.save({"a": torch.zeros(3)}), "a safetensors file"),
+        (b"", "an empty file"),
+        (gzip.compress(b"x" * 99), "a gzip archive"),
+    ],
+)
+def test_a_file_of_another_kind_is_called_by_its_kind(tmp_path: Path, content: bytes, kind: str) -> None:
+    (tmp_path / "a.pt").write_bytes(content)
+    with pytest.raises(UserError, match=rf"a\.pt: not a checkpoint of torch\.save, but {kind}"):
+        read_pickle(tmp_path / "a.pt")
+
+
+@settings(max_examples=60)
+@given(st.binary(max_size=200))
+def test_any_bytes_get_one_line(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "noise.pt"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"noise\.pt: "):
+        tensors_of(read_pickle(path), path)
 
 
 @pytest.mark.parametrize("found", [3, [], {}, {"a": 1}, {1: torch.zeros(1)}])

@@ -59,7 +59,8 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path)
     arguments = parser.parse_args()
     voice = Voice.load(arguments.voice)
-    texts = split_lines(arguments.text.read_text(encoding="utf-8"), str(arguments.text))[: arguments.utterances]
+    texts = split_lines(arguments.text.read_text(encoding="utf-8"), str(arguments.text), voice)
+    texts = texts[: arguments.utterances]
     methods = arguments.methods.split(",") if arguments.methods else list(voice.drafting.heads)
     found = {method: measure(voice, texts, method) for method in methods}
     table = "\n".join((*lines(found), "", *gap_lines(found))) + "\n"

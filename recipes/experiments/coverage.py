@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path)
     arguments = parser.parse_args()
     voice, guard = Voice.load(arguments.voice), CoverageGuard()
-    given = split_lines(arguments.text.read_text(encoding="utf-8"), str(arguments.text))
+    given = split_lines(arguments.text.read_text(encoding="utf-8"), str(arguments.text), voice)
     said, cost = say(voice, [one.text for line in given for one in voice.plan(line)], arguments.seeds)
     found = {name: suspected(voice, guard, cases) for name, cases in faults(said).items()}
     rates = error_rates(voice, guard, said) if arguments.judge else {}

@@ -61,7 +61,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     voice = Voice.load(arguments.voice, draft_model=arguments.draft_model)
-    texts = split_lines(arguments.text.read_text(encoding="utf-8"), str(arguments.text))[: arguments.sentences]
+    texts = split_lines(arguments.text.read_text(encoding="utf-8"), str(arguments.text), voice)
+    texts = texts[: arguments.sentences]
     default = voice.defaults.temperature
     given = arguments.temperatures
     temperatures = [0.0, default, 1.0] if given is None else [float(item) for item in given.split(",")]

@@ -57,7 +57,8 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path)
     arguments = parser.parse_args()
     voice = Voice.load(arguments.voice, draft_model=arguments.draft_model)
-    texts = split_lines(arguments.text.read_text(encoding="utf-8"), str(arguments.text))[: arguments.utterances]
+    texts = split_lines(arguments.text.read_text(encoding="utf-8"), str(arguments.text), voice)
+    texts = texts[: arguments.utterances]
     default = voice.defaults.temperature
     given = arguments.temperatures
     rows: list[Row] = []

@@ -2,9 +2,9 @@
 
 from spear_accel.bench.records import Difference, Record, first_difference, make_records
 from spear_accel.bench.speed import AUTOREGRESSIVE, Case, Decodes, Run, make_cases, measure
-from spear_accel.bench.texts import SENTENCES, choose_texts, split_lines
+from spear_accel.bench.texts import SENTENCES, built_in_sentences, choose_texts, split_lines
 
 __all__ = [
-    "AUTOREGRESSIVE", "SENTENCES", "Case", "Decodes", "Difference", "Record", "Run", "choose_texts",
-    "first_difference", "make_cases", "make_records", "measure", "split_lines",
+    "AUTOREGRESSIVE", "SENTENCES", "Case", "Decodes", "Difference", "Record", "Run", "built_in_sentences",
+    "choose_texts", "first_difference", "make_cases", "make_records", "measure", "split_lines",
 ]  # fmt: skip

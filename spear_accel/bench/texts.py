@@ -1,12 +1,13 @@
-"""What is decoded in a benchmark: everyday sentences of mixed length, or lines that the user gives.
-
-Knows no voice, no method and no file.
-"""
+"""What a benchmark decodes: everyday sentences of mixed length, or lines that the user gives. Knows no method."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from spear_accel.errors import UserError
-from spear_accel.text import normalise
+
+if TYPE_CHECKING:
+    from spear_accel.voice.voice import Voice
 
 SENTENCES: tuple[str, ...] = (
     "The kettle is on the stove, and the cups are already on the table.",
@@ -50,31 +51,51 @@ SENTENCES: tuple[str, ...] = (
     "Most of the letters were short, and none of them mentioned the weather.",
     "After the storm the air was clear, and the mountains seemed close enough to touch.",
 )
-"""Used where the user gives no text: 3 to 90 characters, short and long mixed."""
+"""Decoded if the user gives no text: 3 to 90 characters, short and long mixed."""
 
 
-def split_lines(text: str, source: str) -> list[str]:
-    """One utterance a line; blank lines are passed over. `source` names the text in errors.
+def split_lines(text: str, source: str, voice: Voice) -> list[str]:
+    """Split a text into utterances, one a line, that a voice can read; blank lines are skipped.
 
-    Raises UserError: there is no line, or one holds nothing that can be read aloud.
+    Args:
+        text: The text.
+        source: Its name in errors.
+        voice: The voice that will read the lines. It decides what can be read: figures are no text for every voice.
+
+    Raises:
+        UserError: There is no line, or one holds nothing that the voice can read.
     """
-    found = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        if not normalise(line).text:
-            raise UserError(f"{source}, line {number}: nothing can be read aloud in {line.strip()[:60]!r}; remove it")
-        found.append(line.strip())
-    if not found:
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    for number, line in lines:
+        try:
+            voice.text_ids(line)
+        except UserError as error:
+            raise UserError(f"{source}, line {number}: {error}; remove {line[:60]!r}") from error
+    if not lines:
         raise UserError(f"{source}: holds no text; give one sentence a line")
-    return found
+    return [line for _, line in lines]
+
+
+def built_in_sentences(voice: Voice) -> list[str]:
+    """The English `SENTENCES`.
+
+    Raises:
+        UserError: The voice cannot read them: it reads ids, for example.
+    """
+    try:
+        return split_lines("\n".join(SENTENCES), "built-in sentences", voice)
+    except UserError as error:
+        raise UserError(
+            f"voice {voice.card.name!r} cannot read the built-in sentences; give lines with --text"
+        ) from error
 
 
 def choose_texts(texts: list[str], count: int | None, largest_batch: int) -> list[str]:
-    """The first `count` texts, all where None.
+    """The first `count` texts; all if None.
 
-    Raises UserError: there are fewer than `count`, or too few for a batch of `largest_batch` rows ever to be full (a
-    figure for that batch size would be one for a smaller batch).
+    Raises:
+        UserError: There are fewer than `count`; or too few to ever fill a batch of `largest_batch` rows, so that a
+            figure for that batch size would be one for a smaller batch.
     """
     if count is not None and count > len(texts):
         raise UserError(f"--utterances {count}: there are only {len(texts)} texts; give more lines with --text")

@@ -41,12 +41,13 @@ def bench(
     lengths = [_draft_length(item) for item in inputs.items("--draft-lengths", draft_lengths)]
     rules = inputs.items("--verify", verify)
     _check_outputs(json_output, plot)
-    texts = _texts(text, utterances, max(sizes))
+    given = None if text is None else inputs.read_text(text)
 
     from spear_accel.bench import make_cases, measure
 
     _set_threads(threads)
     loaded = inputs.load_voice(voice, device, draft_model)
+    texts = _texts(loaded, given, text, utterances, max(sizes))
     chosen = loaded.methods if methods is None else inputs.items("--methods", methods)
     cases = make_cases(chosen, rules, lengths)
     options = _options(loaded, seed, temperature)
@@ -74,13 +75,13 @@ def _check_outputs(json_output: str | None, plot: str | None) -> None:
         check_available()
 
 
-def _texts(source: str | None, count: int | None, largest_batch: int) -> list[str]:
-    from spear_accel.bench import SENTENCES, choose_texts, split_lines
+def _texts(voice: Voice, given: str | None, source: str | None, count: int | None, largest_batch: int) -> list[str]:
+    from spear_accel.bench import built_in_sentences, choose_texts, split_lines
 
-    if source is None:
-        return choose_texts(list(SENTENCES), count, largest_batch)
-    name = "standard input" if source == "-" else source
-    return choose_texts(split_lines(inputs.read_text(source), name), count, largest_batch)
+    if given is None:
+        return choose_texts(built_in_sentences(voice), count, largest_batch)
+    name = "standard input" if source == "-" else str(source)
+    return choose_texts(split_lines(given, name, voice), count, largest_batch)
 
 
 def _set_threads(count: int | None) -> None:

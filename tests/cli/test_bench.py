@@ -84,7 +84,7 @@ def test_decodes_the_given_lines_with_the_given_seed(run, shared_voice: Path, tm
         (["--text", "missing.txt"], "missing.txt: cannot read"),
         (["--text", "empty.txt"], "empty.txt: holds no text"),
         (["--text", "broken.txt"], "broken.txt: not UTF-8 text (byte 2)"),
-        (["--text", "signs.txt"], "signs.txt, line 2: nothing can be read aloud in '&&'"),
+        (["--text", "signs.txt"], "signs.txt, line 2: nothing in the text can be read aloud"),
         (["--json", "nowhere/a.json"], "nowhere: no such folder"),
         (["--json", "."], "is a folder"),
         (["--plot", "nowhere/a.png"], "nowhere: no such folder"),

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 from spear_accel.errors import UserError
+from spear_accel.storage import files
 
 __all__ = ["check", "phonemes", "synthesise"]
 
@@ -44,7 +45,6 @@ def synthesise(text: str, path: Path, *, voice: str, speed: int, pitch: int) -> 
         speed: Words a minute.
         pitch: Base pitch, 0 to 99.
     """
-    temporary = path.with_name(path.name + ".part")
-    command = ["espeak-ng", "-v", voice, "-s", str(speed), "-p", str(pitch), "-w", str(temporary), "--stdin"]
-    subprocess.run(command, input=text, text=True, check=True, capture_output=True)
-    temporary.replace(path)
+    with files.replacing(path) as temporary:
+        command = ["espeak-ng", "-v", voice, "-s", str(speed), "-p", str(pitch), "-w", str(temporary), "--stdin"]
+        subprocess.run(command, input=text, text=True, check=True, capture_output=True)

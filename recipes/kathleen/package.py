@@ -9,6 +9,7 @@ from typing import Any
 
 from spear_accel.accelerate import tune_voice
 from spear_accel.accelerate.costs import TunePlan
+from spear_accel.storage import folders
 from spear_accel.storage.json_lines import read_manifest
 from spear_accel.training.heads.train import load_trained_heads
 from spear_accel.training.text_to_semantic.train import load_trained
@@ -31,20 +32,16 @@ def package(work: Path, target: Path, card: Mapping[str, Any], readme: Path) -> 
 
     The folder is built beside its place and moved there when it is complete.
     """
-    building = target.with_name(target.name + ".part")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
-    shutil.copyfile(work / TOKENIZER, building / TOKENIZER)
-    save_text_to_semantic(load_trained(work / "text_to_semantic" / "real"), building / TEXT_TO_SEMANTIC)
-    for trained in ("heads", "heads_recurrent"):
-        for head in load_trained_heads(work / trained).values():
-            save_head(building, head)
-    for part in (ACOUSTIC, SPEECH_TOKENIZER):
-        shutil.copytree(work / part, building / part)
-    shutil.copyfile(readme, building / "README.md")
-    voice = seal(building, VoiceCard(**card))
-    shutil.rmtree(target, ignore_errors=True)
-    building.rename(target)
+    with folders.replacing(target) as building:
+        shutil.copyfile(work / TOKENIZER, building / TOKENIZER)
+        save_text_to_semantic(load_trained(work / "text_to_semantic" / "real"), building / TEXT_TO_SEMANTIC)
+        for trained in ("heads", "heads_recurrent"):
+            for head in load_trained_heads(work / trained).values():
+                save_head(building, head)
+        for part in (ACOUSTIC, SPEECH_TOKENIZER):
+            shutil.copytree(work / part, building / part)
+        shutil.copyfile(readme, building / "README.md")
+        voice = seal(building, VoiceCard(**card))
     return VoiceFolder(target, voice.card)
 
 

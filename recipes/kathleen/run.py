@@ -28,6 +28,7 @@ from spear_accel.accelerate.costs import TunePlan
 from spear_accel.acoustic import save_stage
 from spear_accel.audio.tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from spear_accel.errors import UserError
+from spear_accel.storage import files
 from spear_accel.storage.json_lines import read_manifest, write_manifest
 from spear_accel.text.tokenizer import TextTokenizer
 from spear_accel.training import speech_tokenizer
@@ -232,7 +233,7 @@ def run(recipe: Recipe, first: str | None, only: str | None) -> None:
         print(f"== {name}: {STEPS[name].__doc__}", file=sys.stderr)
         STEPS[name](recipe)
         done.add(name)
-        stamp.write_text(json.dumps(sorted(done)) + "\n")
+        files.write_text(stamp, json.dumps(sorted(done)) + "\n")
 
 
 def _used(key: str, layer: int) -> bool:

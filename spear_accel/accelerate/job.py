@@ -27,6 +27,7 @@ from spear_accel.bench.records import Conditions, Record, make_records
 from spear_accel.bench.speed import Run
 from spear_accel.decoding.control.tuning import Tuning
 from spear_accel.errors import UserError
+from spear_accel.storage import folders
 from spear_accel.training.heads.train import load_trained_heads
 from spear_accel.voice.components import load_decoding_defaults, save_decoding_defaults, save_head
 from spear_accel.voice.folder import VoiceFolder, open_voice, seal
@@ -69,12 +70,13 @@ def accelerate(
     Raises:
         UserError: No such voice, no usable line, or `work` belongs to another job.
     """
+    folders.recover(place)
     folder = open_voice(place)
     voice = Voice.load(folder.path)
     texts = read_texts(voice, lines, source, plan.seed)
     fingerprint = hashlib.sha256(json.dumps([texts.training, texts.held]).encode()).hexdigest()
     job = {"voice": folder.card.files.get("text_to_semantic/model.safetensors"), "text": fingerprint,
-           "plan": json.loads(json.dumps(asdict(plan)))}  # fmt: skip
+           "plan": asdict(plan)}  # fmt: skip
     runs = tuple(head_runs(plan, voice.model.config, voice.drafting.heads))
     one = _Job(folder, texts, plan, work, JobState(work, job), say, runs)
     if texts.unusable:
@@ -181,17 +183,8 @@ def _losses(job: _Job) -> dict[str, Any]:
 
 
 def _put_in_place(copy: Path, target: Path) -> None:
-    """Swap the finished copy in; a kill between the two renames leaves the voice beside its place."""
-    aside = target.with_name(target.name + ".previous")
-    ready = target.with_name(target.name + ".part")
     try:
-        for path in (aside, ready):
-            shutil.rmtree(path, ignore_errors=True)
-        shutil.copytree(copy, ready)
-        target.rename(aside)
-        ready.rename(target)
-        shutil.rmtree(aside, ignore_errors=True)
-    except OSError as error:
-        raise UserError(
-            f"{target}: cannot be replaced ({error.strerror}); the accelerated voice is in {copy}"
-        ) from error
+        with folders.replacing(target) as ready:
+            shutil.copytree(copy, ready, dirs_exist_ok=True)
+    except UserError as error:
+        raise UserError(f"{error}; the accelerated voice is in {copy}") from error

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from spear_accel.errors import UserError
 from spear_accel.storage import files
+from spear_accel.storage.identity import check_same
 
 __all__ = ["JobState"]
 
@@ -25,14 +25,9 @@ class JobState:
         Raises UserError where the folder belongs to another job, or cannot be made.
         """
         self.path = folder / _FILE
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{folder}: cannot make this folder ({error.strerror}); choose another --work") from error
+        files.make_folder(folder, "choose another --work")
         held = files.read_json(self.path) if self.path.exists() else {"job": dict(job), "decided": {}, "seconds": {}}
-        differing = ", ".join(name for name in job if held["job"].get(name) != job[name])
-        if differing:
-            raise UserError(f"{folder}: holds work with another {differing}; choose another --work, or delete it")
+        check_same(held["job"], job, folder, "choose another --work, or delete it")
         self._held = held
         self._save()
 

@@ -13,12 +13,13 @@ from typing import ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from spear_accel.acoustic.folder import CONFIG, read_parts, write_parts
+from spear_accel.acoustic.folder import read_parts, write_parts
 from spear_accel.acoustic.griffin_lim import GriffinLim
 from spear_accel.acoustic.mel_decoder import MelDecoder
 from spear_accel.acoustic.streaming import ContextWindow, Stretch, stretch
 from spear_accel.acoustic.vocoder import Vocoder
 from spear_accel.errors import UserError
+from spear_accel.storage.weights import CONFIG
 
 SLOWEST, FASTEST = 0.5, 2.0
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from spear_accel.errors import UserError
+from spear_accel.storage.weights import fill
 
 __all__ = ["SAMPLE_RATE", "CtcModel", "FbankEncoderConfig", "SpeechEncoder", "create_ctc_model", "fbank"]
 
@@ -116,11 +117,9 @@ class SpeechEncoder(nn.Module):
         model: Any = create_ctc_model(config).recogniser
         del model.encoder.layers[last_layer:]
         own = {key.removeprefix("recogniser."): value for key, value in weights.items()}
-        wanted = {key: own.get(key) for key in model.state_dict() if key.startswith(("encoder.", "encoder_frontend."))}
-        missing = sorted(key for key, value in wanted.items() if value is None)
-        if missing:
-            raise UserError(f"the speech encoder's weights lack {', '.join(missing)}; restore the original file")
-        model.load_state_dict({key: value for key, value in wanted.items() if value is not None}, strict=False)
+        parts = nn.ModuleDict({"encoder_frontend": model.encoder_frontend, "encoder": model.encoder})
+        known = {key: own[key] for key in parts.state_dict() if key in own}
+        fill(parts, known, "the speech encoder's weights do not fit its configuration")
         return cls(model, input_kind="fbank", frame_rate=FBANK_RATE // config.stride, stride=config.stride)
 
     @classmethod

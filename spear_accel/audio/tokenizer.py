@@ -5,23 +5,23 @@ Knows windows, frame rates and its folder. Does not know text, voices or the aco
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from spear_accel.audio.encoder import SAMPLE_RATE, FbankEncoderConfig, SpeechEncoder
 from spear_accel.audio.kmeans import Codebook
 from spear_accel.errors import UserError
+from spear_accel.storage import files
+from spear_accel.storage.weights import CONFIG, read_tensors, write_tensors
 
 __all__ = ["SpeechTokenizer", "SpeechTokenizerConfig", "collapse", "pooled_features"]
 
+CODEBOOK, ENCODER = "codebook.safetensors", "encoder.safetensors"
 WINDOW_SECONDS = 20
 """Longer recordings run in windows of this length, so that memory is bounded."""
 CONTEXT_SECONDS = 1
@@ -65,8 +65,8 @@ class SpeechTokenizer:
             UserError: A file is missing or damaged, or fairseq2 is not installed.
         """
         folder = Path(folder)
-        config = _read_config(folder / "config.json")
-        tensors = _read_tensors(folder / "codebook.safetensors")
+        config = _read_config(folder / CONFIG)
+        tensors = read_tensors(folder / CODEBOOK)
         try:
             codebook = Codebook(tensors["mean"], tensors["scale"], tensors["centroids"])
         except KeyError as error:
@@ -77,13 +77,10 @@ class SpeechTokenizer:
         """Write the folder; ``encoder_weights`` (stored in half precision) for an encoder without a card."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
-        save_file(
-            {key: value.contiguous() for key, value in vars(self.codebook).items()}, folder / "codebook.safetensors"
-        )
+        write_tensors(folder / CODEBOOK, vars(self.codebook), half=False)
         if encoder_weights is not None:
-            halved = {key: v.half().contiguous() if v.is_floating_point() else v for key, v in encoder_weights.items()}
-            save_file(halved, folder / "encoder.safetensors")
+            write_tensors(folder / ENCODER, encoder_weights, half=True)
+        files.write_json(folder / CONFIG, asdict(self.config))
 
     def tokenize(self, waveforms: Sequence[Tensor]) -> list[Tensor]:
         """Semantic tokens of each waveform.
@@ -157,7 +154,7 @@ def _load_encoder(config: SpeechTokenizerConfig, folder: Path) -> SpeechEncoder:
         return SpeechEncoder.from_card(config.card, last_layer=config.layer)
     if config.encoder is None:
         raise UserError(f"{folder / 'config.json'}: names neither an encoder nor a card; restore the file")
-    weights = _read_tensors(folder / "encoder.safetensors")
+    weights = read_tensors(folder / ENCODER)
     return SpeechEncoder.from_config(FbankEncoderConfig(**config.encoder), weights, last_layer=config.layer)
 
 
@@ -165,13 +162,6 @@ def _read_config(path: Path) -> SpeechTokenizerConfig:
     if not path.is_file():
         raise UserError(f"{path}: no such file; this voice has no speech tokenizer")
     try:
-        return SpeechTokenizerConfig(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
+        return SpeechTokenizerConfig(**files.read_json(path))
+    except TypeError as error:
         raise UserError(f"{path}: not a speech tokenizer's configuration ({error})") from error
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return {key: v.float() if v.is_floating_point() else v for key, v in load_file(path).items()}
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: missing or damaged ({error}); restore the file") from error

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from spear_accel.errors import UserError
+from spear_accel.storage.keys import Shapes, listed, misfits, shapes_of
 
 __all__ = ["check_keys", "read_pickle", "tensors_of"]
 
-Shapes = Mapping[str, tuple[int, ...]]
 _MAGIC = {
     b"PK\x03\x04": None, b"\x80": None, b"\x1f\x8b": "a gzip archive; unpack it", b"\x89HDF": "an HDF5 file",
     b"GGUF": "a GGUF file", b"\x08\x00\x00\x00": "an ONNX or protobuf file",
@@ -91,7 +91,7 @@ def tensors_of(found: Any, path: str | Path) -> dict[str, Tensor]:
         raise UserError(f"{path}: holds a {type(found).__name__}, no table of tensors by name; save the state_dict")
     strange = [str(name) for name, value in found.items() if not (isinstance(name, str) and torch.is_tensor(value))]
     if strange:
-        raise UserError(f"{path}: {_listed(strange)} are no tensors; save the state_dict alone")
+        raise UserError(f"{path}: {listed(strange)} are no tensors; save the state_dict alone")
     return _unwrapped(found)
 
 
@@ -109,35 +109,8 @@ def check_keys(table: Mapping[str, Tensor], wanted: Shapes, path: str | Path, la
     Raises:
         UserError: Every missing, unexpected and misshapen key at once, grouped; long groups are counted.
     """
-    missing = [name for name in wanted if name not in table]
-    unexpected = [name for name in table if name not in wanted]
-    misshapen = [
-        f"{name} is {list(table[name].shape)}, not {list(shape)}"
-        for name, shape in wanted.items()
-        if name in table and tuple(table[name].shape) != tuple(shape)
-    ]
-    groups = (("missing", missing), ("unexpected", unexpected), ("misshapen", misshapen))
-    faults = [f"{len(names)} {kind}: {_listed(names)}" for kind, names in groups if names]
-    if faults:
-        raise UserError(f"{path}: no {layout} checkpoint as this release knows it; {'; '.join(faults)}")
+    if faults := misfits(shapes_of(table), wanted):
+        raise UserError(f"{path}: no {layout} checkpoint as this release knows it; {faults}")
     broken = [name for name, value in table.items() if value.is_floating_point() and not value.isfinite().all()]
     if broken:
-        raise UserError(f"{path}: holds numbers that are not finite in {_listed(broken)}; take another checkpoint")
-
-
-def _listed(names: Iterable[str]) -> str:
-    """All names, those that differ in a layer's number only as one: `layers.{0,1,2}.norm`."""
-    grouped: dict[str, list[str]] = {}
-    for name in names:
-        pieces = name.split(".")
-        number = next((place for place, piece in enumerate(pieces) if piece.isdigit()), None)
-        pattern = name if number is None else ".".join([*pieces[:number], "{}", *pieces[number + 1 :]])
-        grouped.setdefault(pattern, []).append("" if number is None else pieces[number])
-    return ", ".join(
-        pattern if numbers == [""] else pattern.replace("{}", _braced(numbers), 1)
-        for pattern, numbers in grouped.items()
-    )  # fmt: skip
-
-
-def _braced(numbers: list[str]) -> str:
-    return numbers[0] if len(numbers) == 1 else "{" + ",".join(numbers) + "}"
+        raise UserError(f"{path}: holds numbers that are not finite in {listed(broken)}; take another checkpoint")

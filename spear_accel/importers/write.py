@@ -11,7 +11,7 @@ from pathlib import Path
 from spear_accel.errors import UserError
 from spear_accel.importers.base import AnyTokenizer, Imported
 from spear_accel.model import TextToSemanticConfig
-from spear_accel.storage import files
+from spear_accel.storage import files, folders
 from spear_accel.text.raw import IdTokenizer
 from spear_accel.text.tokenizer import TextTokenizer
 from spear_accel.voice import components
@@ -125,17 +125,7 @@ def _save_tokenizer(tokenizer: AnyTokenizer, folder: Path) -> None:
 
 @contextmanager
 def _building(folder: Path) -> Iterator[Path]:
-    """Yields a folder beside `folder` that takes its place if the block succeeds, and is removed if it fails."""
+    """Yields a new folder that becomes `folder` if the block succeeds, and is removed if it fails."""
     check_target(folder)
-    building = folder.with_name(folder.name + ".part")
-    try:
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir()
+    with folders.replacing(folder) as building:
         yield building
-        if folder.exists():
-            folder.rmdir()
-        building.rename(folder)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot write ({error.strerror or error}); nothing was left behind") from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)

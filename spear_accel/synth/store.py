@@ -8,14 +8,14 @@ disk: of a line that is done only its place is remembered. Knows no voice.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from spear_accel.errors import UserError
 from spear_accel.storage import files
+from spear_accel.storage.identity import claim
+from spear_accel.storage.json_lines import append_records, recovered_records
 
 __all__ = ["Records", "Store"]
 
@@ -36,22 +36,20 @@ class Store:
         """
         self.folder, self.shard = folder, shard
         own = folder if shard[1] == 1 else folder / _SHARDS / f"{shard[0]}-of-{shard[1]}"
-        try:
-            own.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{own}: cannot make this folder ({error.strerror}); choose another -o") from error
+        files.make_folder(own, "choose another -o")
         self._own = own
-        self._check(job)
-        self.done = {record["id"]: place for place, record in _placed(own / MANIFEST)}
-        self.failed = {record["id"]: record for _, record in _placed(own / FAILED)}
+        advice = "choose another -o, or go on as it was begun"
+        claim(folder / JOB, job, folder / MANIFEST, advice)
+        self.done = {record["id"]: place for place, record in recovered_records(own / MANIFEST)}
+        self.failed = {record["id"]: record for _, record in recovered_records(own / FAILED)}
 
     def add(self, record: Record) -> None:
         """A line is made; its files lie on the disk."""
-        self.done[record["id"]] = _append(self._own / MANIFEST, record)
+        self.done[record["id"]] = append_records(self._own / MANIFEST, [record])[0]
 
     def fail(self, record: Record) -> None:
         """A line cannot be made."""
-        _append(self._own / FAILED, record)
+        append_records(self._own / FAILED, [record])
         self.failed[record["id"]] = record
 
     def forget_failed(self) -> dict[str, int]:
@@ -78,20 +76,6 @@ class Store:
             _arrange(self.folder / name, [part / name for part in parts], order)
         return Records(self.folder / MANIFEST)
 
-    def _check(self, job: Mapping[str, Any]) -> None:
-        path = self.folder / JOB
-        if path.exists():
-            held = files.read_json(path)
-            differing = ", ".join(name for name in job if held.get(name) != job[name])
-            if differing:
-                raise UserError(
-                    f"{self.folder}: holds a job with another {differing}; choose another -o, or go on as it was begun"
-                )
-            return
-        if (self.folder / MANIFEST).exists():
-            raise UserError(f"{path}: is missing beside a manifest; choose another -o")
-        files.write_json(path, dict(job))
-
 
 class Records:
     """The records of a manifest in its order, read anew each time."""
@@ -104,25 +88,12 @@ class Records:
             yield from map(json.loads, file)
 
 
-def _append(path: Path, record: Record) -> int:
-    """One line, on the disk when this returns. Returns where it stands."""
-    try:
-        with path.open("ab") as file:
-            place = file.seek(0, os.SEEK_END)
-            file.write((json.dumps(record, ensure_ascii=False) + "\n").encode())
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise UserError(f"{path}: cannot write ({error.strerror}); mend that, and the same command goes on") from error
-    return place
-
-
 def _arrange(target: Path, sources: Sequence[Path], order: Mapping[str, int]) -> None:
     """The lines of all sources in `target`, in the order of the input; a line that stands there twice comes once."""
     found = {
         record["id"]: (order.get(record["id"], record.get("line", 0)), source, place)
         for source, path in enumerate(sources)
-        for place, record in _placed(path)
+        for place, record in recovered_records(path)
     }
     with ExitStack() as opened, files.replacing(target) as temporary, temporary.open("wb") as file:
         held = [opened.enter_context(path.open("rb")) if path.exists() else None for path in sources]
@@ -130,18 +101,3 @@ def _arrange(target: Path, sources: Sequence[Path], order: Mapping[str, int]) ->
             if (whence := held[source]) is not None:
                 whence.seek(place)
                 file.write(whence.readline())
-
-
-def _placed(path: Path) -> Iterator[tuple[int, Record]]:
-    """The records of a file and where each stands. A line at its end that a kill cut short is taken away."""
-    if not path.exists():
-        return
-    place = 0
-    with path.open("rb") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                break
-            yield place, json.loads(line)
-            place += len(line)
-    if place < path.stat().st_size:
-        os.truncate(path, place)

@@ -15,6 +15,7 @@ from typing import Literal
 import sentencepiece
 
 from spear_accel.errors import UserError
+from spear_accel.storage import files
 
 PAD_ID = 0
 UNKNOWN_ID = 1
@@ -90,7 +91,7 @@ class TextTokenizer:
         return cls(trained.getvalue())
 
     def save(self, path: str | Path) -> None:
-        Path(path).write_bytes(self._model)
+        files.write_bytes(path, self._model)
 
     @property
     def model_bytes(self) -> bytes:

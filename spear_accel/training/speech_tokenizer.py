@@ -5,7 +5,6 @@ The recogniser is only a means: a middle layer of its encoder, clustered, become
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from spear_accel.audio.files import read_audio
 from spear_accel.data.batching import batches_by_length
 from spear_accel.errors import UserError
 from spear_accel.storage.json_lines import read_manifest
+from spear_accel.storage.weights import CONFIG, read_config
 from spear_accel.training.loop.losses import best_path, ctc_loss_per_symbol, symbol_errors
 from spear_accel.training.loop.settings import build, read_settings
 from spear_accel.training.loop.trainer import LoopConfig, load_modules, run
@@ -183,10 +183,10 @@ def load_trained(folder: Path) -> tuple[FbankEncoderConfig, dict[str, Tensor]]:
         UserError: The folder holds no finished checkpoint of this training.
     """
     weights = load_modules(folder)
-    path = folder / "config.json"
+    path = folder / CONFIG
     if "encoder" not in weights or not path.is_file():
         raise UserError(f"{folder} holds no speech encoder; train one with: spear-accel train speech-tokenizer")
-    return FbankEncoderConfig(**json.loads(path.read_text())), weights["encoder"]
+    return FbankEncoderConfig(**read_config(folder)), weights["encoder"]
 
 
 def train(settings: Path | str) -> dict[str, float]:
@@ -204,6 +204,4 @@ def train(settings: Path | str) -> dict[str, float]:
     values = {**data, "sources": sources, "symbols": symbols, "model": given["model"]}
     task = CtcTask(build(CtcConfig, values, f"{settings}, data"))
     loop, folder = build(LoopConfig, given["loop"], f"{settings}, loop"), Path(given["output"])
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(asdict(task.encoder), indent=2) + "\n")
-    return run(task, loop, folder)
+    return run(task, loop, folder, asdict(task.encoder))

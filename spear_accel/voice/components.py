@@ -125,13 +125,13 @@ def load_speech_tokenizer(voice: VoiceFolder) -> SpeechTokenizer:
 
 def load_centroids(voice: VoiceFolder) -> Tensor:
     """Centroids of the units, [units, D], without the encoder. Raises UserError where the voice has none."""
-    from safetensors.torch import load_file
+    from spear_accel.storage.weights import read_tensors
 
-    folder = voice.part(SPEECH_TOKENIZER)
+    path = voice.part(SPEECH_TOKENIZER) / "codebook.safetensors"
     try:
-        return load_file(folder / "codebook.safetensors")["centroids"]
-    except (OSError, KeyError) as error:
-        raise UserError(f"{folder / 'codebook.safetensors'}: lacks centroids ({error}); restore the file") from error
+        return read_tensors(path)["centroids"]
+    except KeyError as error:
+        raise UserError(f"{path}: lacks centroids; restore the file") from error
 
 
 def load_decoding_defaults(voice: VoiceFolder) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from spear_accel.errors import UserError
-from spear_accel.storage.weights import load_module, read_config, save_module
+from spear_accel.storage.weights import fill, load_module, read_config, save_module, tensors_of, write_tensors
 
 
 class Tied(nn.Module):
@@ -66,7 +66,12 @@ def test_every_misfit_is_named_at_once(tmp_path: Path) -> None:
     save_module(nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2)), {}, tmp_path)
     with pytest.raises(UserError) as caught:
         load_module(nn.Sequential(nn.Linear(2, 4), nn.Identity(), nn.Linear(3, 1)), tmp_path)
-    for part in ("model.safetensors", "0.weight of shape [3, 2] where [4, 2]", "unknown 1.weight", "lacks 2.bias"):
+    for part in (
+        "model.safetensors",
+        "0.weight is [3, 2], not [4, 2]",
+        "2 unexpected: 1.bias, 1.weight",
+        "2 missing: 2.weight, 2.bias",
+    ):
         assert part in str(caught.value)
 
 
@@ -80,3 +85,24 @@ def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
         path.write_bytes(path.read_bytes()[:40] if damage == "cut" else json.dumps({}).encode())
     with pytest.raises(UserError, match=r"model\.safetensors: .*restore the file"):
         load_module(nn.Linear(2, 2), tmp_path)
+
+
+@pytest.mark.parametrize("names", [["embedding.weight"], ["output.weight"], ["embedding.weight", "output.weight"]])
+def test_a_tied_weight_may_be_given_under_either_name(names: list[str]) -> None:
+    module, value = Tied(), torch.randn(7, 4)
+    fill(module, {"count": torch.tensor(5)} | dict.fromkeys(names, value), "here")
+    assert torch.equal(module.embedding.weight, value) and module.output.weight is module.embedding.weight
+
+
+def test_layers_that_lack_the_same_are_named_once() -> None:
+    layers = nn.ModuleDict({"layers": nn.ModuleList(nn.Linear(2, 2) for _ in range(3))})
+    given = {name: value for name, value in tensors_of(layers).items() if not name.endswith("bias")}
+    with pytest.raises(UserError, match=r"m\.safetensors: 3 missing: layers\.\{0,1,2\}\.bias$"):
+        fill(layers, given, "m.safetensors")
+
+
+def test_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
+    (tmp_path / "full").symlink_to("/dev/full")
+    with pytest.raises(UserError, match=r"full: cannot write \(No space left"):
+        write_tensors(tmp_path / "full", {"a": torch.zeros(9)}, half=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["full"]

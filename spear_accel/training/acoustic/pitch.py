@@ -17,6 +17,8 @@ import torchaudio
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from spear_accel.storage import files
+
 # Costs of the path, in units of normalised autocorrelation; the values that Boersma's paper and Praat use.
 _VOICING_THRESHOLD, _SILENCE_THRESHOLD = 0.45, 0.03
 _OCTAVE_COST, _JUMP_COST, _VOICING_COST = 0.02, 0.35, 0.14
@@ -53,9 +55,8 @@ def cached_pitch(name: str, waveform: Tensor, sample_rate: int, hop: int, config
         return torch.from_numpy(np.load(path))
     pitch = track_pitch(waveform, sample_rate, hop, config)
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part.npy")
-    np.save(unfinished, pitch.numpy())
-    unfinished.replace(path)
+    with files.writing(path) as file:
+        np.save(file, pitch.numpy())
     return pitch
 
 

@@ -5,7 +5,6 @@ Knows audio files, levels and which clips are held out. Does not know mel frames
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 from spear_accel.audio.files import read_audio
 from spear_accel.data.corpus import read_corpus
 from spear_accel.errors import UserError
+from spear_accel.storage import files
 
 _FULL_SCALE = 32767.0
 
@@ -84,9 +84,8 @@ def _cached(file: Path, target: Path, config: RecordingsConfig, sample_rate: int
     path = target / f"{file.stem}.npy"
     if not path.exists():
         waveform = level(read_audio(file, sample_rate), config.gain_db, config.peak)
-        unfinished = path.with_suffix(".part.npy")
-        np.save(unfinished, (waveform.clamp(-1, 1) * _FULL_SCALE).round().to(torch.int16).numpy())
-        unfinished.replace(path)
+        with files.writing(path) as out:
+            np.save(out, (waveform.clamp(-1, 1) * _FULL_SCALE).round().to(torch.int16).numpy())
     return Recording(file.stem, path, int(np.load(path, mmap_mode="r").shape[0]))
 
 
@@ -102,7 +101,7 @@ def split_recordings(
         return list(recordings), [], []
     if not Path(split).exists():
         raise UserError(f"data.split: {split} does not exist; write the held-out prefixes there first")
-    held_out = json.loads(Path(split).read_text())
+    held_out = files.read_json(split)
     test, validation = tuple(held_out.get("test", ())), tuple(held_out.get("validation", ()))
     parts: tuple[list[Recording], list[Recording], list[Recording]] = ([], [], [])
     for recording in recordings:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from spear_accel.acoustic.mel_decoder import MelDecoder, MelDecoderConfig
 from spear_accel.acoustic.stage import NeuralAcousticStage
 from spear_accel.acoustic.vocoder import Vocoder, VocoderConfig
 from spear_accel.errors import UserError
+from spear_accel.storage import files
 from spear_accel.training.acoustic.mel_decoder import (
     MelDecoderTask,
     MelDecoderTraining,
@@ -104,7 +104,7 @@ def _description(folder: Path, task: str) -> dict[str, Any]:
     path = folder / MODEL
     if not path.is_file():
         raise UserError(f"{path}: no such file; {folder} is no training folder of a {task}")
-    description: dict[str, Any] = json.loads(path.read_text())
+    description = files.read_json(path)
     if description["task"] != task:
         raise UserError(f"{folder}: holds a {description['task']}, wanted a {task}")
     return description
@@ -114,7 +114,7 @@ def _describe(folder: Path, task: str, mel: LogMelConfig, model: VocoderConfig |
     """Write the sizes beside the checkpoints, so that a training folder can be read without its YAML."""
     folder.mkdir(parents=True, exist_ok=True)
     description = {"task": task, "mel": dataclasses.asdict(mel), "model": dataclasses.asdict(model)}
-    (folder / MODEL).write_text(json.dumps(description, indent=2) + "\n")
+    files.write_json(folder / MODEL, description)
 
 
 def _check_sections(values: dict[str, Any], known: set[str]) -> None:

@@ -20,6 +20,8 @@ from spear_accel.decoding import DecodeOptions, Engine
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic
 from spear_accel.storage import files
+from spear_accel.storage.identity import claim
+from spear_accel.storage.json_lines import append_records, recovered_records
 
 __all__ = ["SampleSettings", "own_samples"]
 
@@ -75,27 +77,21 @@ def own_samples(
     different = list(dict.fromkeys(tuple(int(token) for token in text) for text in texts))
     if not different:
         raise UserError(f"{path}: no texts to speak; name manifests with text_ids in data.samples.texts")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _check_header(path, _header(model, different, settings))
-    records = _whole_lines(path)
+    files.make_folder(path.parent, "choose another samples folder")
+    identity = path.with_suffix(".json")
+    advice = f"delete {path} with {identity.name} or choose another samples folder"
+    claim(identity, _header(model, different, settings), path, advice)
+    records = [record for _, record in recovered_records(path)]
     engine = Engine(model, settings.options())
     chunk = _CHUNK_BATCHES * settings.batch_size
     with tqdm(total=count, initial=min(count, len(records)), desc=path.stem, mininterval=2.0) as bar:
         while len(records) < count:
             numbers = range(len(records), min(count, len(records) + chunk))
             new = _speak(engine, different, numbers, settings.seed)
-            _append(path, new)
+            append_records(path, new)
             records += new
             bar.update(len(new))
     return records[:count]
-
-
-def _append(path: Path, records: list[dict[str, Any]]) -> None:
-    try:
-        with path.open("a", encoding="utf-8") as out:
-            out.writelines(json.dumps(record) + "\n" for record in records)
-    except OSError as error:
-        raise UserError(f"{path}: cannot write ({error.strerror}); mend that, and the same command goes on") from error
 
 
 def _speak(engine: Engine, texts: Sequence[Sequence[int]], numbers: range, seed: int) -> list[dict[str, Any]]:
@@ -125,39 +121,3 @@ def _fingerprint(model: TextToSemantic) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _check_header(path: Path, header: dict[str, Any]) -> None:
-    """Write the header beside a manifest to come; compare it with the one of a manifest that is there."""
-    beside = path.with_suffix(".json")
-    if not beside.exists():
-        if path.exists():
-            raise UserError(f"{path}: {beside.name} is missing beside it; delete it or choose another samples folder")
-        files.write_json(beside, header)
-        return
-    old = files.read_json(beside)
-    differing = ", ".join(key for key in header if old.get(key) != header[key])
-    if differing:
-        raise UserError(
-            f"{path} was made with other settings ({differing}); delete it with {beside.name} or choose another "
-            "samples folder"
-        )
-
-
-def _whole_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of the manifest, from which a line that a kill cut short is taken away."""
-    records: list[dict[str, Any]] = []
-    if not path.exists():
-        return records
-    kept = 0
-    with path.open("rb+") as lines:
-        for line in lines:
-            if not line.endswith(b"\n"):
-                break
-            try:
-                records.append(json.loads(line))
-            except ValueError:
-                break
-            kept += len(line)
-        lines.truncate(kept)
-    return records

@@ -5,23 +5,22 @@ Knows files. Does not know what is trained, or when to save.
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, load_model, save_model
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from spear_accel.errors import UserError
+from spear_accel.storage import files, folders
+from spear_accel.storage.weights import fill, read_tensors, tensors_of, write_tensors
 
 __all__ = ["load_modules", "restore", "save"]
 
-_CURRENT, _NEXT, _PREVIOUS = "checkpoint", "checkpoint.next", "checkpoint.previous"
+CHECKPOINT = "checkpoint"
+_PROGRESS, _OPTIMISERS = "progress.json", "optimisers.pt"
 
 
 def save(
@@ -32,17 +31,14 @@ def save(
     averages: Mapping[str, AveragedModel],
 ) -> None:
     """Write a checkpoint of ``step`` to ``folder/checkpoint``; the old one stays until the new one is complete."""
-    target = folder / _NEXT
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    for name, module in modules.items():
-        save_model(module, str(target / f"{name}.safetensors"))
-    for name, averaged in averages.items():
-        save_model(averaged.module, str(target / f"{name}.average.safetensors"))
-    torch.save({name: optimiser.state_dict() for name, optimiser in optimisers.items()}, target / "optimisers.pt")
-    counts = {name: int(averaged.n_averaged) for name, averaged in averages.items()}
-    (target / "progress.json").write_text(json.dumps({"step": step, "modules": list(modules), "averaged": counts}))
-    _replace(folder)
+    with folders.replacing(folder / CHECKPOINT) as target:
+        for name, module in modules.items():
+            write_tensors(target / f"{name}.safetensors", tensors_of(module), half=False)
+        for name, averaged in averages.items():
+            write_tensors(target / f"{name}.average.safetensors", tensors_of(averaged.module), half=False)
+        torch.save({name: optimiser.state_dict() for name, optimiser in optimisers.items()}, target / _OPTIMISERS)
+        counts = {name: int(averaged.n_averaged) for name, averaged in averages.items()}
+        files.write_json(target / _PROGRESS, {"step": step, "modules": list(modules), "averaged": counts})
 
 
 def restore(
@@ -56,16 +52,16 @@ def restore(
     Raises:
         UserError: The checkpoint holds other modules than these.
     """
-    source = _newest(folder)
+    source = folders.latest(folder / CHECKPOINT)
     if source is None:
         return 0
-    progress = json.loads((source / "progress.json").read_text())
+    progress = files.read_json(source / _PROGRESS)
     if progress["modules"] != list(modules):
         raise UserError(
             f"{source} holds {', '.join(progress['modules'])}, this run trains {', '.join(modules)}; "
             "choose another output folder or delete the old one"
         )
-    states = torch.load(source / "optimisers.pt", weights_only=True, map_location="cpu")
+    states = torch.load(source / _OPTIMISERS, weights_only=True, map_location="cpu")
     for name, module in modules.items():
         _load(module, source / f"{name}.safetensors")
         optimisers[name].load_state_dict(states[name])
@@ -82,36 +78,19 @@ def load_modules(folder: Path) -> dict[str, dict[str, Tensor]]:
     Raises:
         UserError: ``folder`` holds no checkpoint.
     """
-    source = _newest(folder)
+    source = folders.latest(folder / CHECKPOINT)
     if source is None:
         raise UserError(f"{folder} holds no training checkpoint; train first or name another folder")
-    names = json.loads((source / "progress.json").read_text())["modules"]
-    paths = {name: source / f"{name}.average.safetensors" for name in names}
-    return {name: load_file(path if path.exists() else source / f"{name}.safetensors") for name, path in paths.items()}
+    names = files.read_json(source / _PROGRESS)["modules"]
+    averages = {name: source / f"{name}.average.safetensors" for name in names}
+    return {
+        name: read_tensors(average if average.exists() else source / f"{name}.safetensors")
+        for name, average in averages.items()
+    }
 
 
 def _load(module: nn.Module, path: Path) -> None:
     try:
-        load_model(module, str(path))
-    except RuntimeError as error:
-        raise UserError(
-            f"{path} does not fit the configured model ({str(error).splitlines()[-1].strip()}); "
-            "restore the old configuration or choose another output folder"
-        ) from error
-
-
-def _replace(folder: Path) -> None:
-    """Swap the finished checkpoint in. A kill between the two renames leaves the previous one to fall back on."""
-    current, previous = folder / _CURRENT, folder / _PREVIOUS
-    if current.exists():
-        shutil.rmtree(previous, ignore_errors=True)
-        os.replace(current, previous)
-    os.replace(folder / _NEXT, current)
-    shutil.rmtree(previous, ignore_errors=True)
-
-
-def _newest(folder: Path) -> Path | None:
-    for name in (_CURRENT, _PREVIOUS):
-        if (folder / name / "progress.json").exists():
-            return folder / name
-    return None
+        fill(module, read_tensors(path), f"{path} does not fit the configured model")
+    except UserError as error:
+        raise UserError(f"{error}; restore the old configuration or choose another output folder") from error

@@ -1,38 +1,45 @@
-"""Training metrics: means over a few steps to JSONL always, and to wandb or tensorboard where asked."""
+"""Training metrics: means over a few steps, as JSON Lines always, and to a tracker (wandb, tensorboard) where asked.
+
+Knows steps and numbers. Does not know what is trained.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
 
-if TYPE_CHECKING:
-    from accelerate import Accelerator
-
-    from spear_accel.training.loop.trainer import LoopConfig
+from spear_accel.storage import files
+from spear_accel.storage.json_lines import append_records, recovered_records
 
 __all__ = ["MetricLog"]
 
 
 class MetricLog:
-    """Collects the metrics of each step and writes their means every ``config.log_every`` steps."""
+    """Collects the metrics of each step and writes their means."""
 
-    def __init__(self, folder: Path, accelerator: Accelerator, config: LoopConfig, step: int) -> None:
-        self._accelerator = accelerator
-        self._every = config.log_every
+    def __init__(
+        self, path: Path | None, step: int, every: int, track: Callable[[dict[str, float], int], None]
+    ) -> None:
+        """Opens the log of a run that has reached `step`.
+
+        Args:
+            path: The JSONL file; None in a process that writes none. Lines past `step`, which a killed run wrote
+                after its last checkpoint, are removed.
+            step: Steps done.
+            every: Steps over which the mean is taken.
+            track: Also gets what is written: the metrics and their step.
+        """
+        self._path, self._every, self._track = path, every, track
         self._sums: dict[str, float] = defaultdict(float)
         self._counts: dict[str, int] = defaultdict(int)
-        self._file: TextIO | None = None
-        if accelerator.is_main_process:
-            self._file = _open_at(folder / "log.jsonl", step)
-        if config.trackers:
-            plain = {key: value for key, value in asdict(config).items() if isinstance(value, int | float | str)}
-            accelerator.init_trackers(folder.name, config=plain)
+        if path is not None and path.exists():
+            kept = [record for _, record in recovered_records(path) if record.get("step", 0) <= step]
+            files.write_lines(path, map(json.dumps, kept))
 
     def add(self, step: int, metrics: dict[str, float]) -> None:
-        """Take in the metrics of one step."""
+        """Takes in the metrics of one step."""
         for key, value in metrics.items():
             self._sums[key] += value
             self._counts[key] += 1
@@ -42,30 +49,7 @@ class MetricLog:
             self._counts.clear()
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
-        """Write metrics at once."""
-        if self._file is not None:
-            record = {"step": step, **{key: float(f"{value:.6g}") for key, value in metrics.items()}}
-            self._file.write(json.dumps(record) + "\n")
-            self._file.flush()
-        self._accelerator.log(metrics, step=step)
-
-    def close(self) -> None:
-        """Flush and close everything."""
-        if self._file is not None:
-            self._file.close()
-        self._accelerator.end_training()
-
-
-def _open_at(path: Path, step: int) -> TextIO:
-    """Open the log for appending, without the lines that a killed run wrote past its last checkpoint."""
-    if path.exists():
-        kept = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
-        path.write_text("".join(line + "\n" for line in kept))
-    return path.open("a")
-
-
-def _step_of(line: str) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError):
-        return float("inf")
+        """Writes metrics at once."""
+        if self._path is not None:
+            append_records(self._path, [{"step": step, **{key: float(f"{x:.6g}") for key, x in metrics.items()}}])
+        self._track(metrics, step)

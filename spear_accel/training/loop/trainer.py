@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +30,7 @@ __all__ = ["LoopConfig", "Task", "learning_rate_scale", "load_modules", "run"]
 
 load_modules = checkpoints.load_modules
 
+LOG = "log.jsonl"
 _PRECISIONS = ("auto", "no", "bf16", "fp16")
 
 
@@ -116,7 +117,7 @@ def run(task: Task, config: LoopConfig, folder: Path, shape: Mapping[str, Any] |
     try:
         return trainer.train()
     finally:
-        trainer.log.close()
+        trainer.accelerator.end_training()
 
 
 class _Trainer:
@@ -137,12 +138,19 @@ class _Trainer:
             name: AveragedModel(module, multi_avg_fn=_average(config.average)) for name, module in self.plain.items()
         } if config.average else {}  # fmt: skip
         self.step = checkpoints.restore(folder, self.plain, self.optimisers, self.averages)
-        self.log = MetricLog(folder, self.accelerator, config, self.step)
+        self.log = self._open_log()
 
     @property
     def plain(self) -> dict[str, nn.Module]:
         """The modules without their distributed wrappers."""
         return {name: self.accelerator.unwrap_model(module) for name, module in self.modules.items()}
+
+    def _open_log(self) -> MetricLog:
+        if self.config.trackers:
+            plain = {key: value for key, value in asdict(self.config).items() if isinstance(value, int | float | str)}
+            self.accelerator.init_trackers(self.folder.name, config=plain)
+        path = self.folder / LOG if self.accelerator.is_main_process else None
+        return MetricLog(path, self.step, self.config.log_every, self.accelerator.log)
 
     def train(self) -> dict[str, float]:
         metrics: dict[str, float] = {}

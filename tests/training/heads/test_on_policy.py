@@ -164,7 +164,7 @@ def test_other_settings_are_refused(
 ) -> None:  # fmt: skip
     own_samples(model, texts, settings, path, 3)
     before = path.read_bytes()
-    with pytest.raises(UserError, match=rf"other settings \({named}\); delete it with training\.json or choose"):
+    with pytest.raises(UserError, match=rf"holds work with another {named}; delete .* with training\.json or choose"):
         own_samples(model, texts, replace(settings, **changes), path, 4)
     assert path.read_bytes() == before
 
@@ -176,9 +176,9 @@ def test_another_model_or_other_texts_are_refused(
     other = copy.deepcopy(model)
     with torch.no_grad():
         other.decoder.final_norm.gain[3] += 1e-4
-    with pytest.raises(UserError, match=r"other settings \(model\)"):
+    with pytest.raises(UserError, match="another model"):
         own_samples(other, texts, settings, path, 3)
-    with pytest.raises(UserError, match=r"other settings \(texts\)"):
+    with pytest.raises(UserError, match="another texts"):
         own_samples(model, [*texts[1:], texts[0]], settings, path, 3)
 
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from spear_accel.data.batching import shuffled_batches
 from spear_accel.errors import UserError
-from spear_accel.training.loop import checkpoints
 from spear_accel.training.loop.trainer import LoopConfig, learning_rate_scale, load_modules, run
 
 CONFIG = LoopConfig(
@@ -90,11 +89,21 @@ def test_a_kill_while_saving_keeps_the_old_checkpoint(tmp_path: Path, monkeypatc
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoints, "_replace", killed)
+    monkeypatch.setattr(torch, "save", killed)
     with pytest.raises(KeyboardInterrupt):
         run(Line(), CONFIG, tmp_path)
     after = load_modules(tmp_path)
     assert torch.equal(before["second"]["weight"], after["second"]["weight"])
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["checkpoint"]
+
+
+def test_a_kill_between_the_two_renames_goes_on_from_the_old_checkpoint(tmp_path: Path) -> None:
+    run(Line(), replace(CONFIG, steps=4), tmp_path)
+    (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.previous")
+    resumed = Line()
+    run(resumed, CONFIG, tmp_path)
+    assert resumed.taken == 8
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["checkpoint"]
 
 
 def test_finished_runs_only_validate(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import espeak
 from tqdm import tqdm
 
-from spear_accel.data.corpus import Utterance, prompt_of, read_corpus
+from spear_accel.data.corpus import CorpusEntry, prompt_of, read_corpus
 from spear_accel.storage.json_lines import write_manifest
 
 __all__ = ["corpus_manifests", "split_prompts", "synthetic_manifest"]
@@ -36,7 +36,7 @@ def split_prompts(corpus: Path, target: Path, *, test: int, validation: int, see
 
 def corpus_manifests(corpus: Path, extra: Path | None, split: Mapping[str, list[str]], folder: Path) -> None:
     """Write ``train``, ``validation``, ``test`` and, with a second corpus, ``extra`` ``.jsonl`` to ``folder``."""
-    parts: dict[str, list[Utterance]] = {"train": [], "validation": [], "test": []}
+    parts: dict[str, list[CorpusEntry]] = {"train": [], "validation": [], "test": []}
     where = {prompt: part for part, prompts in split.items() for prompt in prompts}
     for utterance in read_corpus(corpus):
         parts[where.get(prompt_of(utterance.id), "train")].append(utterance)
@@ -77,7 +77,7 @@ def synthetic_manifest(sentences: Path, folder: Path, settings: Mapping[str, Any
         write_manifest(folder / "synthetic.jsonl", tqdm(pool.map(speak, plain), total=len(plain), desc="espeak-ng"))
 
 
-def _with_phonemes(utterances: Iterable[Utterance]) -> Iterator[dict[str, Any]]:
+def _with_phonemes(utterances: Iterable[CorpusEntry]) -> Iterator[dict[str, Any]]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         utterances = list(utterances)
         for utterance, phonemes in zip(

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
 import wave
 from pathlib import Path
 
 import pytest
 import torch
 
+from spear_accel.audio.kmeans import Codebook
+from spear_accel.audio.tokenizer import SpeechTokenizerConfig
 from spear_accel.cli import tokenize as verb
+from spear_accel.model import TextToSemanticConfig
+from spear_accel.storage.json_lines import read_manifest
+from spear_accel.training.text_to_semantic.train import Examples
 
 
 class FixedTokenizer:
     """Stands in for a speech tokenizer: one token per 320 samples."""
 
-    class config:
-        frame_rate = 50
+    config = SpeechTokenizerConfig(layer=1, units=4, frame_rate=50)
+    codebook = Codebook(torch.zeros(2), torch.ones(2), torch.zeros(4, 2))
 
     def tokenize(self, waveforms: list[torch.Tensor]) -> list[torch.Tensor]:
         return [torch.zeros(len(waveform) // 320, dtype=torch.int64) for waveform in waveforms]
@@ -34,9 +40,11 @@ def recording(tmp_path: Path) -> Path:
 def test_one_json_line_per_recording(run, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verb, "_load", lambda voice: FixedTokenizer())
     output = tmp_path / "tokens.jsonl"
-    assert run("tokenize", recording, recording, "-o", output).code == 0
+    done = run("tokenize", recording, recording, "-o", output)
+    assert done.code == 0 and "2 recordings have the id a" in done.err
     lines = [json.loads(line) for line in output.read_text().splitlines()]
-    assert lines == [{"audio_filepath": str(recording), "duration": 0.1, "frame_rate": 50, "tokens": [0] * 5}] * 2
+    record = {"id": "a", "audio_filepath": str(recording), "duration": 0.1, "frame_rate": 50, "tokens": [0] * 5}
+    assert lines == [record] * 2
     assert run("tokenize", recording, "-o", "-").out.decode() == output.read_text().splitlines()[0] + "\n"
 
 
@@ -59,6 +67,47 @@ def test_a_recording_without_samples_is_named(run, tmp_path: Path, monkeypatch: 
     with wave.open(str(path), "wb") as sound:
         sound.setparams((1, 2, 16_000, 0, "NONE", ""))
     assert "empty.wav: holds no samples" in run("tokenize", path).error_line
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, recording: Path) -> Path:
+    """Two recordings that can be used, one that cannot, and a line without a recording."""
+    wavs = tmp_path / "corpus" / "wavs"
+    wavs.mkdir(parents=True)
+    for name in ("a1", "a2"):
+        shutil.copy(recording, wavs / f"{name}.wav")
+    (wavs / "a3.wav").write_bytes(b"not audio")
+    lines = ("a1|Yes|Yes.", "a2|Dr. No|Dr. No.", "a3|x|Broken.", "a4|x|Gone.")
+    (wavs.parent / "metadata.csv").write_text("\n".join(lines))
+    return wavs.parent
+
+
+def test_a_corpus_becomes_what_train_reads(run, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verb, "_load", lambda voice: FixedTokenizer())
+    output = tmp_path / "tokens.jsonl"
+    done = run("tokenize", "--corpus", corpus, "-o", output)
+    assert done.code == 0, done.err
+    for said in ("a3.wav: not an audio file", "line 4: no recording a4", "2 recordings, 2 left out", "text_eos_id: 37"):
+        assert said in done.err, done.err
+    records = read_manifest(output, ("id", "text", "text_ids", "tokens"))
+    assert [record["id"] for record in records] == ["a1", "a2"]
+    config = TextToSemanticConfig(text_vocab_size=38, text_eos_id=37, text_pad_id=0, semantic_units=4, dim=32, heads=2,
+                                  kv_heads=1, head_dim=16, encoder_layers=1, decoder_layers=1, ff_inner=32)  # fmt: skip
+    assert len(Examples(records, config, None, 1.0)) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ((), "give recordings, or a folder with --corpus"),
+        (("a.wav", "--corpus", "x"), "not both"),
+        (("a.wav", "--text-tokenizer", "t.model"), "--text-tokenizer: only a corpus has texts"),
+        (("--corpus", "x"), "name the file to write with -o"),
+        (("--corpus", "x", "-o", "/tmp/never.jsonl"), "metadata.csv: no such file"),
+    ],
+)
+def test_mistakes_in_tokenize_get_one_line(run, options: tuple[str, ...], fault: str) -> None:
+    assert fault in run("tokenize", *options).error_line
 
 
 def test_a_voice_without_speech_tokenizer_says_so(run, recording: Path, shared_voice: Path) -> None:

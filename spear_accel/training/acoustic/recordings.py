@@ -15,6 +15,7 @@ from torch import Tensor
 
 from spear_accel.audio.files import read_audio
 from spear_accel.data.corpus import read_corpus
+from spear_accel.data.split import Split, read_split
 from spear_accel.errors import UserError
 from spear_accel.storage import files
 
@@ -26,7 +27,7 @@ class RecordingsConfig:
     """Where recordings lie and how loud they shall be.
 
     ``folders`` are corpora with ``wavs/ID.*``; ``cache`` takes the decoded audio. ``split`` names a JSON file
-    ``{"test": [prefix...], "validation": [prefix...]}``: a clip whose id starts with a prefix is held out.
+    of the ids that are held out (`spear_accel.data.split`).
     ``gain_db`` is applied to every clip, and a clip whose peak would pass ``peak`` is turned down as a whole.
     """
 
@@ -92,22 +93,15 @@ def _cached(file: Path, target: Path, config: RecordingsConfig, sample_rate: int
 def split_recordings(
     recordings: Sequence[Recording], split: str | None
 ) -> tuple[list[Recording], list[Recording], list[Recording]]:
-    """(training, validation, test) by the prefixes of the split file; without one everything is for training.
+    """(training, validation, test) by a split file (`spear_accel.data.split`); without one all are for training.
 
     Raises:
-        UserError: The split file is missing, or nothing is left to train on.
+        UserError: The split file is missing or holds something else, or nothing is left to train on.
     """
-    if split is None:
-        return list(recordings), [], []
-    if not Path(split).exists():
-        raise UserError(f"data.split: {split} does not exist; write the held-out prefixes there first")
-    held_out = files.read_json(split)
-    test, validation = tuple(held_out.get("test", ())), tuple(held_out.get("validation", ()))
-    parts: tuple[list[Recording], list[Recording], list[Recording]] = ([], [], [])
+    held_out = Split() if split is None else read_split(split)
+    parts: dict[str, list[Recording]] = {"train": [], "validation": [], "test": []}
     for recording in recordings:
-        parts[2 if recording.name.startswith(test) else 1 if recording.name.startswith(validation) else 0].append(
-            recording
-        )
-    if not parts[0]:
+        parts[held_out.part_of(recording.name)].append(recording)
+    if split is not None and not parts["train"]:
         raise UserError(f"data.split: {split} holds out every recording; leave some for training")
-    return parts
+    return parts["train"], parts["validation"], parts["test"]

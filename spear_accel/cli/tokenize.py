@@ -96,7 +96,6 @@ def _corpus(folder: Path, output: str, voice: str, text_tokenizer: Path | None) 
     left_out = tokenize_manifest(tokenizer, records, Path(output), reader=reader, feedback=feedback)
     console.say(f"{output}: {len(records) - left_out} recordings, {len(found.faults) + left_out} left out")
     size = reader.tokenizer.vocab_size
-    console.say(f"{output}: {len(records) + len(found.faults) - left_out} recordings, {left_out} left out")
     console.say(f"text_ids go with text_vocab_size: {size + 1} and text_eos_id: {size} in the model section of `train`")
 
 

@@ -89,6 +89,7 @@ def test_a_corpus_becomes_what_train_reads(run, corpus: Path, tmp_path: Path, mo
     assert done.code == 0, done.err
     for said in ("a3.wav: not an audio file", "line 4: no recording a4", "2 recordings, 2 left out", "text_eos_id: 37"):
         assert said in done.err, done.err
+    assert done.err.count(" left out\n") == 1
     records = read_manifest(output, ("id", "text", "text_ids", "tokens"))
     assert [record["id"] for record in records] == ["a1", "a2"]
     config = TextToSemanticConfig(text_vocab_size=38, text_eos_id=37, text_pad_id=0, semantic_units=4, dim=32, heads=2,

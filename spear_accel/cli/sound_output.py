@@ -1,4 +1,4 @@
-"""Where a command's sound goes: a WAV file, or WAV or raw samples on standard output.
+"""Where a command's sound goes: a sound file of any format, or WAV or raw samples on standard output.
 
 A file appears under its name only when it is whole. Does not know how the sound is made.
 """
@@ -8,20 +8,15 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, Protocol
 
 import numpy as np
 
-from spear_accel.audio.wav import pcm16
+from spear_accel.audio.writer import SoundWriter, format_of, pcm16
 from spear_accel.errors import UserError
 from spear_accel.storage import files
-
-# Endings that promise a coding which this does not write.
-_OTHER_CODINGS = frozenset((".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".aiff"))
 
 
 class Sink(Protocol):
@@ -41,49 +36,52 @@ class _Raw:
         self._file.flush()
 
 
-class _Wav:
-    def __init__(self, sound: wave.Wave_write) -> None:
-        self._sound = sound
-
-    def write(self, samples: np.ndarray) -> None:
-        self._sound.writeframesraw(pcm16(samples))
-
-
 def check(output: str, raw: bool) -> None:
-    """Refuse, before any work, an output that cannot be written. Raises UserError."""
+    """Refuses, before any work, an output that cannot be written.
+
+    Raises:
+        UserError: The ending of the name is of no format that can be written, the place cannot be written to, or
+            sound would go to a terminal.
+    """
     if output != "-":
-        if not raw and Path(output).suffix.lower() in _OTHER_CODINGS:
-            raise UserError(f"{output}: only WAV is written; name it .wav and convert it, for example with ffmpeg")
+        if not raw:
+            format_of(output)
         files.check_writable(output)
     elif sys.stdout.isatty():
         raise UserError("standard output is a terminal; name a file with -o FILE or pipe the sound to a player")
 
 
+def is_live(output: str, raw: bool) -> bool:
+    """Whether somebody may listen while the sound is still made: raw samples into a pipe."""
+    return raw and (output == "-" or files.is_stream(output))
+
+
 @contextmanager
 def open_sink(output: str, raw: bool, sample_rate: int) -> Iterator[Sink]:
-    """A sink for `output` ("-" is standard output).
+    """Yields a sink for `output` ("-" is standard output), in the format that its ending names.
 
-    A WAV on standard output comes at the end, since its header needs the length; raw samples come as they are made.
-    Raises UserError when the disk is full or the file cannot be written; nothing is left under its name then.
+    Raw samples go out as they are made. A sound file on standard output or in a FIFO comes at the end, because its
+    header needs the length.
+
+    Raises:
+        UserError: The disk is full or the file cannot be written; nothing is left under its name then. Or the format
+            is not written at this sample rate.
     """
-    if output != "-":
-        with files.replacing(output) as temporary, temporary.open("wb") as file, _into(file, raw, sample_rate) as sink:
-            yield sink
-    elif raw:
+    if raw and output == "-":
         yield _Raw(sys.stdout.buffer)
-    else:
+    elif raw:
+        with files.writing(output) as file:
+            yield _Raw(file)
+    elif output == "-":
         with tempfile.TemporaryFile() as spool:
-            with _into(spool, raw, sample_rate) as sink:
+            with SoundWriter(spool, sample_rate) as sink:
                 yield sink
             spool.seek(0)
             shutil.copyfileobj(spool, sys.stdout.buffer)
-
-
-@contextmanager
-def _into(file: IO[bytes], raw: bool, sample_rate: int) -> Iterator[Sink]:
-    if raw:
-        yield _Raw(file)
-        return
-    with wave.open(file, "wb") as sound:
-        sound.setparams((1, 2, sample_rate, 0, "NONE", "not compressed"))
-        yield _Wav(sound)
+    else:
+        with (
+            files.replacing(output) as temporary,
+            temporary.open("wb") as file,
+            SoundWriter(file, sample_rate, format_of(output)) as sink,
+        ):
+            yield sink

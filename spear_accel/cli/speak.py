@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 def speak(
     text: Annotated[str | None, typer.Argument(help="What to say; standard input where left out.")] = None,
     input: Annotated[str | None, typer.Option("-i", "--input", help="Read the text from a file ('-': stdin).")] = None,
-    output: Annotated[str | None, typer.Option("-o", "--output", help="WAV file, or '-' for stdout (default).")] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o", "--output", help="Sound file: .wav, .flac, .ogg, .opus, .mp3; '-': WAV on stdout (default)."
+        ),
+    ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Signed 16-bit mono samples without a header.")] = False,
     voice: Annotated[str, typer.Option(help="Name of a shipped voice, or a voice folder.")] = "kathleen",
     seed: Annotated[int, typer.Option(help="Another seed, another reading.")] = 0,
@@ -64,7 +69,9 @@ def speak(
     tokens: list[Tensor] = []
     with sound_output.open_sink(output, raw, loaded.sample_rate) as sink:
         # Who listens wants the sound early; a file gains nothing from it.
-        speech = (loaded.stream if raw and output == "-" else loaded.speak_each)(words, options, speed=speed)
+        speech = (loaded.stream if sound_output.is_live(output, raw) else loaded.speak_each)(
+            words, options, speed=speed
+        )
         seconds = _write(speech, sink, tokens)
     if tokens_out is not None:
         _save_tokens(tokens_out, tokens)

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from spear_accel.audio.wav import wav_bytes
+from spear_accel.audio.writer import sound_bytes
 from spear_accel.errors import UserError
 from spear_accel.storage import files
 
@@ -61,7 +61,7 @@ class Sounds:
     def write(self, made: Made) -> dict[str, Any]:
         assert made.samples is not None and made.sample_rate is not None
         name = f"{self.home}/{made.id}.wav"
-        files.write_bytes(self.folder / name, wav_bytes(made.samples, made.sample_rate))
+        files.write_bytes(self.folder / name, sound_bytes(made.samples, made.sample_rate))
         return {"audio_filepath": name}
 
 
@@ -162,7 +162,7 @@ class WebDataset:
         np.save(array, made.tokens)
         files.write_bytes(self.parts / f"{made.id}.npy", array.getvalue())
         if made.samples is not None and made.sample_rate is not None:
-            files.write_bytes(self.parts / f"{made.id}.wav", wav_bytes(made.samples, made.sample_rate))
+            files.write_bytes(self.parts / f"{made.id}.wav", sound_bytes(made.samples, made.sample_rate))
         return {}
 
     def finish(self, records: Iterable[dict[str, Any]]) -> None:

@@ -78,7 +78,7 @@ def test_what_is_left_out_is_warned_of(run, shared_voice: Path, tmp_path: Path) 
         (["speak", "-i", "missing.txt"], "missing.txt: cannot read"),
         (["speak", "Hi", "-o", "nowhere/a.wav"], "nowhere: no such folder"),
         (["speak", "Hi", "-o", "."], "is a folder"),
-        (["speak", "Hi", "-o", "a.mp3"], "only WAV"),
+        (["speak", "Hi", "-o", "a.m4a"], "ends with .m4a; name it .wav, .flac"),
         (["speak", "Hi", "--tokens-out", "nowhere/a.npy"], "nowhere: no such folder"),
         (["speak", "Hi", "--voice", "nobody"], "nobody: no such voice; shipped voices:"),
         (["speak", "Hi", "--speed", "9"], "speed 9"),

@@ -85,7 +85,7 @@ def _one(voice: Voice, head: torch.nn.Module, ids: list[int], tokens: Tensor, se
     text = [*ids, config.text_eos_id] if config.text_eos_id is not None else ids
     trunk = trunk_pass(voice.model, torch.tensor([text]), tokens[None])
     positions = torch.arange(len(tokens) + 1)
-    laws = head.teach(trunk, positions)[0]  # type: ignore[operator]
+    laws = head.forward_teacher_forced(trunk, positions)[0]  # type: ignore[operator]
     words, every = torch.tensor([row_words(seed, utterance_key(ids))]), torch.arange(config.vocab)
     noise = gumbel_from(uniforms(words, positions[None], every))[0]
     log_p = log_probabilities(trunk.logits[0], sampling)

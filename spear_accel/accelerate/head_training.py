@@ -81,7 +81,7 @@ def _task(voice: Voice, heads: HeadRun, records: tuple[Records, Records], plan: 
     built: dict[str, nn.Module] = {}
     for kind, shape in heads.heads.items():
         built[kind] = build_head(kind, shape, target)
-        built[kind].begin_like(voice.model.decoder.embedding.weight.detach())  # type: ignore[operator]
+        built[kind].init_from_embedding(voice.model.decoder.embedding.weight.detach())  # type: ignore[operator]
     return DraftHeadTask(config, voice.model, built, {kind: HeadLoss() for kind in built}, *records)
 
 

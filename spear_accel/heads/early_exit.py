@@ -40,7 +40,7 @@ class EarlyExit(nn.Module):
     """Blocks, perhaps a feed-forward, a norm and a projection on the hidden states that leave layer E."""
 
     horizon = 1
-    stepwise = True
+    single_step = True
 
     def __init__(self, config: EarlyExitConfig, target: TextToSemanticConfig) -> None:
         """Raises UserError where the exit or the memory layer is none of the target's."""
@@ -64,11 +64,11 @@ class EarlyExit(nn.Module):
         nn.init.normal_(self.projection.weight, std=0.02)
         self.rotary = FixedTable(rotary_table(target.max_positions, target.head_dim, target.rotary_theta))
 
-    def begin_like(self, embedding: Tensor) -> None:
+    def init_from_embedding(self, embedding: Tensor) -> None:
         """Start the projection from the target's output embedding [at least V, D]."""
         self.projection.weight.data.copy_(embedding[: self.projection.out_features])
 
-    def teach(self, trunk: Trunk, positions: Tensor) -> Tensor:
+    def forward_teacher_forced(self, trunk: Trunk, positions: Tensor) -> Tensor:
         """Logits [B, P, 1, V] of what the decoder says after reading input `positions` [P]."""
         x = trunk.hidden[self.config.exit_layer]
         turns = self.rotary.values[: x.shape[1]]

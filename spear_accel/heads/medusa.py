@@ -45,8 +45,8 @@ class Medusa(ParallelHead):
         self.norms = nn.ModuleList(RMSNorm(target.dim, target.norm_eps) for _ in count)
         self.projections = nn.ModuleList(DraftProjection(target.dim, target.vocab) for _ in count)
 
-    def begin_like(self, embedding: Tensor) -> None:
-        super().begin_like(embedding)
+    def init_from_embedding(self, embedding: Tensor) -> None:
+        super().init_from_embedding(embedding)
         for projection in self.projections:
             projection.weight.data.copy_(embedding[: projection.weight.shape[0]])  # type: ignore[index, operator]
 

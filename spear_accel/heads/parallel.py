@@ -20,7 +20,7 @@ class ParallelHead(nn.Module):
     The hidden state was left by the input before the token, which was drawn from it.
     """
 
-    stepwise = False
+    single_step = False
 
     def __init__(self, horizon: int, target: TextToSemanticConfig, reads_token: bool = True) -> None:
         """Raises UserError where the horizon is below 1."""
@@ -35,14 +35,14 @@ class ParallelHead(nn.Module):
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, std=EMBEDDING_STD)
 
-    def teach(self, trunk: Trunk, positions: Tensor) -> Tensor:
+    def forward_teacher_forced(self, trunk: Trunk, positions: Tensor) -> Tensor:
         """Logits [B, P, n, V] of the n tokens after input `positions` [P] has been read; the hidden state is that of
         the position before, `first` before the beginning."""
         before = torch.cat((self.first.to(trunk.final.dtype).expand(len(trunk.final), 1, -1), trunk.final), dim=1)
         logits: Tensor = self(before[:, positions], trunk.inputs[:, positions])
         return logits
 
-    def begin_like(self, embedding: Tensor) -> None:
+    def init_from_embedding(self, embedding: Tensor) -> None:
         """Start from the target's embedding [V + 1, D]."""
         if self.embedding is not None:
             self.embedding.weight.data.copy_(embedding)

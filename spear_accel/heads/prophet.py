@@ -40,7 +40,7 @@ class ProphetConfig:
 class Prophet(nn.Module):
     """Hidden states and tokens -> logits of the tokens that follow."""
 
-    stepwise = False
+    single_step = False
 
     def __init__(self, config: ProphetConfig, target: TextToSemanticConfig) -> None:
         """Raises UserError where the memory layer is none of the target's."""
@@ -71,12 +71,12 @@ class Prophet(nn.Module):
     def horizon(self) -> int:
         return self.config.horizon
 
-    def begin_like(self, embedding: Tensor) -> None:
+    def init_from_embedding(self, embedding: Tensor) -> None:
         """Start both embeddings from the target's [V + 1, D]."""
         self.embedding.weight.data.copy_(embedding)
         self.projection.weight.data.copy_(embedding[: self.projection.out_features])
 
-    def teach(self, trunk: Trunk, positions: Tensor) -> Tensor:
+    def forward_teacher_forced(self, trunk: Trunk, positions: Tensor) -> Tensor:
         """Logits [B, P, n, V] of the n = `horizon` tokens after input `positions` [P] has been read.
 
         Entry (p, j) has seen the hidden states up to positions[p] - 1 and inputs positions[p] .. positions[p] + j;

@@ -38,8 +38,8 @@ class ProphetLinear(ParallelHead):
         self.projection = DraftProjection(target.dim, target.vocab)
         nn.init.normal_(self.projection.weight, std=EMBEDDING_STD)
 
-    def begin_like(self, embedding: Tensor) -> None:
-        super().begin_like(embedding)
+    def init_from_embedding(self, embedding: Tensor) -> None:
+        super().init_from_embedding(embedding)
         self.projection.weight.data.copy_(embedding[: self.projection.out_features])
 
     def forward(self, states: Tensor, tokens: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ class RecurrentConfig:
 class Recurrent(nn.Module):
     """A state and a token -> the next state and the logits of the token that follows."""
 
-    stepwise = False
+    single_step = False
 
     def __init__(self, config: RecurrentConfig, target: TextToSemanticConfig) -> None:
         """Raises UserError where the memory layer is none of the target's, or a size is below 1."""
@@ -72,14 +72,14 @@ class Recurrent(nn.Module):
     def horizon(self) -> int:
         return self.config.horizon
 
-    def begin_like(self, embedding: Tensor) -> None:
+    def init_from_embedding(self, embedding: Tensor) -> None:
         """Start the logits from the target's embedding [V + 1, D], and the table from a random image of it."""
         self.say.weight.data[: self.vocab] = embedding[: self.vocab]
         dim, width = embedding.shape[1], self.token.embedding_dim
         image = torch.randn(dim, width, device=embedding.device) * dim**-0.5
         self.token.weight.data.copy_(embedding * self.scale @ image)
 
-    def teach(self, trunk: Trunk, positions: Tensor) -> Tensor:
+    def forward_teacher_forced(self, trunk: Trunk, positions: Tensor) -> Tensor:
         """Logits [B, P, n, V] of the n = `horizon` tokens after input `positions` [P] has been read.
 
         Entry (p, j) has seen the hidden state of positions[p] - 1 (`first` before the beginning) and inputs

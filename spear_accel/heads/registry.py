@@ -25,13 +25,13 @@ class DraftHead(Protocol):
 
     horizon: int
     """Tokens that one teacher-forced position predicts."""
-    stepwise: bool
+    single_step: bool
     """Whether it drafts further by taking the same step at the next position, as the decoder would."""
 
-    def begin_like(self, embedding: Tensor) -> None:
+    def init_from_embedding(self, embedding: Tensor) -> None:
         """Start from the target's embedding [V + 1, D]."""
 
-    def teach(self, trunk: Trunk, positions: Tensor) -> Tensor:
+    def forward_teacher_forced(self, trunk: Trunk, positions: Tensor) -> Tensor:
         """Logits [B, P, horizon, V]: entry (p, j) is about token positions[p] + j."""
 
 

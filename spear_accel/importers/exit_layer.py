@@ -31,7 +31,7 @@ def find_exit_layer(model: TextToSemantic, head_behind: Callable[[int], EarlyExi
     positions = torch.arange(trunk.inputs.shape[1])
     distances = {}
     for layer in range(1, config.decoder_layers):
-        said = head_behind(layer).teach(trunk, positions)[:, :, 0].log_softmax(dim=-1)
+        said = head_behind(layer).forward_teacher_forced(trunk, positions)[:, :, 0].log_softmax(dim=-1)
         distances[layer] = float((wanted.exp() * (wanted - said)).sum(dim=-1).mean())
     return min(distances, key=lambda layer: distances[layer])
 

@@ -37,7 +37,7 @@ def early_exit_like(model: TextToSemantic, share: float) -> EarlyExit:
     layer = model.decoder.stack[last].state_dict()
     head.blocks[0].load_state_dict({key: layer[key] for key in head.blocks[0].state_dict()})
     head.norm.load_state_dict(model.decoder.final_norm.state_dict())
-    head.begin_like(model.decoder.embedding.weight)
+    head.init_from_embedding(model.decoder.embedding.weight)
     changed = noisy(head, share)
     assert isinstance(changed, EarlyExit)
     return changed
@@ -46,7 +46,7 @@ def early_exit_like(model: TextToSemantic, share: float) -> EarlyExit:
 def prophet_like(kind: str, model: TextToSemantic, values: dict[str, int]) -> nn.Module:
     torch.manual_seed(3)
     head = build_head(kind, values, model.config)
-    head.begin_like(model.decoder.embedding.weight)  # type: ignore[operator]
+    head.init_from_embedding(model.decoder.embedding.weight)  # type: ignore[operator]
     return head
 
 

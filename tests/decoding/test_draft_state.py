@@ -55,13 +55,13 @@ def test_drafts_follow_the_last_committed_position(
 
 @torch.no_grad()
 def taught(model: TextToSemantic, head: nn.Module, ids: Tensor, committed: list[int], drafted: list[int]) -> Tensor:
-    """Log-probabilities [n, V] of the drafted tokens by `head.teach`."""
+    """Log-probabilities [n, V] of the drafted tokens by `head.forward_teacher_forced`."""
     trunk = trunk_pass(model, ids, torch.tensor([[*committed, *drafted]]))
     first, count = len(committed), len(drafted)
     if isinstance(head, EarlyExit):
-        logits = head.teach(trunk, torch.arange(first, first + count))[0, :, 0]
+        logits = head.forward_teacher_forced(trunk, torch.arange(first, first + count))[0, :, 0]
     else:
-        logits = head.teach(trunk, torch.tensor([first]))[0, 0, :count]  # type: ignore[operator]
+        logits = head.forward_teacher_forced(trunk, torch.tensor([first]))[0, 0, :count]  # type: ignore[operator]
     return (logits / 0.7).log_softmax(-1)
 
 

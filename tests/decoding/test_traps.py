@@ -20,7 +20,7 @@ GUARDS = Guards(length=LengthGuard(tokens_per_unit=8.0, shortest=0.0, longest=4.
 def with_prophet(model: TextToSemantic) -> Drafting:
     torch.manual_seed(3)
     head = build_head("prophet", {"starts": 2}, model.config)
-    head.begin_like(model.decoder.embedding.weight)  # type: ignore[operator]
+    head.init_from_embedding(model.decoder.embedding.weight)  # type: ignore[operator]
     return Drafting({"prophet": head})
 
 

@@ -80,7 +80,7 @@ def test_early_exit_steps_as_it_was_taught(
     """Blocks of 3, of which each row keeps another number, until every row has read all its inputs."""
     head: EarlyExit = make("early-exit", shape)
     trunk = trunk_pass(model, text, semantic)
-    taught = head.teach(trunk, torch.arange(SPOKEN + 1))[:, :, 0]
+    taught = head.forward_teacher_forced(trunk, torch.arange(SPOKEN + 1))[:, :, 0]
     capacity = SPOKEN + 8
     state, cache = model.start(text, capacity), head.new_cache(len(text), capacity)
     cache.admit(len(text))
@@ -108,7 +108,7 @@ def test_prophet_steps_as_it_was_taught(
     """From every position, the first included, where `first` stands for the hidden states that are missing."""
     head: Prophet = make("prophet", shape)
     trunk = trunk_pass(model, text, semantic)
-    taught = head.teach(trunk, torch.arange(SPOKEN + 1))
+    taught = head.forward_teacher_forced(trunk, torch.arange(SPOKEN + 1))
     state = model.start(text, SPOKEN + 2)
     for position in range(SPOKEN + 1):
         for depth, said in enumerate(run_prophet(head, trunk, position, state)):
@@ -140,7 +140,7 @@ def test_recurrent_steps_as_it_was_taught(
     """From every position, the first included, where `first` stands for the hidden state that is missing."""
     head: Recurrent = make("recurrent", shape)
     trunk = trunk_pass(model, text, semantic)
-    taught = head.teach(trunk, torch.arange(SPOKEN + 1))
+    taught = head.forward_teacher_forced(trunk, torch.arange(SPOKEN + 1))
     cross = model.start(text, SPOKEN + 2).cross
     before = torch.cat((head.first.expand(3, 1, -1), trunk.final), dim=1)
     for position in range(SPOKEN + 1):
@@ -154,7 +154,7 @@ def test_recurrent_steps_as_it_was_taught(
 def test_linear_prophet_says_as_it_was_taught(model: TextToSemantic, text: Tensor, semantic: Tensor) -> None:
     head: ProphetLinear = make("prophet-linear", {"horizon": 3})
     trunk = trunk_pass(model, text, semantic)
-    taught = head.teach(trunk, torch.tensor([0, 4, SPOKEN]))
+    taught = head.forward_teacher_forced(trunk, torch.tensor([0, 4, SPOKEN]))
     assert taught.shape == (3, 3, 3, CONFIG.vocab)
     torch.testing.assert_close(head(head.first.expand(3, -1), trunk.inputs[:, 0]), taught[:, 0])
     torch.testing.assert_close(head(trunk.final[:, 3], trunk.inputs[:, 4]), taught[:, 1])
@@ -171,7 +171,7 @@ def test_a_position_sees_nothing_that_follows_it(
     other[:, 6] = (other[:, 6] + 1) % 20
     positions = torch.arange(SPOKEN + 1)
     with torch.no_grad():
-        first, second = (head.teach(trunk_pass(model, text, s), positions) for s in (semantic, other))
+        first, second = (head.forward_teacher_forced(trunk_pass(model, text, s), positions) for s in (semantic, other))
     read = positions[:, None] + (
         torch.arange(head.horizon) if kind in ("prophet", "recurrent") else torch.zeros(head.horizon)
     )
@@ -188,7 +188,7 @@ def test_every_parameter_gets_a_gradient(
     head = make(kind, shape)
     with torch.no_grad():
         trunk = trunk_pass(model, text, semantic)
-    logits = head.teach(trunk, torch.arange(SPOKEN + 1))
+    logits = head.forward_teacher_forced(trunk, torch.arange(SPOKEN + 1))
     logits.log_softmax(-1)[..., 0].sum().backward()
     for name, parameter in head.named_parameters():
         assert parameter.grad is not None, name
@@ -223,7 +223,7 @@ def test_heads_start_from_the_target(model: TextToSemantic) -> None:
     weight = model.decoder.embedding.weight.detach()
     for kind, shape in KINDS:
         head = make(kind, shape)
-        head.begin_like(weight)
+        head.init_from_embedding(weight)
         said = {"medusa": "projections", "recurrent": "say"}.get(kind, "projection")
         for projection in head.projections if kind == "medusa" else [getattr(head, said)]:
             assert torch.equal(projection.weight[: CONFIG.vocab], weight[: CONFIG.vocab])

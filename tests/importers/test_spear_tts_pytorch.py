@@ -153,7 +153,7 @@ def test_the_exit_layer_is_found_where_the_exit_is_right() -> None:
     def behind(layer: int) -> EarlyExit:
         head = EarlyExit(EarlyExitConfig(exit_layer=layer, blocks=0), model.config).eval()
         head.norm.load_state_dict(model.decoder.final_norm.state_dict())
-        head.begin_like(model.decoder.embedding.weight.detach())
+        head.init_from_embedding(model.decoder.embedding.weight.detach())
         return head
 
     assert find_exit_layer(model, behind) == 3

@@ -58,7 +58,10 @@ def test_early_exit_logits(checkpoint: Path, arrays: Arrays) -> None:
     model, head = spear_tts_pytorch.load(checkpoint), spear_tts_pytorch.load_early_exit(checkpoint, layer)
     assert head is not None
     trunk = trunk_pass(model, with_eos(model, golden["source"]), golden["target"])
-    found, valid = head.teach(trunk, torch.arange(trunk.inputs.shape[1]))[:, :, 0], golden["target_mask"]
+    found, valid = (
+        head.forward_teacher_forced(trunk, torch.arange(trunk.inputs.shape[1]))[:, :, 0],
+        golden["target_mask"],
+    )
     assert torch.allclose(found[valid], golden["early_exit_logits"][valid], rtol=0.0, atol=TOLERANCE)
 
 

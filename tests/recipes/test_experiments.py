@@ -37,7 +37,7 @@ def voice(tiny_voice: Path) -> Path:
     torch.manual_seed(0)
     for kind, shape in (("recurrent", {"inner": 32, "horizon": 3}), ("medusa", {"horizon": 2})):
         head = build_head(kind, shape, target.config)
-        head.begin_like(target.decoder.embedding.weight.detach())  # type: ignore[operator]
+        head.init_from_embedding(target.decoder.embedding.weight.detach())  # type: ignore[operator]
         save_head(tiny_voice, head)
     save_decoding_defaults(tiny_voice, {"temperature": 0.7, "loop_retries": 0})
     seal(tiny_voice, folder.card)

@@ -19,7 +19,7 @@ from spear_accel.training.loop.losses import IGNORED
 __all__ = ["AcceptanceCounts", "HeadLoss", "HeadReport", "Labels", "ahead"]
 
 STEPS_SHOWN = 4
-"""Draft length at which stepwise heads are reported."""
+"""Draft length at which single_step heads are reported."""
 _DECAY = 0.8
 
 
@@ -112,7 +112,7 @@ def ahead(values: Tensor, positions: Tensor, count: int, beyond: int | None = No
 class AcceptanceCounts:
     """Sums over batches: how often a head's draw was the decoder's draw with the same noise."""
 
-    stepwise: bool = False
+    single_step: bool = False
     """Whether deeper drafts are the same step again, so that the positions behind stand for them (`DraftHead`)."""
     hits: list[float] = field(default_factory=list)
     chains: list[float] = field(default_factory=list)
@@ -121,11 +121,11 @@ class AcceptanceCounts:
     def add(self, drafted: Tensor, said: Tensor) -> None:
         """drafted: the head's draws [B, P, n]; said: the decoder's, `IGNORED` where nothing counts.
 
-        A stepwise head, n = 1 at every position, is followed along `STEPS_SHOWN` positions.
+        A single_step head, n = 1 at every position, is followed along `STEPS_SHOWN` positions.
         """
         counted = said != IGNORED
         hits = (drafted == said) & counted
-        if self.stepwise:
+        if self.single_step:
             hits, counted = _along(hits), _along(counted)
         sums = [x.sum((0, 1)).tolist() for x in (hits, hits.cumprod(2), counted)]
         for own, new in zip((self.hits, self.chains, self.counted), sums, strict=True):

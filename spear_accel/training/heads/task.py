@@ -48,7 +48,8 @@ class DraftHeads(nn.Module):
         if self.detach:
             seen = trunk.detached()
         return trunk.logits, {
-            name: cast("DraftHead", head).teach(seen, positions[name]) for name, head in self.heads.items()
+            name: cast("DraftHead", head).forward_teacher_forced(seen, positions[name])
+            for name, head in self.heads.items()
         }
 
 
@@ -87,7 +88,7 @@ class DraftHeadTask:
             UserError: No record is left to learn from, or one holds ids that the model does not know.
         """
         self.config, self.shape, self._losses = config, model.config, dict(losses)
-        self._stepwise = {name: cast("DraftHead", head).stepwise for name, head in heads.items()}
+        self._single_step = {name: cast("DraftHead", head).single_step for name, head in heads.items()}
         joint = config.trunk_weight > 0.0
         self._frozen = None if joint else model.eval()
         self.modules: dict[str, nn.Module] = {NAME: DraftHeads(heads, model if joint else None, config.detach)}
@@ -121,7 +122,7 @@ class DraftHeadTask:
         self, modules: dict[str, nn.Module], batch: dict[str, Tensor]
     ) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         length = batch["targets"].shape[1]
-        positions = {name: self._drawn(name, length).to(batch["targets"].device) for name in self._stepwise}
+        positions = {name: self._drawn(name, length).to(batch["targets"].device) for name in self._single_step}
         logits, drafts = modules[NAME](batch, self._trunk(batch), positions)
         labels = self._labels(logits, batch)
         total, metrics = logits.new_zeros(()), {}
@@ -142,12 +143,15 @@ class DraftHeadTask:
         On the model's own samples the noise is the one that drew them, so acceptance is that of decoding these very
         utterances, averaged over all positions where a round may start.
         """
-        reports = {name: HeadReport(acceptance=AcceptanceCounts(stepwise)) for name, stepwise in self._stepwise.items()}
+        reports = {
+            name: HeadReport(acceptance=AcceptanceCounts(single_step))
+            for name, single_step in self._single_step.items()
+        }
         own, number = 0.0, 0
         for indices in batches_by_length(self._validation.lengths, self.config.batch_tokens, number=0, seed=0):
             device = next(modules[NAME].parameters()).device
             batch = {k: v.to(device) for k, v in self.collate([self._validation[i] for i in indices]).items()}
-            positions = {name: self._spread(name, batch["targets"].shape[1]).to(device) for name in self._stepwise}
+            positions = {name: self._spread(name, batch["targets"].shape[1]).to(device) for name in self._single_step}
             logits, drafts = modules[NAME](batch, self._trunk(batch), positions)
             labels, gumbel = self._labels(logits, batch), self._noise(batch)
             for name, draft in drafts.items():
@@ -172,9 +176,9 @@ class DraftHeadTask:
         return Labels.of(logits, batch["targets"], self.config.distill_temperature, self.config.token_temperature)
 
     def _share(self, name: str) -> float:
-        """A stepwise head gets all positions at no more cost."""
+        """A single_step head gets all positions at no more cost."""
         given = self._losses[name].positions
-        return given or (1.0 if self._stepwise[name] else self.config.positions)
+        return given or (1.0 if self._single_step[name] else self.config.positions)
 
     def _drawn(self, name: str, length: int) -> Tensor:
         """Positions for a training batch of `length` inputs, from torch's generator."""
@@ -185,7 +189,7 @@ class DraftHeadTask:
 
     def _spread(self, name: str, length: int) -> Tensor:
         """Positions for validation: every one, or evenly spaced ones."""
-        return torch.arange(0, length, 1 if self._stepwise[name] else round(1.0 / self._share(name)))
+        return torch.arange(0, length, 1 if self._single_step[name] else round(1.0 / self._share(name)))
 
     def _noise(self, batch: dict[str, Tensor]) -> Tensor | None:
         """Gumbel noise [B, T + 1, V] of every position of the batch; None for greedy decoding."""

@@ -134,7 +134,7 @@ def _fresh(
     """A new head that starts from the trunk's own embedding."""
     target = model.config if config.dropout is None else replace(model.config, dropout=config.dropout)
     head = build_head(kind, shape, target, place)
-    head.begin_like(model.decoder.embedding.weight.detach())  # type: ignore[operator]
+    head.init_from_embedding(model.decoder.embedding.weight.detach())  # type: ignore[operator]
     return head
 
 

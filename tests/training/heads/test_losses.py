@@ -199,8 +199,8 @@ def counted_slowly(batches: list[Draws], shown: int) -> dict[str, float]:
     }
 
 
-def counted(batches: list[Draws], stepwise: bool = False) -> dict[str, float]:
-    counts = AcceptanceCounts(stepwise)
+def counted(batches: list[Draws], single_step: bool = False) -> dict[str, float]:
+    counts = AcceptanceCounts(single_step)
     for batch in batches:
         drafted, said = torch.tensor(batch).unbind(-1)
         counts.add(drafted, said)
@@ -216,7 +216,7 @@ def test_drafts_of_several_tokens_are_counted(batches: list[Draws]) -> None:
 @settings(max_examples=60)
 @given(draws(1))
 def test_drafts_of_one_token_are_followed_along(batches: list[Draws]) -> None:
-    assert counted(batches, stepwise=True) == pytest.approx(counted_slowly(batches, STEPS_SHOWN))
+    assert counted(batches, single_step=True) == pytest.approx(counted_slowly(batches, STEPS_SHOWN))
 
 
 def test_counts_of_an_example() -> None:

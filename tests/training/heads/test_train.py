@@ -98,7 +98,7 @@ def make_heads(model: TextToSemantic, chosen: dict[str, tuple[str, dict[str, Any
     torch.manual_seed(2)
     heads = {name: build_head(kind, shape, model.config) for name, (kind, shape) in chosen.items()}
     for head in heads.values():
-        head.begin_like(model.decoder.embedding.weight.detach())  # type: ignore[operator]
+        head.init_from_embedding(model.decoder.embedding.weight.detach())  # type: ignore[operator]
     return heads
 
 
@@ -206,7 +206,7 @@ def test_a_batch_uses_its_share_of_the_positions(model: TextToSemantic) -> None:
 
     heads = make_heads(model, {name: KINDS[name] for name in ("exit-1", "exit-2", "prophet", "linear")})
     for name, head in heads.items():
-        head.teach = noting(name, head.teach)  # type: ignore[assignment, arg-type]
+        head.forward_teacher_forced = noting(name, head.forward_teacher_forced)  # type: ignore[assignment, arg-type]
     task = make_task(model, heads, [{"id": "a", "text_ids": [3, 4], "tokens": [5] * 40}], HeadLoss(), positions=0.25)
     task._losses |= {"linear": HeadLoss(positions=0.1), "exit-2": HeadLoss(positions=0.5)}
     batch = task.collate([task.dataset()[0]])
@@ -231,7 +231,7 @@ def last_layer(model: TextToSemantic, noise: float = 0.0) -> EarlyExit:
     layer = model.decoder.stack[last].state_dict()
     head.blocks[0].load_state_dict({key: layer[key] for key in head.blocks[0].state_dict()})
     head.norm.load_state_dict(model.decoder.final_norm.state_dict())
-    head.begin_like(model.decoder.embedding.weight)
+    head.init_from_embedding(model.decoder.embedding.weight)
     torch.manual_seed(6)
     with torch.no_grad():
         for parameter in head.parameters():
@@ -261,7 +261,7 @@ def hits_of(model: TextToSemantic, head: EarlyExit, record: dict[str, Any]) -> l
     """Whether the head's draw for each token, EOS included, is the token that decoding said."""
     said = [*record["tokens"], model.config.eos_id]
     trunk = trunk_pass(model, torch.tensor([[*record["text_ids"], 2]]), torch.tensor([record["tokens"]]))
-    logits = head.teach(trunk, torch.arange(len(said)))[0, :, 0]
+    logits = head.forward_teacher_forced(trunk, torch.arange(len(said)))[0, :, 0]
     words = torch.tensor([row_words(record["seed"], utterance_key(record["text_ids"]))])
     noise = RowNoise(words, torch.tensor([0]), torch.arange(model.config.vocab), silent=False)
     gumbel = noise.gumbel(0, len(said))

@@ -5,21 +5,29 @@ from __future__ import annotations
 import errno
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from spear_accel import DecodeOptions, Voice
 from spear_accel.accelerate import AcceleratePlan, accelerate, head_training, job
 from spear_accel.accelerate.costs import TunePlan
 from spear_accel.accelerate.plan import head_runs
+from spear_accel.accelerate.state import JobState
+from spear_accel.bench.speed import AUTOREGRESSIVE
 from spear_accel.errors import UserError
 from spear_accel.training.heads import on_policy
+from spear_accel.training.heads.task import DraftHeadTask
+from spear_accel.training.loop.trainer import LoopConfig
+from spear_accel.voice.components import load_decoding_defaults, save_decoding_defaults
 from spear_accel.voice.folder import open_voice, seal
 
 PLAN = AcceleratePlan(steps=4, utterances=20, batch_sizes=(1, 2), skip_trials=2, batch_tokens=300)
+ONE_HEAD = replace(PLAN, heads=("medusa",))
 ARTEFACTS = ("draft_heads/recurrent/config.json", "draft_heads/prophet/config.json", "draft_heads/medusa/config.json",
              "draft_heads/early-exit/config.json", "decoding.json")  # fmt: skip
 
@@ -40,8 +48,28 @@ def lines(sentences: tuple[str, ...]) -> list[str]:
 
 @pytest.fixture
 def voice(tiny_voice: Path) -> Path:
-    """Its untrained model finds all tokens alike, EOS among them."""
+    """Its untrained model finds all tokens alike, EOS among them; a cap keeps its utterances short."""
+    (tiny_voice / "decoding.json").write_text(json.dumps({"max_tokens": 12}))
+    seal(tiny_voice, open_voice(tiny_voice).card)
     return tiny_voice
+
+
+def stop(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps that only measure or draw come to nothing at once; `test_heads_tuning_and_report_are_written` runs them."""
+
+    def tuned(folder: Path, *_: Any) -> Voice:
+        save_decoding_defaults(folder, {**load_decoding_defaults(open_voice(folder)), "method": "auto"})
+        seal(folder, open_voice(folder).card)
+        return Voice.load(folder)
+
+    monkeypatch.setattr(job, "tune_voice", tuned)
+    monkeypatch.setattr(job, "make_cases", lambda *_: [])
+    monkeypatch.setattr(job, "write_report", lambda report, folder: folder.mkdir(parents=True, exist_ok=True))
 
 
 def run(voice: Path, lines: list[str], plan: AcceleratePlan = PLAN) -> list[Any]:
@@ -71,30 +99,31 @@ def test_heads_tuning_and_report_are_written(voice: Path, lines: list[str]) -> N
     assert not list(voice.parent.glob("*.part")) and not list(voice.parent.glob("*.previous"))
 
 
-@pytest.mark.parametrize("step", ["own_speech", "train_heads", "_search", "tune_voice", "_measure", "write_report"])
+@pytest.mark.parametrize(
+    "step", ["own_speech", "train_heads", "find_skip_set", "tune_voice", "make_cases", "write_report"]
+)
 def test_broken_off_at_any_step_it_goes_on(
-    voice: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch, step: str
+    voice: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch, unmeasured: None, step: str
 ) -> None:
     """The voice is as it was until all is done; samples and finished training are not made again."""
     sealed = (voice / "voice.json").read_bytes()
-
-    def stop(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
         patch.setattr(job, step, stop)
         with pytest.raises(KeyboardInterrupt):
-            run(voice, lines)
+            run(voice, lines, ONE_HEAD)
     assert (voice / "voice.json").read_bytes() == sealed
     open_voice(voice).verify()
     samples = voice.with_name("work") / "samples" / "training.jsonl"
     spoken = samples.read_bytes() if samples.exists() else None
-    run(voice, lines)
-    assert set(ARTEFACTS) <= set(open_voice(voice).card.files)
+    run(voice, lines, ONE_HEAD)
+    assert {"draft_heads/medusa/config.json", "decoding.json"} <= set(open_voice(voice).card.files)
+    assert "layer-skip" in Voice.load(voice).methods, "the skip set is kept"
     assert spoken is None or samples.read_bytes() == spoken
 
 
-def test_a_full_disk_while_sampling(voice: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_while_sampling(
+    voice: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch, unmeasured: None
+) -> None:
     opened = Path.open
 
     def full(path: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
@@ -105,8 +134,9 @@ def test_a_full_disk_while_sampling(voice: Path, lines: list[str], monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setattr(on_policy.Path, "open", full)
         with pytest.raises(UserError, match=r"No space left on device.*the same command goes on"):
-            run(voice, lines)
-    assert run(voice, lines)
+            run(voice, lines, ONE_HEAD)
+    run(voice, lines, ONE_HEAD)
+    assert "medusa" in Voice.load(voice).methods
 
 
 def test_what_cannot_be_accelerated(voice: Path, lines: list[str]) -> None:
@@ -124,7 +154,7 @@ def test_what_cannot_be_accelerated(voice: Path, lines: list[str]) -> None:
 def test_another_job_in_the_same_folder_is_refused(
     voice: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "train_heads", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(job, "train_heads", stop)
     with pytest.raises(KeyboardInterrupt):
         run(voice, lines)
     with pytest.raises(UserError, match="holds work with another text"):
@@ -139,20 +169,34 @@ def test_heads_that_the_voice_has_are_not_trained_again() -> None:
     assert [list(run.heads) for run in asked] == [["recurrent"]]
 
 
-def test_steps_fit_the_time(voice: Path, lines: list[str]) -> None:
-    """More time, more steps; never fewer than the least."""
+def test_steps_fit_the_time(voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More time, more steps; never fewer than the least; and measuring a step leaves the heads as they were."""
     loaded = Voice.load(voice)
     records = [{"text_ids": [5, 6, 7], "tokens": [1, 2, 3, 4], "stop_reason": "eos", "seed": 0}] * 8
     heads = head_runs(PLAN, loaded.model.config, ())[0]
-    task = head_training._task(loaded, heads, (records, records), PLAN)
-    before = [parameter.clone() for parameter in task.modules["draft_heads"].parameters()]
-    assert head_training._fitting_steps(task, heads, PLAN, 0.0) == 50
-    assert head_training._fitting_steps(task, heads, PLAN, 1e6) == 8000
-    assert all(map(torch.equal, before, task.modules["draft_heads"].parameters()))
+    begun: list[tuple[int, list[Tensor]]] = []
+
+    def begin(task: DraftHeadTask, loop: LoopConfig, *_: Any) -> None:
+        begun.append((loop.steps, [parameter.clone() for parameter in task.modules["draft_heads"].parameters()]))
+
+    monkeypatch.setattr(head_training, "run", begin)
+    for steps, seconds in ((None, 0.0), (None, 1e6), (7, 0.0)):
+        folder = tmp_path / f"{steps} {seconds}"
+        plan, state = replace(PLAN, steps=steps), JobState(folder, {})
+        head_training.train_heads(loaded, heads, (records, records), plan, folder, state, seconds)
+        assert state.decided(f"steps {heads.name}") == begun[-1][0]
+    assert [steps for steps, _ in begun] == [50, 8000, 7]
+    assert all(all(map(torch.equal, weights, begun[-1][1])) for _, weights in begun)
 
 
-def test_sampling_options_of_the_voice_stay_and_nothing_is_trained_twice(voice: Path, lines: list[str]) -> None:
-    run(voice, lines)
+def test_sampling_options_of_the_voice_stay_and_nothing_is_trained_twice(
+    voice: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "make_cases", lambda *_: [])
+        patch.setattr(job, "write_report", lambda *_: None)
+        run(voice, lines)
+    monkeypatch.setattr(job, "make_cases", lambda *_: [AUTOREGRESSIVE])
     opened = open_voice(voice)
     decoding = json.loads((voice / "decoding.json").read_text())
     (voice / "decoding.json").write_text(json.dumps({**decoding, "top_p": 0.9}))

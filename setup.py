@@ -38,7 +38,20 @@ TRAIN = [
 ]
 EVAL = ["jiwer>=3.0", "pesq>=0.0.4", "pocketsphinx>=5.0"]
 HUB = ["huggingface_hub>=0.30"]
-DEV = ["hypothesis>=6.100", "mypy>=1.13", "pytest>=8.0", "ruff>=0.8", "types-PyYAML", *FAIRSEQ2, *TRAIN, *EVAL, *HUB]
+LHOTSE = ["lhotse>=1.24"]
+RAY = ["ray[data]>=2.40"]
+# Other packages that read what `synth` writes. From version 4 on, datasets needs torchcodec and FFmpeg's libraries.
+READERS = ["datasets>=3.0,<4", "webdataset>=1.0", *LHOTSE, *RAY]
+CHECKS = [
+    "hypothesis>=6.100",
+    "mypy>=1.13",
+    "pytest>=8.0",
+    "pytest-xdist>=3.6",
+    "ruff>=0.8",
+    "scipy>=1.11",
+    "types-PyYAML",
+]
+DEV = [*CHECKS, *READERS, *FAIRSEQ2, *TRAIN, *EVAL, *HUB]
 
 # A voice lies in checkpoints/NAME of a checkout and in spear_accel/voices/NAME of an installed package.
 NAMES = sorted(card.parent.name for card in (ROOT / "checkpoints").glob("*/voice.json"))
@@ -61,10 +74,10 @@ setup(
     extras_require={
         "fairseq2": FAIRSEQ2,
         "train": TRAIN,
-        "ray": ["ray[data]>=2.40"],
+        "ray": RAY,
         "eval": EVAL,
         "hub": HUB,
-        "lhotse": ["lhotse>=1.24"],
+        "lhotse": LHOTSE,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["spear-accel = spear_accel.cli.main:run"]},

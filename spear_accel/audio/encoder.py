@@ -8,18 +8,16 @@ Conformer of our own (`FbankEncoderConfig`), and that same Conformer with its CT
 
 from __future__ import annotations
 
-import ctypes
-import ctypes.util
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from spear_accel.audio.libsndfile import load_libsndfile
 from spear_accel.errors import UserError
 from spear_accel.storage.weights import fill
 
@@ -262,29 +260,16 @@ def _initialise() -> None:
     """Start fairseq2 once per process.
 
     Raises:
-        UserError: fairseq2 is not installed.
+        UserError: fairseq2, or the libsndfile that it needs, is not installed.
     """
-    _load_libsndfile()
+    load_libsndfile()
     try:
         from fairseq2 import init_fairseq2
         from fairseq2.error import InvalidOperationError
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         raise UserError(
             f"speech encoders need fairseq2 ({error}); install it with: pip install 'spear-accel[fairseq2]'"
         ) from error
     # It may be started once only, and a program that uses fairseq2 for other things has done so.
     with suppress(InvalidOperationError):
         init_fairseq2(no_progress=True)
-
-
-def _load_libsndfile() -> None:
-    """Give fairseq2's native library the libsndfile that soundfile brings, where the system has none.
-
-    Loaded globally it answers to the soname ``libsndfile.so.1`` that fairseq2n asks the linker for.
-    """
-    if ctypes.util.find_library("sndfile"):
-        return
-    import _soundfile_data
-
-    for library in sorted(Path(_soundfile_data.__file__).parent.glob("libsndfile*.so*")):
-        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-pytest.importorskip("fairseq2", reason="the speech encoder needs the extra fairseq2")
-
 from spear_accel.audio.encoder import SAMPLE_RATE, FbankEncoderConfig, SpeechEncoder, create_ctc_model, fbank
+from spear_accel.audio.libsndfile import load_libsndfile
 from spear_accel.errors import UserError
+from tests.extras import need_fairseq2
+
+need_fairseq2()
 
 TINY = FbankEncoderConfig(
     symbols=12, dim=32, layers=3, heads=2, feed_forward_inner=48, convolution_kernel=7, dropout=0.0
@@ -87,6 +90,8 @@ def test_every_parameter_of_the_recogniser_gets_a_gradient() -> None:
 
 CARD = """
 import sys, torch
+from spear_accel.audio.libsndfile import load_libsndfile
+load_libsndfile()
 from fairseq2 import init_fairseq2
 from fairseq2.composition import register_in_memory_assets
 from spear_accel.errors import UserError
@@ -137,10 +142,18 @@ def test_libsndfile_of_the_soundfile_package_serves_fairseq2() -> None:
     code = (
         "import ctypes, ctypes.util\n"
         "ctypes.util.find_library = lambda name: None\n"
-        "from spear_accel.audio import encoder\n"
-        "encoder._load_libsndfile()\n"
+        "from spear_accel.audio.libsndfile import load_libsndfile\n"
+        "load_libsndfile()\n"
         "assert any('soundfile_data' in line for line in open('/proc/self/maps')), 'not loaded'\n"
+        "from spear_accel.audio import encoder\n"
         "import torch; print(encoder.fbank(torch.zeros(1600) + 0.01).shape[0])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "10", done.stderr[-2000:]
+
+
+def test_without_any_libsndfile_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes.util, "find_library", lambda name: None)
+    monkeypatch.setitem(sys.modules, "_soundfile_data", None)
+    with pytest.raises(UserError, match=r"need libsndfile .*; install a wheel of soundfile"):
+        load_libsndfile()

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-pytest.importorskip("fairseq2", reason="the speech encoder needs the extra fairseq2")
-
 from spear_accel.audio import tokenizer as module
 from spear_accel.audio.encoder import FbankEncoderConfig, SpeechEncoder, create_ctc_model
 from spear_accel.audio.kmeans import Codebook, fit_codebook
 from spear_accel.audio.tokenizer import SpeechTokenizer, SpeechTokenizerConfig, collapse, pooled_features
 from spear_accel.errors import UserError
+from tests.extras import need_fairseq2
+
+need_fairseq2()
 
 ENCODER = FbankEncoderConfig(
     symbols=5, dim=32, layers=2, heads=2, feed_forward_inner=48, convolution_kernel=7, dropout=0.0

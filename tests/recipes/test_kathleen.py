@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from spear_accel.storage.json_lines import read_manifest, write_manifest
+from tests.extras import need_fairseq2
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "kathleen"
 PITCH = {letter: 150.0 + 110.0 * index for index, letter in enumerate("abcdefgh")}
@@ -122,7 +123,7 @@ def test_the_shipped_settings_are_well_formed(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.slow
 def test_the_whole_recipe_on_a_toy_corpus(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("fairseq2", reason="the recipe needs the extra fairseq2")
+    need_fairseq2()
     for name in ("WORK", "CORPUS", "EXTRA", "SENTENCES", "OUTPUT", "CONFIG", "TEXT_VOCABULARY", "TEXT_EOS"):
         monkeypatch.setenv(name, "")
     run, prepare = module("run"), module("prepare")

@@ -10,13 +10,14 @@ import soundfile
 import torch
 import yaml
 
-pytest.importorskip("fairseq2", reason="the speech encoder needs the extra fairseq2")
-
 from spear_accel.audio.encoder import SpeechEncoder
 from spear_accel.errors import UserError
 from spear_accel.storage.json_lines import write_manifest
 from spear_accel.training.loop.trainer import load_modules
 from spear_accel.training.speech_tokenizer import BLANK, CtcConfig, CtcSource, CtcTask, read_symbols, train
+from tests.extras import need_fairseq2
+
+need_fairseq2()
 
 TONES = {"a": 400.0, "b": 1200.0, "c": 3000.0}
 

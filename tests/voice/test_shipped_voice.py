@@ -12,6 +12,7 @@ from spear_accel.decoding import Engine
 from spear_accel.decoding.reference import decode_reference
 from spear_accel.voice import components
 from spear_accel.voice.folder import open_voice
+from tests.extras import need_fairseq2
 
 TEXT = "She saw the old house by the river."
 
@@ -56,7 +57,7 @@ def test_the_engine_says_what_the_reference_says(voice: Voice) -> None:
 
 def test_it_reads_back_what_it_said(voice: Voice) -> None:
     """Tokens of the made sound resemble the tokens it was made of far more than chance (1 in 512)."""
-    pytest.importorskip("fairseq2", reason="audio to tokens needs the extra fairseq2")
+    need_fairseq2()
     speech = voice.speak(TEXT)
     tokenizer = components.load_speech_tokenizer(open_voice("kathleen"))
     heard = tokenizer.tokenize([resample(speech.waveform, speech.sample_rate, SAMPLE_RATE)])[0]

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spear_accel.alignment.viterbi import TextPath, best_path, follow
-from spear_accel.decoding.requests import complete_text
+from spear_accel.decoding.request import complete_text
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
 from spear_accel.model.decoder import DecoderLayer

@@ -1,136 +1,148 @@
-"""Engine: utterances in, tokens out, all at once, as they come or while they grow.
+"""The engine, as callers use it: whole lists, requests without end, texts in growing pieces.
 
-Knows ids, not text: normalisation, tokenizers and sound are elsewhere; nor how tokens are decoded (`loop.py`).
+Each way is a few lines over a `Session`, and shares one batch with whatever other threads decode meanwhile.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from dataclasses import replace
+from itertools import repeat
 
-import torch
-
-from spear_accel.decoding.control.adaptive import FixedLength, LengthPolicy
-from spear_accel.decoding.draft.autoregressive import Autoregressive
-from spear_accel.decoding.draft.base import Drafter
-from spear_accel.decoding.growing import InOrder, finished
-from spear_accel.decoding.guards import Guards
-from spear_accel.decoding.loop import Loop, Means
-from spear_accel.decoding.options import DecodeOptions
-from spear_accel.decoding.requests import Request, Utterance, make_utterance, make_utterances
+from spear_accel.decoding.core import EngineCore
+from spear_accel.decoding.outputs import DecodeResult, RequestOutput
+from spear_accel.decoding.request import Request, check_request
 from spear_accel.decoding.scheduler import longest_first
-from spear_accel.decoding.stats import DecodeResult, Finished, Growth
-from spear_accel.decoding.verify.base import Verifier
-from spear_accel.decoding.verify.rules import make_verifier
-from spear_accel.model import TextToSemantic
+from spear_accel.decoding.session import Session
+from spear_accel.errors import UserError
+
+__all__ = ["Engine"]
 
 
-class Engine:
-    """Decodes lists of utterances with one model, one drafter and one verification rule."""
+class Engine(EngineCore):
+    """Decodes with one model, one drafter and one verification rule; see `EngineCore` for requests one by one."""
 
-    def __init__(
-        self,
-        model: TextToSemantic,
-        options: DecodeOptions | None = None,
-        guards: Guards | None = None,
-        drafter: Drafter | None = None,
-        verifier: Verifier | None = None,
-        policy: LengthPolicy | None = None,
-    ) -> None:
-        """What is left out: default options and guards, no draft, the rule of the options, the longest drafts."""
-        self.model = model.eval()
-        self.options = options or DecodeOptions()
-        self.guards = guards or Guards()
-        self.drafter = drafter or Autoregressive()
-        self.verifier = verifier or make_verifier(self.options)
-        self.policy = policy or FixedLength(self.drafter.longest)
+    def session(self) -> Session:
+        """A caller's own requests, and their outputs alone."""
+        return Session(self)
 
-    @torch.inference_mode()
     def decode(
         self,
-        texts: Sequence[Sequence[int]],
-        units: Sequence[int] | None = None,
+        texts: Sequence[Sequence[int] | Request],
+        text_lengths: Sequence[int] | None = None,
         seeds: Sequence[int] | None = None,
         keys: Sequence[int] | None = None,
     ) -> DecodeResult:
         """Semantic tokens of every text; each depends on its own text and seed alone.
 
-        texts: text ids without EOS. units: length of each text in the length guard's unit, the number of ids
-        where left out. seeds: one per text, `options.seed` where left out. keys: 64-bit names of the utterances
-        for the noise, a hash of the ids where left out (so equal texts with equal seeds get equal tokens).
+        Args:
+            texts: Text ids without EOS, or requests, whose ids and streaming do not count.
+            text_lengths: Length of each text in the unit of the length bounds; by default the number of ids.
+            seeds: One per text; by default `options.seed`.
+            keys: 64-bit names of the utterances for the noise; by default a hash of the ids (so equal texts with equal
+                seeds get equal tokens).
 
         Raises:
             UserError: A text is empty, too long for the model or holds an unknown id.
         """
         started = time.perf_counter()
-        utterances = make_utterances(self.model.config, texts, self.options, self.guards, units, seeds, keys)
-        loop = self._listed(longest_first(utterances))
-        rows = sorted((row for stopped in loop.run() for row in stopped), key=lambda row: row.utterance.index)
-        return DecodeResult(
-            tokens=[torch.tensor(row.tokens, dtype=torch.int64) for row in rows],
-            stop_reasons=[str(row.reason) for row in rows],
-            seeds=[row.seed for row in rows],
-            attempts=[row.attempt + 1 for row in rows],
-            stats=loop.counts.stats(time.perf_counter() - started),
-            utterance_stats=[row.stats for row in rows],
-            lossless=self.verifier.lossless,
-            errors={row.utterance.index: row.error for row in rows if row.error},
-        )
+        with self.session() as session:
+            for index, request in self._longest_first(_requests(texts, text_lengths, seeds, keys)):
+                session.add(request, index)
+            ended = {output.index: output.result for output in session.outputs() if output.result is not None}
+            rows = [ended[index] for index in range(len(texts))]
+            return DecodeResult(
+                tokens=[row.tokens for row in rows],
+                stop_reasons=[row.stop_reason for row in rows],
+                seeds=[row.seed for row in rows],
+                attempts=[row.attempts for row in rows],
+                stats=session.counts.stats(time.perf_counter() - started),
+                utterance_stats=[row.stats for row in rows],
+                lossless=self.config.verifier.lossless,
+                errors={index: row.error for index, row in enumerate(rows) if row.error},
+            )
 
-    @torch.inference_mode()
-    def decode_requests(self, source: Callable[[], Request | None]) -> Iterator[Finished]:
+    def decode_requests(self, source: Callable[[], Request | None]) -> Iterator[RequestOutput]:
         """Decode requests as they come, any number of them as one batch that is refilled without end.
 
-        source: the next request, or None where none waits at present; asked whenever a row is free. Each is handed
-        over as soon as it is finished, in whatever order, with its number in the order of asking; what is asked for
-        while one is handed over joins the batch. Ends when no row lives and none waits. Raises as `decode`, when the
-        request in question comes.
+        Args:
+            source: Returns the next request, or None if none waits at present; asked whenever a row is free. Each
+                request is handed over whole as soon as it has ended, in whatever order; `index` is its number in the
+                order of asking. What is asked for while one is handed over joins the batch.
+
+        The iterator ends when no row lives and no request waits. Raises as `decode`, when the wrong request comes.
         """
-        numbers = count()
+        with self.session() as session:
+            while True:
+                # Other callers may hold all rows: at least one request waits then.
+                while (self.free_rows or not session.unfinished) and (request := source()) is not None:
+                    session.add(replace(request, id=None, stream=None))
+                if not session.unfinished:
+                    return
+                yield from session.step()
 
-        def utterance() -> Utterance | None:
-            request = source()
-            if request is None:
-                return None
-            return make_utterance(self.model.config, request, self.options, self.guards, next(numbers))
-
-        room = self.model.config.max_positions
-        for rows in Loop(self._means, utterance, self.options.batch_size, room, room).run():
-            yield from map(finished, rows)
-
-    @torch.inference_mode()
     def decode_growing(
         self,
-        texts: Sequence[Sequence[int]],
-        units: Sequence[int] | None = None,
+        texts: Sequence[Sequence[int] | Request],
+        text_lengths: Sequence[int] | None = None,
         seeds: Sequence[int] | None = None,
         keys: Sequence[int] | None = None,
         chunks: Sequence[int] = (1,),
-    ) -> Iterator[Growth]:
+    ) -> Iterator[RequestOutput]:
         """`decode`, handing over tokens as they come, one utterance after the other in the order given.
 
-        The others are decoded beside it and wait. chunks: least numbers of tokens of an utterance's first, second, ...
-        growth, the last one repeated.
+        The others are decoded beside it and wait. chunks: see `Request.stream`.
         Joined, the tokens are those of `decode`, but for loops. Tokens that repeat a cycle are held back until it
-        breaks or the utterance ends, and an utterance of which some were handed over is not tried again: a loop ends
+        breaks or the utterance ends, and an utterance of which some were handed over is not decoded again: a loop ends
         it a few tokens behind its first cycle, with the stop reason "loop". Raises as `decode`.
         """
-        utterances = make_utterances(self.model.config, texts, self.options, self.guards, units, seeds, keys)
-        loop = self._listed(utterances)
-        order = InOrder(loop.scheduler, chunks)
-        for stopped in loop.run():
-            yield from order.ready(stopped)
+        with self.session() as session:
+            ids = [session.add(request) for request in _requests(texts, text_lengths, seeds, keys)]
+            ended: dict[int, RequestOutput] = {}
+            for index, id in enumerate(ids):
+                if index not in ended:
+                    session.stream(id, chunks)
+                while index not in ended:
+                    for output in session.step():
+                        if output.finished:
+                            ended[output.index] = output
+                        else:
+                            yield output
+                yield ended.pop(index)
 
-    def _listed(self, utterances: Sequence[Utterance]) -> Loop:
-        """A loop over known utterances, with a state that is as large as they need."""
-        ahead = max(self.drafter.longest, self.policy.most_nodes)
-        capacity = max((u.maximum for u in utterances), default=0) + ahead + 1
-        text_capacity = max((len(u.text) for u in utterances), default=0)
-        waiting = iter(utterances)
-        rows = min(self.options.batch_size, len(utterances))
-        return Loop(self._means, lambda: next(waiting, None), rows, capacity, text_capacity)
+    def _longest_first(self, requests: Sequence[Request]) -> list[tuple[int, Request]]:
+        """Requests with their places in the list, in the order to decode them. Raises UserError if one is wrong."""
+        config = self.config
+        checked = [
+            check_request(config.model.config, request, config.options, config.guards, index)
+            for index, request in enumerate(requests)
+        ]
+        return [(row.index, requests[row.index]) for row in longest_first(checked)]
 
-    @property
-    def _means(self) -> Means:
-        return Means(self.model, self.options, self.guards, self.drafter, self.verifier, self.policy)
+
+def _requests(
+    texts: Sequence[Sequence[int] | Request],
+    text_lengths: Sequence[int] | None,
+    seeds: Sequence[int] | None,
+    keys: Sequence[int] | None,
+) -> list[Request]:
+    """See `Engine.decode` for the arguments."""
+    for name, values in (("text_lengths", text_lengths), ("seeds", seeds), ("keys", keys)):
+        if values is not None and len(values) != len(texts):
+            raise UserError(f"{len(values)} {name} for {len(texts)} texts; give one for each")
+    filled = zip(texts, text_lengths or repeat(None), seeds or repeat(None), keys or repeat(None), strict=False)
+    return [_request(*given) for given in filled]
+
+
+def _request(text: Sequence[int] | Request, text_length: int | None, seed: int | None, key: int | None) -> Request:
+    """What is given beside a request goes before what it says itself."""
+    given = text if isinstance(text, Request) else Request(text)
+    return replace(
+        given,
+        id=None,
+        stream=None,
+        text_length=given.text_length if text_length is None else text_length,
+        seed=given.seed if seed is None else seed,
+        key=given.key if key is None else key,
+    )

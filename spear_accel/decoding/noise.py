@@ -56,16 +56,28 @@ def gumbel_from(uniform: Tensor) -> Tensor:
     return -torch.log(-torch.log1p(-uniform))
 
 
+def silence(noise: Tensor, rows: Tensor | None) -> Tensor:
+    """Noise [B, ...] with zeros in `rows`, in place."""
+    return noise if rows is None else noise.index_fill_(0, rows, 0.0)
+
+
 class RowNoise:
     """The noise of one round, which drafts and target share: it is made once, when it is first asked for."""
 
     def __init__(
-        self, words: Tensor, positions: Tensor, tokens: Tensor, silent: bool, gumbel: Tensor | None = None
+        self,
+        words: Tensor,
+        positions: Tensor,
+        tokens: Tensor,
+        silent: bool,
+        gumbel: Tensor | None = None,
+        greedy_rows: Tensor | None = None,
     ) -> None:
         """words: int64 [B, 2], the rows' own; positions: int64 [B], of each row's next token; tokens: int64 [V]
-        (0 .. V - 1); silent: temperature 0; gumbel: [B, N, V], noise that is there already."""
+        (0 .. V - 1); silent: all rows at temperature 0; gumbel: [B, N, V], noise that is there already; greedy_rows:
+        int64 [n], rows at temperature 0, whose noise is zero."""
         self.words, self.positions, self.tokens, self.silent = words, positions, tokens, silent
-        self._gumbel = gumbel
+        self._gumbel, self._greedy_rows = gumbel, greedy_rows
 
     def gumbel(self, depth: int, count: int) -> Tensor | None:
         """Noise [B, count, V] of the `count` positions from `depth` behind the next; None when silent."""
@@ -73,7 +85,7 @@ class RowNoise:
             return None
         end = depth + count
         if self._gumbel is None or self._gumbel.shape[1] < end:
-            self._gumbel = gumbel_from(self._uniforms(0, end, self.tokens))
+            self._gumbel = silence(gumbel_from(self._uniforms(0, end, self.tokens)), self._greedy_rows)
         return self._gumbel[:, depth:end]
 
     def stream(self, number: int) -> RowNoise:
@@ -81,7 +93,7 @@ class RowNoise:
         if number == 0:
             return self
         words = torch.tensor(row_words(number, 0), device=self.words.device)
-        return RowNoise(self.words ^ words, self.positions, self.tokens, self.silent)
+        return RowNoise(self.words ^ words, self.positions, self.tokens, self.silent, greedy_rows=self._greedy_rows)
 
     def judgements(self, count: int) -> Tensor:
         """Uniform numbers [B, count] that decide on a chain, independent of all Gumbel noise."""
@@ -102,7 +114,8 @@ class RowNoise:
         if self.silent:
             return None
         others = self.tokens + (len(self.tokens) + 1)
-        return gumbel_from(uniforms(self.words, (self.positions + depths)[:, None], others))[:, 0]
+        noise = gumbel_from(uniforms(self.words, (self.positions + depths)[:, None], others))[:, 0]
+        return silence(noise, self._greedy_rows)
 
     def _uniforms(self, depth: int, count: int, tokens: Tensor) -> Tensor:
         ahead = torch.arange(depth, depth + count, device=self.positions.device)
@@ -113,15 +126,19 @@ class NoiseBank:
     """The noise of a job's live rows, made for many positions at once: that of one round is too little work for its
     cost."""
 
-    def __init__(self, tokens: Tensor, silent: bool) -> None:
-        """tokens: int64 [V]; silent: temperature 0."""
-        self.tokens, self.silent = tokens, silent
+    def __init__(self, tokens: Tensor) -> None:
+        """tokens: int64 [V]."""
+        self.tokens, self.silent = tokens, True
+        self._greedy_rows: Tensor | None = None
         self._words = tokens[:0].view(0, 2)
         self._firsts: list[int] = []
         self._block = torch.zeros(0, 0, len(tokens), device=tokens.device)
 
-    def name(self, words: Sequence[tuple[int, int]]) -> None:
-        """The rows are others now: their `row_words`."""
+    def name(self, words: Sequence[tuple[int, int]], greedy: Sequence[bool]) -> None:
+        """The rows are others now: their `row_words`, and whether each is at temperature 0."""
+        self.silent = all(greedy)
+        places = [row for row, zero in enumerate(greedy) if zero]
+        self._greedy_rows = torch.tensor(places, device=self.tokens.device) if places else None
         self._words = torch.tensor(list(words), dtype=torch.int64, device=self.tokens.device).view(-1, 2)
         self._firsts = []
 
@@ -139,7 +156,7 @@ class NoiseBank:
             rows = torch.arange(len(ahead), device=self.tokens.device)[:, None]
             wanted = torch.tensor(ahead, device=self.tokens.device)[:, None]
             gumbel = self._block[rows, wanted + torch.arange(count, device=self.tokens.device)]
-        return RowNoise(self._words, places, self.tokens, False, gumbel)
+        return RowNoise(self._words, places, self.tokens, False, gumbel, self._greedy_rows)
 
     def _covers(self, positions: Sequence[int], count: int) -> bool:
         width = self._block.shape[1]
@@ -151,7 +168,9 @@ class NoiseBank:
     def _make(self, positions: Sequence[int], places: Tensor, count: int) -> None:
         width = max(count, min(_MOST_AHEAD, _BANKED // len(positions)))
         ahead = torch.arange(width, device=self.tokens.device)
-        self._block = gumbel_from(uniforms(self._words, places[:, None] + ahead, self.tokens))
+        self._block = silence(
+            gumbel_from(uniforms(self._words, places[:, None] + ahead, self.tokens)), self._greedy_rows
+        )
         self._firsts = list(positions)
 
 

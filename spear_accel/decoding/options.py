@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
-from spear_accel.decoding.sampling import Sampling
+from spear_accel.decoding.checks import choice, number, settle, whole
+from spear_accel.decoding.sampling import SamplingParams
 from spear_accel.errors import UserError
 
 METHODS = (
@@ -59,54 +60,39 @@ class DecodeOptions:
     """How often an utterance that ran into a loop is decoded again, each time with another seed."""
 
     def __post_init__(self) -> None:
-        _choice("method", self.method, METHODS)
-        _choice("verify", self.verify, RULES)
-        if self.draft_length != "auto":
-            _whole("draft_length", self.draft_length, 0)
-            if self.draft_length > LONGEST_DRAFT:
-                raise UserError(f"draft_length must be at most {LONGEST_DRAFT}, got {self.draft_length}")
-        if self.candidates != "auto":
-            _whole("candidates", self.candidates, 1)
-            length = 1 if self.draft_length == "auto" else self.draft_length
-            if length * self.candidates > MOST_NODES:
-                raise UserError(
-                    f"draft_length times candidates must be at most {MOST_NODES}, got {length * self.candidates}"
-                )
-        for name, least in (("top_k", 0), ("batch_size", 1), ("repetition_window", 1), ("loop_retries", 0)):
-            _whole(name, getattr(self, name), least)
-        if self.max_tokens is not None:
-            _whole("max_tokens", self.max_tokens, 1)
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
-            raise UserError(f"seed must be a whole number, got {self.seed!r}")
-        _number("temperature", self.temperature, 0.0, math.inf)
-        _number("top_p", self.top_p, 0.0, 1.0)
-        _number("repetition_penalty", self.repetition_penalty, 0.0, math.inf)
-        _number("cond_scale", self.cond_scale, 0.0, math.inf)
-        _number("lenience", self.lenience, 0.0, 1.0)
-        _number("group_radius", self.group_radius, 0.0, math.inf)
+        choice("method", self.method, METHODS)
+        choice("verify", self.verify, RULES)
+        self._check_shape()
+        sampling = self.sampling
+        settle(
+            self,
+            **{field.name: getattr(sampling, field.name) for field in fields(sampling)},
+            seed=whole("seed", self.seed),
+            batch_size=whole("batch_size", self.batch_size, 1),
+            loop_retries=whole("loop_retries", self.loop_retries, 0),
+            max_tokens=None if self.max_tokens is None else whole("max_tokens", self.max_tokens, 1),
+            cond_scale=number("cond_scale", self.cond_scale, 0.0, math.inf),
+            lenience=number("lenience", self.lenience, 0.0, 1.0),
+            group_radius=number("group_radius", self.group_radius, 0.0, math.inf),
+        )
         if self.lenience == 0.0:
             raise UserError("lenience must be above 0: at 0 every draft would pass")
-        if self.top_p == 0.0 or self.repetition_penalty == 0.0:
-            raise UserError("top_p and repetition_penalty must be above 0")
+
+    def _check_shape(self) -> None:
+        """Bounds on `draft_length` and `candidates`."""
+        length = candidates = 1
+        if self.draft_length != "auto":
+            length = whole("draft_length", self.draft_length, 0)
+            settle(self, draft_length=length)
+            if length > LONGEST_DRAFT:
+                raise UserError(f"draft_length must be at most {LONGEST_DRAFT}, got {length}")
+        if self.candidates != "auto":
+            candidates = whole("candidates", self.candidates, 1)
+            settle(self, candidates=candidates)
+        if self.candidates != "auto" and length * candidates > MOST_NODES:
+            raise UserError(f"draft_length times candidates must be at most {MOST_NODES}, got {length * candidates}")
 
     @property
-    def sampling(self) -> Sampling:
-        """The part that turns logits into probabilities."""
-        return Sampling(self.temperature, self.top_k, self.top_p, self.repetition_penalty, self.repetition_window)
-
-
-def _choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise UserError(f"{name} {value!r} is unknown; choose one of {', '.join(known)}")
-
-
-def _whole(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UserError(f"{name} must be a whole number of at least {least}, got {value!r}")
-
-
-def _number(name: str, value: object, least: float, most: float) -> None:
-    valid = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not valid or not least <= value <= most:  # type: ignore[operator]
-        bound = f"at least {least:g}" if most == math.inf else f"between {least:g} and {most:g}"
-        raise UserError(f"{name} must be {bound}, got {value!r}")
+    def sampling(self) -> SamplingParams:
+        """How tokens are drawn, for requests that do not say."""
+        return SamplingParams(self.temperature, self.top_k, self.top_p, self.repetition_penalty, self.repetition_window)

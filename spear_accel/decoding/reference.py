@@ -12,7 +12,7 @@ import torch
 from spear_accel.decoding.guards import Guards
 from spear_accel.decoding.noise import gumbel_from, retry_seed, row_words, uniforms
 from spear_accel.decoding.options import DecodeOptions
-from spear_accel.decoding.requests import Utterance, make_utterances
+from spear_accel.decoding.request import Request, RunningRequest, check_request
 from spear_accel.decoding.sampling import choose, log_probabilities
 from spear_accel.model import TextToSemantic
 
@@ -23,18 +23,18 @@ def decode_reference(
     text: Sequence[int],
     options: DecodeOptions,
     guards: Guards | None = None,
-    units: int | None = None,
+    text_length: int | None = None,
 ) -> tuple[list[int], str, int]:
     """Tokens, stop reason and the seed that made them, for text ids without EOS.
 
-    units: length of the text in the length guard's unit, the number of ids where left out.
+    text_length: length of the text in the unit of the length bounds; by default the number of ids.
     """
     guards = guards or Guards()
-    lengths = None if units is None else [units]
-    [utterance] = make_utterances(model.eval().config, [text], options, guards, lengths)
+    request = Request(text, text_length=text_length)
+    utterance = check_request(model.eval().config, request, options, guards)
     retries = 0 if options.temperature == 0.0 else options.loop_retries
     for attempt in range(retries + 1):
-        seed = retry_seed(utterance.seed, attempt)
+        seed = retry_seed(utterance.first_seed, attempt)
         tokens, reason = _attempt(model, utterance, options, guards, seed)
         if reason != "loop":
             break
@@ -42,7 +42,7 @@ def decode_reference(
 
 
 def _attempt(
-    model: TextToSemantic, utterance: Utterance, options: DecodeOptions, guards: Guards, seed: int
+    model: TextToSemantic, utterance: RunningRequest, options: DecodeOptions, guards: Guards, seed: int
 ) -> tuple[list[int], str]:
     text = torch.tensor([utterance.text], device=model.device)
     tokens: list[int] = []
@@ -53,7 +53,7 @@ def _attempt(
         tokens.append(token)
         if ends_in_loop(tokens, guards.loop.span, guards.loop.period):
             return tokens, "loop"
-        if len(tokens) >= utterance.maximum:
+        if len(tokens) >= utterance.max_tokens:
             return tokens, "max_length"
 
 
@@ -61,7 +61,7 @@ def _next_token(
     model: TextToSemantic,
     text: torch.Tensor,
     tokens: list[int],
-    utterance: Utterance,
+    utterance: RunningRequest,
     options: DecodeOptions,
     seed: int,
 ) -> int:
@@ -69,7 +69,7 @@ def _next_token(
     semantic = torch.tensor([tokens], dtype=torch.int64, device=device)
     logits = model(text, semantic)[0, -1]
     vocabulary = torch.arange(model.config.vocab, device=device)
-    forbidden = vocabulary == model.config.eos_id if len(tokens) < utterance.minimum else None
+    forbidden = vocabulary == model.config.eos_id if len(tokens) < utterance.min_tokens else None
     recent = tokens[-options.repetition_window :] or [-1]
     log_p = log_probabilities(logits, options.sampling, torch.tensor(recent, device=device), forbidden)
     if options.temperature == 0.0:

@@ -1,4 +1,4 @@
-"""Counts of what decoding did, and its result. Knows nothing about how it was done."""
+"""Counts of what decoding did. Knows nothing about how it was done."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from itertools import zip_longest
 from typing import Any, NamedTuple
-
-from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -57,55 +55,6 @@ class DecodeStats:
         return tuple(passed / reached for passed, reached in zip(self.passed, self.reached, strict=True))
 
 
-@dataclass(frozen=True)
-class DecodeResult:
-    """Every list has one entry per utterance, in the order given."""
-
-    tokens: list[Tensor]
-    """int64 [n_i] each, on the CPU, without start and EOS."""
-    stop_reasons: list[str]
-    """"eos", "max_length", "loop", or "error": the model's numbers were not numbers."""
-    seeds: list[int]
-    """The seed that made the tokens: decoding with it gives them again at once."""
-    attempts: list[int]
-    """1, or more where earlier tries ran into a loop."""
-    stats: DecodeStats
-    """Of the whole call, failed attempts included."""
-    utterance_stats: list[DecodeStats] = field(default_factory=list)
-    """Of each utterance's last attempt."""
-    method: str = "autoregressive"
-    """What drafted; where the options said "auto", what it chose."""
-    lossless: bool = True
-    """False where the verification rule may change what is said."""
-    errors: dict[int, str] = field(default_factory=dict)
-    """What went wrong, by utterance, for those that stopped with "error"."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """One utterance that was handed over by itself; see `DecodeResult` for the fields."""
-
-    index: int
-    """Among the texts given, or the requests asked for."""
-    tokens: Tensor
-    stop_reason: str
-    seed: int
-    attempts: int
-    stats: DecodeStats
-
-
-@dataclass(frozen=True)
-class Growth:
-    """New tokens of one utterance of `Engine.decode_growing`."""
-
-    index: int
-    """Among the texts given."""
-    tokens: Tensor
-    """int64 [n], those since its last growth; n may be 0 only where the utterance ends."""
-    end: Finished | None = None
-    """Where the utterance ends here, all about it; `end.tokens` are those of all its growths."""
-
-
 class Judged(NamedTuple):
     """What became of one row's draft in one round."""
 
@@ -118,8 +67,8 @@ class Judged(NamedTuple):
 
 
 @dataclass
-class RoundCounts:
-    """Sums over the rounds of one call."""
+class DecodeCounts:
+    """Sums over the rounds in which rows of one call took part."""
 
     calls: int = 0
     row_calls: int = 0
@@ -145,7 +94,7 @@ class RoundCounts:
                 self.passed[number] += number < accepted
 
     def retire(self, row: DecodeStats) -> None:
-        """A row has stopped, whether it is tried again or not."""
+        """A row has stopped, whether it is decoded again or not."""
         self.row_calls += row.row_calls
         self.drafted += row.drafted
         self.accepted += row.accepted

@@ -66,14 +66,14 @@ class KeyValueCache:
     `lengths[b]` counts the committed slots of live row b. A forward writes at lengths[b] + i without
     moving the length; `keep` then commits, `rewind` goes back. Slots at or beyond a row's length are
     never visible to it; they always hold finite numbers, because 0 * NaN would leak through any mask.
-    Storage starts at `FIRST_SLOTS` and doubles when needed, up to `capacity`: bounds are far above what
-    most utterances use.
+    Storage has as many rows as were ever live and `FIRST_SLOTS` slots at first, and either doubles when needed, up to
+    `most_rows` and `capacity`: bounds are far above what most calls use.
     """
 
     def __init__(self, layers: int, rows: int, kv_heads: int, capacity: int, head_dim: int, like: Tensor) -> None:
         """`capacity`: most slots of a row; `like`: a tensor whose dtype and device the cache takes."""
-        self.capacity = capacity
-        self.storage = like.new_zeros(2, layers, rows, kv_heads, min(capacity, FIRST_SLOTS), head_dim)
+        self.capacity, self.most_rows = capacity, rows
+        self.storage = like.new_zeros(2, layers, 0, kv_heads, min(capacity, FIRST_SLOTS), head_dim)
         self.lengths: list[int] = []
         self._written = 0
 
@@ -163,24 +163,26 @@ class KeyValueCache:
         _move(self.storage, rows, self._written)
         self.storage[:, :, len(rows) : self.rows, :, : self._written] = 0
         self.lengths = [self.lengths[row] for row in rows]
+        self._written = self._written if rows else 0
 
     def admit(self, count: int) -> None:
         """Add `count` empty rows behind the live ones."""
-        if self.rows + count > self.storage.shape[2]:
-            raise ValueError(f"admit: {self.rows} + {count} rows exceed the cache's {self.storage.shape[2]}")
+        if self.rows + count > self.most_rows:
+            raise ValueError(f"admit: {self.rows} + {count} rows exceed the cache's {self.most_rows}")
+        self.storage = _with_rows(self.storage, self.rows + count, self.most_rows, self.rows)
         self.lengths = self.lengths + [0] * count
 
 
 class CrossCache:
     """Cross-attention keys and values, projected once per utterance, [2, L, rows, G, X, C].
 
-    X counts text tokens and, where the model has one, the null key in slot 0. Never cropped by rollback. Storage
-    starts at `FIRST_SLOTS` and doubles when needed, up to `capacity`.
+    X counts text tokens and, where the model has one, the null key in slot 0. Never cropped by rollback. Storage grows
+    as that of `KeyValueCache`.
     """
 
     def __init__(self, layers: int, rows: int, kv_heads: int, capacity: int, head_dim: int, like: Tensor) -> None:
-        self.capacity = capacity
-        self.storage = like.new_zeros(2, layers, rows, kv_heads, min(capacity, FIRST_SLOTS), head_dim)
+        self.capacity, self.most_rows = capacity, rows
+        self.storage = like.new_zeros(2, layers, 0, kv_heads, min(capacity, FIRST_SLOTS), head_dim)
         self.lengths: list[int] = []
         self.keys: tuple[Tensor, ...] = ()
         self.values: tuple[Tensor, ...] = ()
@@ -189,8 +191,11 @@ class CrossCache:
     def admit(self, keys: Tensor, values: Tensor, lengths: Sequence[int]) -> None:
         """Add rows. keys, values: [L, n, G, X, C]; lengths: visible slots of each new row."""
         first, count, width = len(self.lengths), keys.shape[1], keys.shape[3]
-        if first + count > self.storage.shape[2] or width > self.capacity:
-            raise ValueError(f"admit: {count} rows of {width} slots do not fit {tuple(self.storage.shape)}")
+        if first + count > self.most_rows or width > self.capacity:
+            raise ValueError(
+                f"admit: {first} + {count} rows of {width} slots exceed the cache's {self.most_rows} of {self.capacity}"
+            )
+        self.storage = _with_rows(self.storage, first + count, self.most_rows, first)
         self.storage = _with_room(self.storage, width, self.capacity, first)
         self.storage[0, :, first : first + count, :, :width] = keys
         self.storage[1, :, first : first + count, :, :width] = values
@@ -293,6 +298,18 @@ def _with_room(storage: Tensor, slots: int, capacity: int, rows: int) -> Tensor:
         return storage
     larger = storage.new_zeros(*storage.shape[:4], min(capacity, max(slots, 2 * present)), storage.shape[5])
     larger[:, :, :rows, :, :present] = storage[:, :, :rows]
+    return larger
+
+
+def _with_rows(storage: Tensor, needed: int, most: int, rows: int) -> Tensor:
+    """`storage` [2, L, rows, G, S, C] if it has `needed` rows; else a larger one with its first `rows` rows."""
+    present = storage.shape[2]
+    if needed <= present:
+        return storage
+    shape = list(storage.shape)
+    shape[2] = min(most, max(needed, 2 * present))
+    larger = storage.new_zeros(shape)
+    larger[:, :, :rows] = storage[:, :, :rows]
     return larger
 
 

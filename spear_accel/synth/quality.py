@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from spear_accel.alignment.attention import Reading
-from spear_accel.decoding.stats import Finished
+from spear_accel.decoding import RequestResult
 
 __all__ = ["Attempt", "best", "failure"]
 
@@ -34,11 +34,11 @@ class Attempt:
         return self.failure is None and self.doubt is None
 
 
-def failure(finished: Finished) -> str | None:
+def failure(result: RequestResult) -> str | None:
     """Why what was decoded is no utterance: a loop, no EOS, silence; None where it ended in its own time."""
-    if not len(finished.tokens):
+    if not len(result.tokens):
         return "nothing was said"
-    return None if finished.stop_reason == "eos" else finished.stop_reason
+    return None if result.stop_reason == "eos" else result.stop_reason
 
 
 def best(attempts: Sequence[Attempt]) -> Attempt | None:

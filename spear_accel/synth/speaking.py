@@ -14,10 +14,8 @@ from itertools import count
 from torch import Tensor
 
 from spear_accel.alignment.attention import CoverageGuard, Reading, look_back, read_back
-from spear_accel.decoding import DecodeOptions
+from spear_accel.decoding import DecodeOptions, Request, RequestOutput, RequestResult
 from spear_accel.decoding.noise import retry_seed
-from spear_accel.decoding.requests import Request
-from spear_accel.decoding.stats import Finished
 from spear_accel.errors import UserError
 from spear_accel.synth.lines import Line
 from spear_accel.synth.quality import Attempt, best, failure
@@ -139,8 +137,8 @@ def speak_lines(voice: Voice, wanted: Iterable[Wanted], options: SpeakOptions) -
     wanted: asked for the next line whenever a row of the batch is free, so it may be without end.
     """
     conversation = _Conversation(voice, wanted, options)
-    for finished in voice.decode_requests(conversation.next_request, options.decode):
-        conversation.take(finished)
+    for output in voice.decode_requests(conversation.next_request, options.decode):
+        conversation.take(output)
         yield from conversation.ready()
     yield from conversation.ready()
 
@@ -165,13 +163,14 @@ class _Conversation:
             self._begin(wanted)
         attempt = self._waiting.popleft()
         self._asked[next(self._numbers)] = attempt
-        return Request(attempt.utterance.ids, seed=attempt.seed)
+        return Request(attempt.utterance.ids, text_length=len(attempt.utterance.text), seed=attempt.seed)
 
-    def take(self, finished: Finished) -> None:
+    def take(self, output: RequestOutput) -> None:
         """The outcome of a request, named by the order of asking."""
-        attempt = self._asked.pop(finished.index)
+        assert output.result is not None
+        attempt = self._asked.pop(output.index)
         utterance = attempt.utterance
-        utterance.attempts.append(_judged(self.voice, attempt, finished, self.options, self._guard))
+        utterance.attempts.append(_judged(self.voice, attempt, output.result, self.options, self._guard))
         if utterance.pending:
             return
         tries = len(utterance.attempts)
@@ -210,7 +209,7 @@ def _planned(voice: Voice, spoken: Spoken, options: SpeakOptions, tried: int) ->
 
 
 def _judged(
-    voice: Voice, begun: _Attempt, finished: Finished, options: SpeakOptions, guard: CoverageGuard | None
+    voice: Voice, begun: _Attempt, finished: RequestResult, options: SpeakOptions, guard: CoverageGuard | None
 ) -> Attempt:
     """Read back only where somebody asks, and whole only where candidates are told apart by their probability."""
     why = failure(finished)

@@ -1,30 +1,35 @@
 """Texts to semantic tokens with one voice: its tokenizer, its model, what drafts for it, and bounds of length.
 
-Knows utterances one by one: neither how a long text is cut up nor how tokens sound.
+Keeps the engines that it has made: what an engine has learned about acceptance and times serves the next call, and
+calls of several threads share a batch. Knows utterances one by one: neither how a long text is cut up nor how tokens
+sound.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
+from threading import Lock
 
 from torch import Tensor
 
-from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, Guards
+from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, Guards, Request, RequestOutput
 from spear_accel.decoding.methods import Drafting
-from spear_accel.decoding.requests import Request
-from spear_accel.decoding.stats import Finished, Growth
 from spear_accel.decoding.verify.grouped import groups_within
 from spear_accel.decoding.verify.rules import make_verifier
 from spear_accel.model import TextToSemantic
 from spear_accel.text.raw import ByteTokenizer, IdTokenizer
 from spear_accel.text.tokenizer import TextTokenizer
 
-__all__ = ["UtteranceDecoder"]
+__all__ = ["SemanticGenerator"]
+
+_MOST_ENGINES = 4
+"""Kept with their caches: methods and batch sizes that a program goes back and forth between."""
 
 
-class UtteranceDecoder:
-    """Utterances to semantic tokens, with one voice."""
+class SemanticGenerator:
+    """Utterances to semantic tokens, with one voice. May be called by several threads at once."""
 
     def __init__(
         self,
@@ -37,48 +42,103 @@ class UtteranceDecoder:
         """centroids: see `Voice`."""
         self.model, self.tokenizer, self.drafting, self.guards = model, tokenizer, drafting, guards
         self._centroids = centroids
+        self._engines: OrderedDict[DecodeOptions, Engine] = OrderedDict()
+        self._choosing = Lock()
 
     def texts(self, texts: Sequence[str], options: DecodeOptions) -> DecodeResult:
         """Normalised texts, each as one utterance."""
-        return self.ids([self.tokenizer.encode(text) for text in texts], options)
+        return self._decode([self.request(text) for text in texts], options)
 
     def ids(self, text_ids: Sequence[Sequence[int]], options: DecodeOptions) -> DecodeResult:
         """Text ids without EOS, one list per utterance."""
-        engine, method = self._engine(len(text_ids), options)
-        return replace(engine.decode(text_ids, units=self._characters(text_ids)), method=method)
+        return self._decode([Request(ids) for ids in text_ids], options)
 
-    def requests(self, source: Callable[[], Request | None], options: DecodeOptions) -> Iterator[Finished]:
-        """See `Engine.decode_requests`; of a request, text and seed count."""
-        engine, _ = self._engine(options.batch_size, options)
+    def request(self, text: str, seed: int | None = None) -> Request:
+        """A request for one utterance of normalised text."""
+        return Request(self.tokenizer.encode(text), text_length=len(text), seed=seed)
 
-        def measured() -> Request | None:
+    def requests(self, source: Callable[[], Request | None], options: DecodeOptions) -> Iterator[RequestOutput]:
+        """See `Engine.decode_requests`; what a request leaves open, the options say."""
+        engine, _ = self.engine(options.batch_size, options)
+
+        def filled() -> Request | None:
             request = source()
-            return None if request is None else replace(request, units=self._characters([request.text])[0])
+            return None if request is None else self._fill(request, options)
 
-        yield from engine.decode_requests(measured)
+        yield from engine.decode_requests(filled)
 
     def growing(
         self, texts: Sequence[str], options: DecodeOptions, chunks: Sequence[int]
-    ) -> Generator[Growth, None, None]:
+    ) -> Generator[RequestOutput, None, None]:
         """Normalised texts as utterances in order, as they grow; see `Engine.decode_growing`."""
-        text_ids = [self.tokenizer.encode(text) for text in texts]
-        engine, _ = self._engine(len(text_ids), options)
-        yield from engine.decode_growing(text_ids, self._characters(text_ids), chunks=chunks)
+        engine, _ = self.engine(len(texts), options)
+        requests = [self._fill(self.request(text), options) for text in texts]
+        yield from engine.decode_growing(requests, chunks=chunks)
 
-    def _engine(self, utterances: int, options: DecodeOptions) -> tuple[Engine, str]:
-        """What decodes so many utterances, and by which method."""
+    def engine(self, utterances: int, options: DecodeOptions) -> tuple[Engine, str]:
+        """The engine that decodes so many utterances under these options, and its method.
+
+        One engine serves all options that differ in what a request says for itself: sampling, seed and bounds.
+        Raises UserError if the voice cannot decode in this way.
+        """
         method = self.drafting.resolve(options, utterances)
+        key = _of_engine(options, method)
+        with self._choosing:
+            engine = self._engines.get(key)
+            if engine is None or engine.closed:
+                engine = self._engines[key] = self._make(key, method)
+            self._engines.move_to_end(key)
+            idle = [other for other, held in self._engines.items() if not held.unfinished and other != key]
+            for other in idle[: max(0, len(self._engines) - _MOST_ENGINES)]:
+                del self._engines[other]
+            return engine, method
+
+    def _make(self, options: DecodeOptions, method: str) -> Engine:
         drafter, policy = self.drafting.prepare(self.model, method, options)
         groups = self._groups(options) if options.verify == "grouped" else None
-        return Engine(self.model, options, self.guards, drafter, make_verifier(options, groups), policy), method
+        return Engine(self.model, options, self.guards, drafter, make_verifier(options, groups), policy)
 
-    def _characters(self, text_ids: Sequence[Sequence[int]]) -> list[int]:
-        """Lengths are guarded by the characters of the text, which the ids give back."""
+    def _decode(self, requests: Sequence[Request], options: DecodeOptions) -> DecodeResult:
+        engine, method = self.engine(len(requests), options)
+        filled = [self._fill(request, options) for request in requests]
+        return replace(engine.decode(filled), method=method)
+
+    def _fill(self, request: Request, options: DecodeOptions) -> Request:
+        """The request with what it leaves open: its own length in characters, and the options of the call."""
+        length = request.text_length
+        return replace(
+            request,
+            text_length=self._characters(request.text) if length is None else length,
+            seed=options.seed if request.seed is None else request.seed,
+            sampling=request.sampling or options.sampling,
+            max_tokens=options.max_tokens if request.max_tokens is None else request.max_tokens,
+            loop_retries=options.loop_retries if request.loop_retries is None else request.loop_retries,
+        )
+
+    def _characters(self, ids: Sequence[int]) -> int:
+        """Lengths are bounded by the characters of the text, which the ids give back."""
         size = self.tokenizer.vocab_size
-        return [len(self.tokenizer.decode(token for token in ids if 0 <= token < size)) for ids in text_ids]
+        return len(self.tokenizer.decode(token for token in ids if 0 <= token < size))
 
     def _groups(self, options: DecodeOptions) -> Tensor | None:
-        """bool [V, V]; None where the voice does not know its units' centroids."""
+        """bool [V, V]; None if the voice does not know its tokens' centroids."""
         if self._centroids is None:
             return None
         return groups_within(self._centroids(), options.group_radius, self.model.config.vocab)
+
+
+def _of_engine(options: DecodeOptions, method: str) -> DecodeOptions:
+    """The options without what every request says for itself; whether noise is used at all stays, for drafts."""
+    plain = DecodeOptions()
+    return replace(
+        options,
+        method=method,
+        temperature=0.0 if options.temperature == 0.0 else plain.temperature,
+        top_k=plain.top_k,
+        top_p=plain.top_p,
+        repetition_penalty=plain.repetition_penalty,
+        repetition_window=plain.repetition_window,
+        seed=plain.seed,
+        max_tokens=plain.max_tokens,
+        loop_retries=plain.loop_retries,
+    )

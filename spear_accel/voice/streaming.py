@@ -15,8 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spear_accel.acoustic import AcousticStage
-from spear_accel.decoding import DecodeStats
-from spear_accel.decoding.stats import Finished, Growth
+from spear_accel.decoding import DecodeStats, RequestOutput, RequestResult
 from spear_accel.text.plan import PlannedUtterance
 from spear_accel.voice.speech import Speech, SpokenUtterance, warnings_of
 
@@ -33,7 +32,7 @@ _FIRST_GROUPS = (1, 4)
 # Whole utterances are sounded in lengths that are multiples of this: kernels and memory are kept for each length.
 _SOUND_STEP = 16
 
-Decode = Callable[[Sequence[PlannedUtterance]], Generator[Growth, None, None]]
+Decode = Callable[[Sequence[PlannedUtterance]], Generator[RequestOutput, None, None]]
 """Decodes utterances as one batch and hands them over in order, in growing chunks."""
 
 
@@ -46,9 +45,9 @@ def stream(
     them all. At most `batch` utterances' tokens are in memory, and of sound what the stage keeps as context.
     """
     for group in groups(planned, [min(size, batch) for size in (*_FIRST_GROUPS, batch)]):
-        with closing(decode(group)) as growths:
+        with closing(decode(group)) as outputs:
             for one in group:
-                yield from _Voicing(one, growths, stage, speed).pieces()
+                yield from _Voicing(one, outputs, stage, speed).pieces()
 
 
 def groups(planned: Iterable[PlannedUtterance], sizes: Sequence[int]) -> Iterator[list[PlannedUtterance]]:
@@ -77,13 +76,13 @@ class _Voicing:
     """One utterance on its way from growing tokens to pieces of sound."""
 
     def __init__(
-        self, planned: PlannedUtterance, growths: Iterator[Growth], stage: AcousticStage, speed: float
+        self, planned: PlannedUtterance, outputs: Iterator[RequestOutput], stage: AcousticStage, speed: float
     ) -> None:
-        """growths: taken from up to the end of this utterance, and no further."""
-        self.planned, self.growths, self.stage, self.speed = planned, growths, stage, speed
+        """outputs: taken from up to the end of this utterance, and no further."""
+        self.planned, self.outputs, self.stage, self.speed = planned, outputs, stage, speed
         self.silence = torch.zeros(round(planned.pause / speed * stage.sample_rate))
         self.new: list[Tensor] = []
-        self.end: Finished | None = None
+        self.end: RequestResult | None = None
 
     def pieces(self) -> Iterator[Speech]:
         """At once while tokens are to come; what sounds behind the last of them is one piece."""
@@ -111,10 +110,10 @@ class _Voicing:
     def _chunks(self) -> Iterator[Tensor]:
         """int64 [n] each, to the end of the utterance; n may be 0 only there."""
         while self.end is None:
-            growth = next(self.growths)
-            self.new.append(growth.tokens)
-            self.end = growth.end
-            yield growth.tokens
+            output = next(self.outputs)
+            self.new.append(output.new_tokens)
+            self.end = output.result
+            yield output.new_tokens
 
     def _piece(self, waveform: Tensor) -> Speech:
         """A piece from the middle, with the tokens taken in since the last one."""

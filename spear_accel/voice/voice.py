@@ -15,10 +15,16 @@ import torch
 from torch import Tensor
 
 from spear_accel.acoustic import AcousticStage
-from spear_accel.decoding import DecodeOptions, DecodeResult, DecodeStats, Guards, LengthGuard
+from spear_accel.decoding import (
+    DecodeOptions,
+    DecodeResult,
+    DecodeStats,
+    Guards,
+    LengthGuard,
+    Request,
+    RequestOutput,
+)
 from spear_accel.decoding.methods import Drafting
-from spear_accel.decoding.requests import Request
-from spear_accel.decoding.stats import Finished, Growth
 from spear_accel.errors import UserError
 from spear_accel.kernels.projection import drafting_dtype
 from spear_accel.model import TextToSemantic
@@ -29,7 +35,7 @@ from spear_accel.text.tokenizer import TextTokenizer
 from spear_accel.voice import components
 from spear_accel.voice.defaults import load_decoding
 from spear_accel.voice.folder import VoiceCard, VoiceFolder, open_voice
-from spear_accel.voice.generator import UtteranceDecoder
+from spear_accel.voice.generator import SemanticGenerator
 from spear_accel.voice.hub import fetch_voice
 from spear_accel.voice.speech import Speech, SpokenUtterance, join, warnings_of
 from spear_accel.voice.streaming import CHUNKS, groups, sound_of, stream
@@ -70,7 +76,7 @@ class Voice:
         self.drafting = drafting or Drafting()
         pace = card.tokens_per_character
         guards = Guards() if pace is None else Guards(LengthGuard(pace, _SHORTEST, _LONGEST))
-        self._decoder = UtteranceDecoder(model, tokenizer, self.drafting, guards, centroids)
+        self.generator = SemanticGenerator(model, tokenizer, self.drafting, guards, centroids)
 
     @classmethod
     def load(
@@ -161,8 +167,8 @@ class Voice:
         chosen, stage = self._choose(options, seed), self._stage()
         planned = plan(text, self.card.longest_utterance, self._read)
 
-        def decode(group: Sequence[PlannedUtterance]) -> Generator[Growth, None, None]:
-            return self._decoder.growing([one.text for one in group], chosen, CHUNKS)
+        def decode(group: Sequence[PlannedUtterance]) -> Generator[RequestOutput, None, None]:
+            return self.generator.growing([one.text for one in group], chosen, CHUNKS)
 
         yield from stream(planned, decode, stage, speed, min(chosen.batch_size, _LARGEST_GROUP))
 
@@ -175,7 +181,7 @@ class Voice:
         for index, (text, given) in enumerate(zip(spoken, texts, strict=True)):
             if not text:
                 raise UserError(f"nothing in text {index + 1} of {len(texts)} can be read aloud: {given[:60]!r}")
-        return self._decoder.texts(spoken, options or self.defaults)
+        return self.generator.texts(spoken, options or self.defaults)
 
     def text_ids(self, text: str) -> list[list[int]]:
         """Ids without EOS of the utterances that `speak` would decode one by one.
@@ -186,14 +192,14 @@ class Voice:
 
     def decode_ids(self, text_ids: Sequence[Sequence[int]], options: DecodeOptions | None = None) -> DecodeResult:
         """The same from text ids without EOS, one list per utterance."""
-        return self._decoder.ids([[int(token) for token in ids] for ids in text_ids], options or self.defaults)
+        return self.generator.ids([[int(token) for token in ids] for ids in text_ids], options or self.defaults)
 
-    def decode_requests(self, source: Callable[[], Request | None], options: DecodeOptions) -> Iterator[Finished]:
+    def decode_requests(self, source: Callable[[], Request | None], options: DecodeOptions) -> Iterator[RequestOutput]:
         """Decode utterances as they come, as one batch that is refilled without end; see `Engine.decode_requests`.
 
-        Of a request, text and seed count.
+        What a request leaves open, the options say.
         """
-        return self._decoder.requests(source, options)
+        return self.generator.requests(source, options)
 
     def plan(self, text: str) -> list[PlannedUtterance]:
         """The utterances of a text, as they are decoded one by one. Raises UserError: nothing can be read aloud."""
@@ -215,7 +221,7 @@ class Voice:
         """
         chosen = options or self.defaults
         planned = self.plan(text)
-        result = self._decoder.texts([one.text for one in planned], chosen)
+        result = self.generator.texts([one.text for one in planned], chosen)
         rows = zip(planned, result.tokens, result.stop_reasons, result.seeds, strict=True)
         return [SpokenUtterance(one.text, tokens, reason, seed) for one, tokens, reason, seed in rows]
 
@@ -241,7 +247,7 @@ class Voice:
         self._stage()
         planned = plan(text, self.card.longest_utterance, self._read)
         for group in groups(planned, (min(options.batch_size, _LARGEST_GROUP),)):
-            result = self._decoder.texts([one.text for one in group], options)
+            result = self.generator.texts([one.text for one in group], options)
             yield [self._speech(one, result, index, speed) for index, one in enumerate(group)], result.stats
 
     def _speech(self, one: PlannedUtterance, result: DecodeResult, index: int, speed: float) -> Speech:

@@ -13,7 +13,7 @@ from spear_accel.decoding.draft.base import Round
 from spear_accel.decoding.noise import row_words, utterance_key
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.reference import decode_reference
-from spear_accel.decoding.requests import Request
+from spear_accel.decoding.request import Request
 from spear_accel.errors import UserError
 from spear_accel.model import DecoderState, TextToSemantic
 from spear_accel.model.cache import FIRST_SLOTS
@@ -83,7 +83,7 @@ def test_stop_reasons_and_bounds(model: TextToSemantic, texts: list[list[int]]) 
     capped = Engine(model, DecodeOptions(max_tokens=3), forced).decode(texts)
     assert {len(row) for row in capped.tokens} == {3}
     assert set(capped.stop_reasons) == {"max_length"}
-    by_units = Engine(model, DecodeOptions(), forced).decode(texts[:1], units=[10])
+    by_units = Engine(model, DecodeOptions(), forced).decode(texts[:1], text_lengths=[10])
     assert 40 <= len(by_units.tokens[0]) <= 41
 
 
@@ -236,16 +236,16 @@ def test_handed_over_one_by_one_they_are_the_same(
     each = list(Engine(model, options, GUARDS).decode_requests(waiting(texts)))
     assert sorted(one.index for one in each) == list(range(len(texts)))
     for one in each:
-        assert torch.equal(one.tokens, whole.tokens[one.index])
-        found = (one.stop_reason, one.seed, one.attempts)
+        assert one.result is not None and torch.equal(one.result.tokens, whole.tokens[one.index])
+        found = (one.result.stop_reason, one.result.seed, one.result.attempts)
         assert found == (whole.stop_reasons[one.index], whole.seeds[one.index], whole.attempts[one.index])
 
 
 def test_the_first_is_handed_over_before_the_last_is_decoded(model: TextToSemantic, texts: list[list[int]]) -> None:
     engine = Engine(model, DecodeOptions(batch_size=1), GUARDS)
     rounds = []
-    observe = engine.policy.observe
-    engine.policy.observe = lambda *given: (rounds.append(1), observe(*given))[1]  # type: ignore[method-assign]
+    observe = engine.config.policy.observe
+    engine.config.policy.observe = lambda *given: (rounds.append(1), observe(*given))[1]  # type: ignore[method-assign]
     each = engine.decode_requests(waiting(texts))
     next(each)
     first = len(rounds)
@@ -268,7 +268,7 @@ def test_requests_may_come_while_others_are_handed_over(model: TextToSemantic, t
 
     for one in Engine(model, options, GUARDS).decode_requests(source):
         request = asked[one.index]
-        found[tuple(request.text), request.seed] = one.tokens
+        found[tuple(request.text), request.seed] = one.new_tokens
         if request.seed == 0:
             queue.append(Request(request.text, seed=1))
     assert len(found) == 2 * len(texts)
@@ -291,6 +291,6 @@ def test_the_text_cache_grows_with_what_comes(model: TextToSemantic, texts: list
     guards = Guards(length=LengthGuard(tokens_per_unit=0.2, shortest=0.3, longest=1.5, slack=10))
     options = DecodeOptions(batch_size=3, seed=3)
     asked = [*texts[:4], long, *texts[4:]]
-    found = {one.index: one.tokens for one in Engine(model, options, guards).decode_requests(waiting(asked))}
+    found = {one.index: one.new_tokens for one in Engine(model, options, guards).decode_requests(waiting(asked))}
     for index, text in enumerate(asked):
         assert torch.equal(found[index], Engine(model, options, guards).decode([text]).tokens[0])

@@ -7,10 +7,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spear_accel.decoding import DecodeOptions, Engine, Guards, LengthGuard, LoopGuard
+from spear_accel.decoding import (
+    DecodeOptions,
+    Engine,
+    Guards,
+    LengthGuard,
+    LoopGuard,
+    RequestOutput,
+    RequestResult,
+)
 from spear_accel.decoding.draft.ngram import NgramDrafter
 from spear_accel.decoding.guards import LoopWatch
-from spear_accel.decoding.stats import Finished, Growth
 from spear_accel.model import TextToSemantic
 
 GUARDS = Guards(length=LengthGuard(tokens_per_unit=5.0, shortest=0.3, longest=1.5, slack=10))
@@ -19,15 +26,15 @@ HELD = 20 - 1 - 12
 """Of a loop under `LOOPS`: its first token and twelve repetitions stand."""
 
 
-def gather(growths: list[Growth], count: int) -> tuple[list[list[int]], list[Finished]]:
+def gather(outputs: list[RequestOutput], count: int) -> tuple[list[list[int]], list[RequestResult]]:
     """Tokens and ends by utterance; checks that they came in order and fit together."""
-    assert [growth.index for growth in growths] == sorted(growth.index for growth in growths)
+    assert [output.index for output in outputs] == sorted(output.index for output in outputs)
     tokens: list[list[int]] = [[] for _ in range(count)]
-    for growth in growths:
-        assert growth.tokens.dtype == torch.int64 and (len(growth.tokens) or growth.end)
-        tokens[growth.index] += growth.tokens.tolist()
-    ends = [growth.end for growth in growths if growth.end is not None]
-    assert [end.index for end in ends] == list(range(count))
+    for output in outputs:
+        assert output.new_tokens.dtype == torch.int64 and (len(output.new_tokens) or output.finished)
+        tokens[output.index] += output.new_tokens.tolist()
+    assert [output.index for output in outputs if output.finished] == list(range(count))
+    ends = [output.result for output in outputs if output.result is not None]
     assert [end.tokens.tolist() for end in ends] == tokens
     return tokens, ends
 
@@ -53,7 +60,7 @@ def test_joined_they_are_the_same(
 
 def test_chunks_are_as_large_as_asked(model: TextToSemantic, texts: list[list[int]]) -> None:
     growths = Engine(model, DecodeOptions(), GUARDS).decode_growing([texts[5]], chunks=(3, 6, 12))
-    sizes = [len(growth.tokens) for growth in growths]
+    sizes = [len(growth.new_tokens) for growth in growths]
     assert sizes[:2] == [3, 6] and len(sizes) > 3
     assert min(sizes[2:-1]) >= 12
 
@@ -61,8 +68,8 @@ def test_chunks_are_as_large_as_asked(model: TextToSemantic, texts: list[list[in
 def test_the_first_tokens_come_early(model: TextToSemantic, texts: list[list[int]]) -> None:
     engine = Engine(model, DecodeOptions(batch_size=2), GUARDS)
     rounds: list[int] = []
-    observe = engine.policy.observe
-    engine.policy.observe = lambda *given: (rounds.append(1), observe(*given))[1]  # type: ignore[method-assign]
+    observe = engine.config.policy.observe
+    engine.config.policy.observe = lambda *given: (rounds.append(1), observe(*given))[1]  # type: ignore[method-assign]
     growths = engine.decode_growing(texts)
     assert next(growths).index == 0 and len(rounds) == 1
     list(growths)

@@ -154,12 +154,12 @@ def test_an_empty_residual_falls_back_to_the_target() -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_greedy_verification_in_half_precision_stays_in_the_vocabulary(dtype: torch.dtype) -> None:
     """Temperature 0: both laws are one-hot, the residual is p, and nothing is divided by zero."""
-    from spear_accel.decoding.sampling import Sampling, choose, log_probabilities
+    from spear_accel.decoding.sampling import SamplingParams, choose, log_probabilities
 
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(4, 3, 6, generator=generator).to(dtype)
-    log_p = log_probabilities(logits, Sampling(0.0))
-    log_q = log_probabilities(torch.randn(4, 2, 6, generator=generator).to(dtype), Sampling(0.0))
+    log_p = log_probabilities(logits, SamplingParams(0.0))
+    log_q = log_probabilities(torch.randn(4, 2, 6, generator=generator).to(dtype), SamplingParams(0.0))
     proposal = Proposal.chain(choose(log_q, None), log_q=log_q)
     words = torch.tensor([row_words(1, row) for row in range(4)])
     noise = RowNoise(words, torch.zeros(4, dtype=torch.int64), torch.arange(6), silent=True)

@@ -7,14 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spear_accel.decoding.sampling import Sampling, choose, log_probabilities
+from spear_accel.decoding.sampling import SamplingParams, choose, log_probabilities
 
 LOGITS = st.lists(st.floats(-8, 8, width=16), min_size=2, max_size=12).map(torch.tensor)
 COMMON = settings(max_examples=60)
 
 
 def probabilities(logits: torch.Tensor, **fields: float) -> list[float]:
-    return log_probabilities(logits, Sampling(**fields)).exp().tolist()  # type: ignore[arg-type]
+    return log_probabilities(logits, SamplingParams(**{"temperature": 1.0, **fields})).exp().tolist()  # type: ignore[arg-type]
 
 
 @COMMON
@@ -56,20 +56,20 @@ def test_penalty_by_hand(logits: torch.Tensor, history: list[int], penalty: floa
     for token in {token for token in history if token >= 0}:
         value = float(logits[token])
         expected[token] = value / penalty if value > 0 else value * penalty
-    actual = log_probabilities(logits, Sampling(repetition_penalty=penalty), torch.tensor(history))
+    actual = log_probabilities(logits, SamplingParams(1.0, repetition_penalty=penalty), torch.tensor(history))
     torch.testing.assert_close(actual, expected.log_softmax(-1), atol=1e-4, rtol=1e-4)
 
 
 def test_temperature_zero_is_the_argmax_whatever_the_noise() -> None:
     logits = torch.tensor([[1.0, 3.0, 2.9], [0.0, -1.0, 5.0]], dtype=torch.bfloat16)
-    law = log_probabilities(logits, Sampling(temperature=0.0, top_k=2, top_p=0.5))
+    law = log_probabilities(logits, SamplingParams(temperature=0.0, top_k=2, top_p=0.5))
     assert law.exp().tolist() == [[0, 1, 0], [0, 0, 1]]
     assert choose(law, torch.randn(2, 3) * 100).tolist() == choose(law, None).tolist() == [1, 2]
 
 
 def test_filters_act_per_row_and_forbidden_tokens_come_first() -> None:
     logits = torch.tensor([[5.0, 4.0, 3.0], [1.0, 2.0, 3.0]])
-    law = log_probabilities(logits, Sampling(top_k=1), forbidden=torch.tensor([True, False, False])).exp()
+    law = log_probabilities(logits, SamplingParams(1.0, top_k=1), forbidden=torch.tensor([True, False, False])).exp()
     assert law.tolist() == [[0, 1, 0], [0, 0, 1]]
 
 
@@ -79,7 +79,7 @@ def test_draws_follow_the_law(fields: dict[str, float]) -> None:
     from spear_accel.decoding.noise import gumbel_from, uniforms
 
     logits = torch.tensor([2.0, 1.5, 1.0, 0.0, -1.0, 0.7, 0.6, -2.0, 0.1, 0.2])
-    law = log_probabilities(logits, Sampling(**fields))  # type: ignore[arg-type]
+    law = log_probabilities(logits, SamplingParams(**{"temperature": 1.0, **fields}))  # type: ignore[arg-type]
     words, count = torch.tensor([[123456789, 987654321]]), 40_000
     noise = gumbel_from(uniforms(words, torch.arange(count)[None], torch.arange(10)))[0]
     drawn = torch.bincount(choose(law, noise), minlength=10).double()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from spear_accel.decoding import DecodeOptions, Engine
-from spear_accel.decoding.requests import complete_text
+from spear_accel.decoding.request import complete_text
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic
 from tests.model.conftest import OTHERS, lively, tiny_config

@@ -159,7 +159,7 @@ def test_misuse_is_refused(model: TextToSemantic) -> None:
     state = model.start(ragged_text(model), 10)
     with pytest.raises(ValueError, match="3 live rows"):
         state.keep([1])
-    with pytest.raises(ValueError, match="do not fit"):
+    with pytest.raises(ValueError, match="exceed the cache"):
         model.admit(state, ragged_text(model))
 
 

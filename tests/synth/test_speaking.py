@@ -14,10 +14,8 @@ import torch
 from spear_accel import Voice
 from spear_accel.alignment.attention import CoverageGuard, Reading
 from spear_accel.alignment.viterbi import TextPath
-from spear_accel.decoding import DecodeOptions, DecodeStats
+from spear_accel.decoding import DecodeOptions, DecodeStats, Request, RequestOutput, RequestResult
 from spear_accel.decoding.noise import retry_seed
-from spear_accel.decoding.requests import Request
-from spear_accel.decoding.stats import Finished
 from spear_accel.errors import UserError
 from spear_accel.synth import Line, speaking
 from spear_accel.synth.speaking import SpeakOptions, Spoken, Wanted, speak_lines
@@ -57,20 +55,21 @@ class Script:
             raise UserError("nothing in the text can be read aloud")
         return [PlannedUtterance(part, 0.0, ()) for part in text.split(". ")]
 
-    def decode_requests(self, source: Callable[[], Request | None], options: DecodeOptions) -> Iterator[Finished]:
+    def decode_requests(self, source: Callable[[], Request | None], options: DecodeOptions) -> Iterator[RequestOutput]:
         """All that waits is decoded before more is asked for."""
         numbers = count()
         while batch := [(next(numbers), request) for request in iter(source, None)]:
             self.calls.append([int(request.seed or 0) for _, request in batch])
             yield from map(self._finished, reversed(batch) if self.backwards else batch)
 
-    def _finished(self, asked: tuple[int, Request]) -> Finished:
+    def _finished(self, asked: tuple[int, Request]) -> RequestOutput:
         index, request = asked
         text, number = bytes(request.text).decode(), SEEDS.index(int(request.seed or 0))
         outcome = self.outcome(text, number)
         said = [] if outcome.silent else [number, *request.text]
         stats = DecodeStats(1, 1, 0, 0, 1, 0.0)
-        return Finished(index, torch.tensor(said), outcome.stop, SEEDS[number], 1, stats)
+        tokens = torch.tensor(said)
+        return RequestOutput(index, index, tokens, RequestResult(tokens, outcome.stop, SEEDS[number], 1, stats))
 
     def outcome(self, text: str, number: int) -> Outcome:
         scripted = self.outcomes.get(text, [])

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from spear_accel import DecodeOptions, Speech, Voice
-from spear_accel.decoding import DecodeStats
-from spear_accel.decoding.stats import Finished, Growth
+from spear_accel.decoding import DecodeStats, RequestOutput, RequestResult
 from spear_accel.errors import UserError
 from spear_accel.text.plan import PlannedUtterance
 from spear_accel.voice.streaming import CHUNKS, groups, stream
@@ -83,9 +82,9 @@ def test_the_first_sentence_is_decoded_alone_and_the_others_together(
     voice: Voice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts: list[int] = []
-    engine = voice._decoder._engine
+    engine = voice.generator.engine
     monkeypatch.setattr(
-        voice._decoder, "_engine", lambda count, options: (counts.append(count), engine(count, options))[1]
+        voice.generator, "engine", lambda count, options: (counts.append(count), engine(count, options))[1]
     )
     list(voice.stream(TEXT))
     assert counts == [1, 4]
@@ -123,12 +122,12 @@ class Beeps:
             self.closed = True
 
 
-def ended(index: int, tokens: Sequence[int], new: Sequence[int], reason: str = "eos") -> Growth:
+def ended(index: int, tokens: Sequence[int], new: Sequence[int], reason: str = "eos") -> RequestOutput:
     stats = DecodeStats(3, 3, 0, 0, len(tokens), 0.1)
-    return Growth(index, torch.tensor(new), Finished(index, torch.tensor(tokens), reason, 9, 1, stats))
+    return RequestOutput(0, index, torch.tensor(new), RequestResult(torch.tensor(tokens), reason, 9, 1, stats))
 
 
-def script(*given: Growth) -> Iterator[Growth]:
+def script(*given: RequestOutput) -> Iterator[RequestOutput]:
     yield from given
 
 
@@ -136,7 +135,7 @@ TWO = [PlannedUtterance("One.", 0.0, ("a note",)), PlannedUtterance("Two.", 0.5,
 
 
 def test_any_stage_will_do_and_pauses_stand_in_front() -> None:
-    first = [Growth(0, torch.tensor([1, 2])), ended(0, [1, 2, 3], [3])]
+    first = [RequestOutput(0, 0, torch.tensor([1, 2])), ended(0, [1, 2, 3], [3])]
     second = [ended(0, [7], [7], reason="loop")]
     turns = iter([first, second])
     pieces = list(stream(TWO, lambda group: script(*next(turns)), Beeps(), 1.0, 16))
@@ -154,7 +153,7 @@ def test_silence_where_nothing_was_said() -> None:
 
 
 def test_a_stage_that_stops_early_keeps_no_tokens_from_the_next() -> None:
-    first = [Growth(0, torch.tensor([1])), Growth(0, torch.tensor([2])), ended(0, [1, 2, 3], [3])]
+    first = [RequestOutput(0, 0, torch.tensor([1])), RequestOutput(0, 0, torch.tensor([2])), ended(0, [1, 2, 3], [3])]
     turns = iter([first, [ended(0, [7], [7])]])
     pieces = list(stream(TWO, lambda group: script(*next(turns)), Beeps(takes=1), 1.0, 16))
     assert [piece.tokens.tolist() for piece in pieces] == [[1], [2, 3], [7]]
@@ -163,8 +162,8 @@ def test_a_stage_that_stops_early_keeps_no_tokens_from_the_next() -> None:
 def test_chunks_grow(voice: Voice) -> None:
     beeps = Beeps()
     spoken = Voice(voice.card, voice.tokenizer, voice.model, beeps)
-    guard = replace(spoken._decoder.guards.length, tokens_per_unit=8.0, shortest=1.0)
-    spoken._decoder.guards = replace(spoken._decoder.guards, length=guard)
+    guard = replace(spoken.generator.guards.length, tokens_per_unit=8.0, shortest=1.0)
+    spoken.generator.guards = replace(spoken.generator.guards, length=guard)
     pieces = list(spoken.stream("The quick brown fox jumps over the lazy dog.", DecodeOptions(method="autoregressive")))
     assert beeps.chunks[:3] == list(CHUNKS[:3]), beeps.chunks
     assert [len(piece.tokens) for piece in pieces] == beeps.chunks
@@ -174,10 +173,10 @@ def test_closing_early_stops_everything(voice: Voice) -> None:
     closed: list[str] = []
     beeps = Beeps()
 
-    def decode(group: Sequence[PlannedUtterance]) -> Iterator[Growth]:
+    def decode(group: Sequence[PlannedUtterance]) -> Iterator[RequestOutput]:
         try:
             while True:
-                yield Growth(0, torch.tensor([1, 2]))
+                yield RequestOutput(0, 0, torch.tensor([1, 2]))
         finally:
             closed.append(group[0].text)
 

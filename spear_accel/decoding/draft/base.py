@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal, Verdict
-from spear_accel.decoding.sampling import Sampling, log_probabilities, noisy_scores
+from spear_accel.decoding.sampling import BatchSampling, log_probabilities, noisy_scores
 from spear_accel.decoding.tree import TreeShape
 from spear_accel.model import DecoderState
 
@@ -53,7 +53,7 @@ class Round:
     pending: Tensor
     committed: Sequence[Sequence[int]]
     noise: RowNoise
-    sampling: Sampling
+    sampling: BatchSampling
     history: Tensor | None
     minimum: Sequence[int]
     eos_id: int

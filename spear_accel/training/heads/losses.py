@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spear_accel.decoding.sampling import Sampling, choose, log_probabilities
+from spear_accel.decoding.sampling import SamplingParams, choose, log_probabilities
 from spear_accel.errors import UserError
 from spear_accel.training.loop.losses import IGNORED
 
@@ -155,7 +155,7 @@ class HeadReport:
 
     def add(
         self, loss: HeadLoss, draft: Tensor, positions: Tensor, labels: Labels, trunk: Tensor,
-        sampling: Sampling, gumbel: Tensor | None,
+        sampling: SamplingParams, gumbel: Tensor | None,
     ) -> None:  # fmt: skip
         """draft: the head's logits [B, P, n, V]; trunk: the decoder's [B, T + 1, V]; gumbel: shared noise like them."""
         count = draft.shape[2]

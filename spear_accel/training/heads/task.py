@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from spear_accel.data.batching import batches_by_length
 from spear_accel.decoding.noise import gumbel_from, row_words, uniforms, utterance_key
-from spear_accel.decoding.sampling import Sampling
+from spear_accel.decoding.sampling import SamplingParams
 from spear_accel.errors import UserError
 from spear_accel.heads import DraftHead, Trunk, trunk_pass
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
@@ -162,8 +162,8 @@ class DraftHeadTask:
         return {**metrics, "trunk/loss": own / number}
 
     @property
-    def _sampling(self) -> Sampling:
-        return Sampling(self.config.sampling_temperature)
+    def _sampling(self) -> SamplingParams:
+        return SamplingParams(self.config.sampling_temperature)
 
     def _trunk(self, batch: dict[str, Tensor]) -> Trunk | None:
         if self._frozen is None:

@@ -10,7 +10,7 @@ from spear_accel.decoding.control.confidence import Threshold
 from spear_accel.decoding.draft.base import Round
 from spear_accel.decoding.draft.chain import draw_one_by_one
 from spear_accel.decoding.noise import RowNoise
-from spear_accel.decoding.sampling import Sampling
+from spear_accel.decoding.sampling import BatchSampling, SamplingParams
 from spear_accel.decoding.tree import chain
 
 
@@ -29,8 +29,9 @@ def test_the_doubtful_token_is_kept_and_nothing_follows_it() -> None:
         return log_q.gather(-1, token[..., None])[..., 0].exp() < 0.5
 
     noise = RowNoise(torch.zeros(2, 2).long(), torch.zeros(2).long(), torch.arange(5), silent=True)
+    sampling = BatchSampling([SamplingParams(1.0)] * 2, torch.device("cpu"))
     current = Round(
-        state=None, pending=torch.zeros(2, 1).long(), committed=[[], []], noise=noise, sampling=Sampling(1.0),
+        state=None, pending=torch.zeros(2, 1).long(), committed=[[], []], noise=noise, sampling=sampling,
         history=None, minimum=[0, 0], eos_id=4, wanted=chain(4), stop=doubts,
     )  # type: ignore[arg-type] # fmt: skip
     proposal = draw_one_by_one(current, step)

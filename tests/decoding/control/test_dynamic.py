@@ -16,7 +16,7 @@ from spear_accel.decoding.draft.base import Round
 from spear_accel.decoding.draft.chain import draw_one_by_one
 from spear_accel.decoding.noise import RowNoise, row_words
 from spear_accel.decoding.proposal import Proposal
-from spear_accel.decoding.sampling import Sampling
+from spear_accel.decoding.sampling import BatchSampling, SamplingParams
 from spear_accel.decoding.stats import Judged
 from spear_accel.decoding.tree import chain
 
@@ -71,8 +71,9 @@ def start(prices: Prices | None, widest: int = 2, temperature: float = 1.0, odds
     words = torch.tensor([row_words(1, key) for key in (5, 6)])
     noise = RowNoise(words, torch.tensor([3, 3]), torch.arange(VOCAB), temperature == 0.0)
     worth = None if prices is None else Worth(odds or Odds(), prices, 2, widest)
+    sampling = BatchSampling([SamplingParams(temperature)] * 2, torch.device("cpu"))
     return Round(
-        None, torch.tensor([[1], [2]]), [[1] * 3, [2] * 3], noise, Sampling(temperature), None, [0, 0], VOCAB - 1,  # type: ignore[arg-type]
+        None, torch.tensor([[1], [2]]), [[1] * 3, [2] * 3], noise, sampling, None, [0, 0], VOCAB - 1,  # type: ignore[arg-type]
         chain(LENGTH), appraisal=worth,
     )  # fmt: skip
 

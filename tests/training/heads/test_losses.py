@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from spear_accel.decoding.sampling import Sampling
+from spear_accel.decoding.sampling import SamplingParams
 from spear_accel.errors import UserError
 from spear_accel.training.heads.losses import STEPS_SHOWN, AcceptanceCounts, HeadLoss, HeadReport, Labels, ahead
 from spear_accel.training.loop.losses import IGNORED
@@ -234,7 +234,7 @@ def test_counts_of_an_example() -> None:
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 def test_report_by_hand(trunk: Tensor, draft: Tensor, temperature: float) -> None:
     """Head and trunk draw with the noise of the slot that they speak of."""
-    loss, sampling = HeadLoss(), Sampling(temperature)
+    loss, sampling = HeadLoss(), SamplingParams(temperature)
     torch.manual_seed(2)
     gumbel = -torch.log(-torch.log(torch.rand(ROWS, SLOTS, VOCAB))) if temperature else None
     report = HeadReport()
@@ -262,7 +262,9 @@ def test_report_by_hand(trunk: Tensor, draft: Tensor, temperature: float) -> Non
 def test_a_head_that_is_the_trunk_is_always_right(trunk: Tensor) -> None:
     torch.manual_seed(3)
     report = HeadReport()
-    report.add(HeadLoss(), said_by(trunk), POSITIONS, labels_of(trunk), trunk, Sampling(0.7), torch.randn_like(trunk))
+    report.add(
+        HeadLoss(), said_by(trunk), POSITIONS, labels_of(trunk), trunk, SamplingParams(0.7), torch.randn_like(trunk)
+    )
     metrics = report.metrics()
     assert metrics.pop("loss") == pytest.approx(0.0, abs=1e-5)
     assert metrics.pop("tokens_per_round") == HORIZON + 1

@@ -1,0 +1,39 @@
+"""Checks of single option values: each returns a plain Python value or raises one clear line. Knows no options."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+from spear_accel.errors import UserError
+
+
+def choice(name: str, value: str, known: tuple[str, ...]) -> str:
+    """`value`, if it is one of `known`. Raises UserError otherwise."""
+    if value not in known:
+        raise UserError(f"{name} {value!r} is unknown; choose one of {', '.join(known)}")
+    return str(value)
+
+
+def whole(name: str, value: object, least: int | None = None) -> int:
+    """A whole number of at least `least`, numpy's included. Raises UserError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or (least is not None and int(value) < least):
+        bound = "" if least is None else f" of at least {least}"
+        raise UserError(f"{name} must be a whole number{bound}, got {value!r}")
+    return int(value)
+
+
+def number(name: str, value: object, least: float, most: float) -> float:
+    """A finite number from `least` to `most`, numpy's included. Raises UserError for anything else."""
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    if not real or not math.isfinite(float(value)) or not least <= float(value) <= most:  # type: ignore[arg-type]
+        bound = f"at least {least:g}" if most == math.inf else f"between {least:g} and {most:g}"
+        raise UserError(f"{name} must be {bound}, got {value!r}")
+    return float(value)  # type: ignore[arg-type]
+
+
+def settle(options: Any, **values: object) -> None:
+    """Put checked values into a frozen dataclass, from its `__post_init__`."""
+    for name, value in values.items():
+        object.__setattr__(options, name, value)

@@ -1,0 +1,155 @@
+"""The one decoding round: propose -> one target forward -> verify -> keep, every row at its own rate.
+
+Autoregressive decoding is the same round with an empty proposal. Knows the live rows; knows neither texts nor where
+requests come from.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spear_accel.decoding.control.adaptive import LengthPolicy
+from spear_accel.decoding.draft.base import Drafter, Round
+from spear_accel.decoding.guards import Guards
+from spear_accel.decoding.noise import NoiseBank, row_words
+from spear_accel.decoding.options import DecodeOptions
+from spear_accel.decoding.proposal import Proposal, Verdict
+from spear_accel.decoding.request import RunningRequest
+from spear_accel.decoding.sampling import BatchSampling
+from spear_accel.decoding.stats import Judged
+from spear_accel.decoding.target import make_target
+from spear_accel.decoding.verify.base import Verifier
+from spear_accel.model import TextToSemantic
+
+__all__ = ["BatchRunner", "EngineConfig"]
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Everything that rounds are run with: target model, options, guards, drafter, verification rule and policy."""
+
+    model: TextToSemantic
+    options: DecodeOptions
+    guards: Guards
+    drafter: Drafter
+    verifier: Verifier
+    policy: LengthPolicy
+
+
+class BatchRunner:
+    """The decoder state of the live rows, their randomness, and the round that moves all of them on."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        """Raises UserError if the options ask for guidance that the model cannot give."""
+        options, self.model = config.options, config.model
+        self.drafter, self.verifier, self.policy = config.drafter, config.verifier, config.policy
+        self.config, self.device = config.model.config, config.model.device
+        self.rows: list[RunningRequest] = []
+        room = self.config.max_positions
+        self.target = make_target(self.model, options.batch_size, room, room, options.cond_scale)
+        self.state = self.target.state
+        self.drafter.reset(options.batch_size, room, room)
+        self.noise = NoiseBank(torch.arange(self.config.vocab, device=self.device))
+        self.sampling = BatchSampling((), self.device)
+
+    def admit(self, new: Sequence[RunningRequest]) -> None:
+        """Read the texts of new rows, which stand behind the others from here on."""
+        padded = self.model.pad_text([row.text for row in new])
+        self.target.admit(padded)
+        self.drafter.admit(self.state, padded)
+        self._name_rows([*self.rows, *new])
+
+    def select(self, order: Sequence[int]) -> None:
+        """Make row order[i] the new row i; all others leave."""
+        self.target.select(order)
+        self.drafter.select(order)
+        self._name_rows([self.rows[old] for old in order])
+
+    def _name_rows(self, rows: list[RunningRequest]) -> None:
+        self.rows = rows
+        self.sampling = BatchSampling([row.sampling for row in rows], self.device)
+        self.noise.name([row_words(row.seed, row.key) for row in rows], [row.sampling.greedy for row in rows])
+
+    def round(self) -> None:
+        """Move every live row on by at least one token."""
+        started = time.perf_counter()
+        current = self._start_round()
+        proposal = self.drafter.propose(current)
+        drafted = time.perf_counter()
+        hidden, logits = self.target.forward(current, proposal)
+        broken = logits.amax(dim=-1).isnan()
+        verified = time.perf_counter()
+        log_p = current.law(logits, proposal)
+        verdict = self.verifier.verify(proposal, log_p, current.noise)
+        committed = verdict.committed(proposal)
+        if bool(broken.any()):
+            self._give_up(broken, verdict)
+        path = None if proposal.shape.is_chain else verdict.path
+        self.target.keep([len(tokens) for tokens in committed], path)
+        self.drafter.keep(verdict, hidden)
+        judged = self._commit(committed, proposal, verdict)
+        self._count(judged, drafted - started, verified - drafted)
+        self.policy.observe(current.wanted, judged, time.perf_counter() - started)
+
+    def _start_round(self) -> Round:
+        last = [row.tokens[-1] if row.tokens else self.config.start_id for row in self.rows]
+        wanted = self.policy.shape(len(self.rows))
+        return Round(
+            state=self.state,
+            pending=torch.tensor(last, device=self.device)[:, None],
+            committed=[row.tokens for row in self.rows],
+            noise=self.noise.round(self.state.lengths, wanted.depth + 1),
+            sampling=self.sampling,
+            history=self._history() if self.sampling.uses_history else None,
+            minimum=[row.min_tokens for row in self.rows],
+            eos_id=self.config.eos_id,
+            wanted=wanted,
+        )
+
+    def _history(self) -> Tensor:
+        """The last tokens of each row, int64 [B, W], -1 in front of the first."""
+        width = self.sampling.window
+        recent = [row.tokens[-width:] for row in self.rows]
+        return torch.tensor([[-1] * (width - len(tokens)) + tokens for tokens in recent], device=self.device)
+
+    def _give_up(self, broken: Tensor, verdict: Verdict) -> None:
+        """Stop the rows whose model returned NaN at the root or on the accepted path; a rejected node harms nobody.
+
+        broken: bool [B, N + 1].
+        """
+        nodes = torch.nn.functional.pad(verdict.path + 1, (1, 0))
+        hurt = (broken.gather(1, nodes.clamp_min(0))).any(dim=1).tolist()
+        for row, gives_up in zip(self.rows, hurt, strict=True):
+            if gives_up:
+                row.fail(f"utterance {row.index}: the model returned NaN at token {len(row.tokens)}")
+
+    def _commit(self, committed: list[list[int]], proposal: Proposal, verdict: Verdict) -> list[Judged]:
+        """Extend the rows; returns what became of each row's draft."""
+        shape, paths = proposal.shape, verdict.path.tolist()
+        drafted = proposal.lengths.tolist() if proposal.nodes else [0] * proposal.rows
+        judged = []
+        for row, tokens, offered, path in zip(self.rows, committed, drafted, paths, strict=True):
+            count = row.extend(tokens, self.config.eos_id)
+            accepted = min(count, len(tokens) - 1)
+            row.calls += 1
+            row.drafted += offered
+            row.accepted += accepted
+            # Drafts behind a stop were neither accepted nor rejected.
+            depth = shape.depth_of(offered) if count == len(tokens) else accepted
+            judged.append(Judged(depth, accepted, shape.steps(path[:accepted], offered, depth)))
+        return judged
+
+    def _count(self, judged: Sequence[Judged], draft_seconds: float, target_seconds: float) -> None:
+        """Add the round to the counts of every call that has rows in it."""
+        calls = {id(row.counts): row.counts for row in self.rows}
+        for key, counts in calls.items():
+            own = [outcome for row, outcome in zip(self.rows, judged, strict=True) if id(row.counts) == key]
+            counts.add(own, draft_seconds, target_seconds)
+        for row in self.rows:
+            if row.stop_reason is not None:
+                row.counts.retire(row.stats)

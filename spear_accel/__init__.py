@@ -8,15 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spear_accel.decoding import DecodeOptions
+    from spear_accel.decoding import DecodeOptions, Request, SamplingParams
     from spear_accel.voice.speech import Speech
     from spear_accel.voice.voice import Voice
 
 __version__ = "0.1.0"
-__all__ = ["DecodeOptions", "Speech", "Voice", "__version__"]
+__all__ = ["DecodeOptions", "Request", "SamplingParams", "Speech", "Voice", "__version__"]
 
 _HOMES = {
     "DecodeOptions": "spear_accel.decoding",
+    "Request": "spear_accel.decoding",
+    "SamplingParams": "spear_accel.decoding",
     "Speech": "spear_accel.voice.speech",
     "Voice": "spear_accel.voice.voice",
 }

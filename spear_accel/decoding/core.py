@@ -6,8 +6,9 @@ Knows ids, not text: normalisation, tokenizers and sound are elsewhere. Does not
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from itertools import count
-from threading import Condition
+from threading import Condition, Thread, current_thread
 
 import torch
 
@@ -36,7 +37,8 @@ class EngineCore:
 
     `add`, `abort`, `stream` and `close` may be called by any thread, at any time. `step` and `step_until` run rounds,
     one thread at a time: any other thread that calls them waits its turn, and finds there what the first has decoded
-    for it. What an engine learns about acceptance and times, and its caches, stay from request to request.
+    for it. After `start` a thread of the engine's own runs all rounds, and callers only wait. What an engine learns
+    about acceptance and times, and its caches, stay from request to request.
     """
 
     def __init__(
@@ -66,11 +68,17 @@ class EngineCore:
         self._outputs: list[RequestOutput] = []
         self._turn = Condition()
         self._stepping = False
+        self._thread: Thread | None = None
 
     @property
     def unfinished(self) -> int:
         """Requests that are neither finished nor aborted."""
         return len(self._requests)
+
+    @property
+    def serving(self) -> bool:
+        """Whether a thread of the engine's own runs the rounds."""
+        return self._thread is not None
 
     @property
     def free_rows(self) -> int:
@@ -100,17 +108,20 @@ class EngineCore:
         config = self.config
         own = index if index is not None else number
         running = check_request(config.model.config, request, config.options, config.guards, own)
-        if request.id is None:
-            running.id = number
         if counts is not None:
             running.counts = counts
         with self._turn:
             if self.closed:
                 raise UserError("the engine is closed and takes no more requests; make another")
+            if request.id is None:
+                running.id = number
+                while running.id in self._requests:
+                    running.id = next(self._numbers)
             if running.id in self._requests:
                 raise UserError(f"request id {running.id!r} is in use; wait for its end or choose another")
             self._requests[running.id] = (running, sink)
             self._scheduler.waiting.append(running)
+            self._turn.notify_all()
         return running.id
 
     def abort(self, id: Hashable) -> None:
@@ -142,7 +153,7 @@ class EngineCore:
         Returns:
             New tokens and ends of the requests without a sink. Nothing if no request waits or lives.
         """
-        self._take_turn(lambda: False)
+        self._take_turn(lambda: self._thread is not None and bool(self._outputs or not self._requests))
         with self._turn:
             outputs, self._outputs = self._outputs, []
         return outputs
@@ -152,12 +163,36 @@ class EngineCore:
         while not ready():
             self._take_turn(ready)
 
+    def start(self) -> None:
+        """Run rounds in a thread of the engine's own, until it is closed: for servers, whose callers come and go.
+
+        A thread keeps the memory and the helper threads of what it has computed, so many threads that take turns would
+        keep as many times as much.
+        """
+        with self._turn:
+            if self._thread is None and not self.closed:
+                self._thread = Thread(target=self._serve, args=(torch.get_num_threads(),), daemon=True)
+                self._thread.start()
+
     def close(self) -> None:
         """Abort all requests and take no more."""
         with self._turn:
             self.closed = True
             for running, sink in list(self._requests.values()):
                 self._drop(running, sink, "aborted")
+            self._turn.notify_all()
+
+    def _serve(self, threads: int) -> None:
+        """The life of the engine's own thread."""
+        torch.set_num_threads(threads)
+        while True:
+            with self._turn:
+                self._turn.wait_for(lambda: self._requests or self.closed)
+                if self.closed:
+                    return
+            # Whoever waits for a request learns of the error by its output.
+            with suppress(Exception):
+                self._take_turn(lambda: False)
 
     def _find(self, id: Hashable) -> tuple[RunningRequest, Sink | None]:
         if id not in self._requests:
@@ -167,15 +202,16 @@ class EngineCore:
     def _take_turn(self, ready: Callable[[], bool]) -> None:
         """Run one round, unless another thread's round brings what this one waits for."""
         with self._turn:
-            self._turn.wait_for(lambda: ready() or not self._stepping)
+            mine = self._thread is None or self._thread is current_thread()
+            self._turn.wait_for(lambda: ready() or (mine and not self._stepping))
             if ready():
                 return
             self._stepping = True
         try:
             self._step()
-        except BaseException:
+        except BaseException as error:
             # A round that was broken off leaves caches and rows out of step.
-            self._break_off()
+            self._break_off(error)
             raise
         finally:
             with self._turn:
@@ -231,11 +267,11 @@ class EngineCore:
         self._give(final_output(running, stop_reason), sink)
         self._turn.notify_all()
 
-    def _break_off(self) -> None:
+    def _break_off(self, error: BaseException) -> None:
         """End all requests with an error, and the engine."""
         with self._turn:
             self.closed = True
             self._scheduler.rows, self._runner = [], None
             for running, sink in list(self._requests.values()):
-                running.error = f"utterance {running.index}: decoding was broken off"
+                running.error = f"utterance {running.index}: decoding was broken off ({type(error).__name__}: {error})"
                 self._drop(running, sink, "error")

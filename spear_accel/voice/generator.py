@@ -47,15 +47,15 @@ class SemanticGenerator:
 
     def texts(self, texts: Sequence[str], options: DecodeOptions) -> DecodeResult:
         """Normalised texts, each as one utterance."""
-        return self._decode([self.request(text) for text in texts], options)
+        return self._decode([self.request(text, options) for text in texts], options)
 
     def ids(self, text_ids: Sequence[Sequence[int]], options: DecodeOptions) -> DecodeResult:
         """Text ids without EOS, one list per utterance."""
-        return self._decode([Request(ids) for ids in text_ids], options)
+        return self._decode([self._fill(Request(ids), options) for ids in text_ids], options)
 
-    def request(self, text: str, seed: int | None = None) -> Request:
+    def request(self, text: str, options: DecodeOptions) -> Request:
         """A request for one utterance of normalised text."""
-        return Request(self.tokenizer.encode(text), text_length=len(text), seed=seed)
+        return self._fill(Request(self.tokenizer.encode(text), text_length=len(text)), options)
 
     def requests(self, source: Callable[[], Request | None], options: DecodeOptions) -> Iterator[RequestOutput]:
         """See `Engine.decode_requests`; what a request leaves open, the options say."""
@@ -72,8 +72,7 @@ class SemanticGenerator:
     ) -> Generator[RequestOutput, None, None]:
         """Normalised texts as utterances in order, as they grow; see `Engine.decode_growing`."""
         engine, _ = self.engine(len(texts), options)
-        requests = [self._fill(self.request(text), options) for text in texts]
-        yield from engine.decode_growing(requests, chunks=chunks)
+        yield from engine.decode_growing([self.request(text, options) for text in texts], chunks=chunks)
 
     def engine(self, utterances: int, options: DecodeOptions) -> tuple[Engine, str]:
         """The engine that decodes so many utterances under these options, and its method.
@@ -88,7 +87,9 @@ class SemanticGenerator:
             if engine is None or engine.closed:
                 engine = self._engines[key] = self._make(key, method)
             self._engines.move_to_end(key)
-            idle = [other for other, held in self._engines.items() if not held.unfinished and other != key]
+            idle = [
+                other for other, held in self._engines.items() if not (held.unfinished or held.serving or other == key)
+            ]
             for other in idle[: max(0, len(self._engines) - _MOST_ENGINES)]:
                 del self._engines[other]
             return engine, method
@@ -100,8 +101,7 @@ class SemanticGenerator:
 
     def _decode(self, requests: Sequence[Request], options: DecodeOptions) -> DecodeResult:
         engine, method = self.engine(len(requests), options)
-        filled = [self._fill(request, options) for request in requests]
-        return replace(engine.decode(filled), method=method)
+        return replace(engine.decode(requests), method=method)
 
     def _fill(self, request: Request, options: DecodeOptions) -> Request:
         """The request with what it leaves open: its own length in characters, and the options of the call."""

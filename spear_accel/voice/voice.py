@@ -19,6 +19,7 @@ from spear_accel.decoding import (
     DecodeOptions,
     DecodeResult,
     DecodeStats,
+    Engine,
     Guards,
     LengthGuard,
     Request,
@@ -193,6 +194,24 @@ class Voice:
     def decode_ids(self, text_ids: Sequence[Sequence[int]], options: DecodeOptions | None = None) -> DecodeResult:
         """The same from text ids without EOS, one list per utterance."""
         return self.generator.ids([[int(token) for token in ids] for ids in text_ids], options or self.defaults)
+
+    def engine(self, options: DecodeOptions | None = None) -> Engine:
+        """The engine for such options: requests in and out at any time, by any thread (see `Engine`).
+
+        Of the options, those of sampling, seed and bounds do not matter: each `request` says its own.
+        """
+        chosen = options or self.defaults
+        return self.generator.engine(chosen.batch_size, chosen)[0]
+
+    def request(self, text: str, options: DecodeOptions | None = None, stream: Sequence[int] | None = None) -> Request:
+        """A request for one utterance, normalised here, with the sampling, seed and bounds of the options.
+
+        stream: see `Request`. Raises UserError: nothing in the text can be read aloud.
+        """
+        read = self._read(text).text
+        if not read:
+            raise UserError(f"nothing in the text can be read aloud: {text[:60]!r}")
+        return replace(self.generator.request(read, options or self.defaults), stream=stream)
 
     def decode_requests(self, source: Callable[[], Request | None], options: DecodeOptions) -> Iterator[RequestOutput]:
         """Decode utterances as they come, as one batch that is refilled without end; see `Engine.decode_requests`.

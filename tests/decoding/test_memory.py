@@ -49,6 +49,8 @@ def tensor_bytes() -> int:
 def test_bytes_are_those_of_the_formula(model: TextToSemantic) -> None:
     config = model.config
     state = model.new_state(5, 120, 17)
+    assert state.bytes == 0, "rows are made when they are first live"
+    state.admit(*model.decoder.project(torch.zeros(5, 17, config.dim)), [18] * 5)
     self_slots, text_slots = 120, 17 + 1
     per_slot = 2 * config.decoder_layers * 5 * config.kv_heads * config.head_dim * 4
     assert state.bytes == per_slot * (self_slots + text_slots)

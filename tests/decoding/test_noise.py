@@ -89,8 +89,8 @@ def test_row_noise_counts_from_each_rows_position() -> None:
 def test_a_bank_gives_what_each_round_would_make_itself(rounds: list[tuple[list[int], int]]) -> None:
     """Rows advance at their own rate; the bank is renamed on the way."""
     tokens = torch.arange(11)
-    bank, positions, named = NoiseBank(tokens, silent=False), [0, 3, 100], [row_words(5, row) for row in range(3)]
-    bank.name(named)
+    bank, positions, named = NoiseBank(tokens), [0, 3, 100], [row_words(5, row) for row in range(3)]
+    bank.name(named, [False] * 3)
     for number, (steps, count) in enumerate(rounds):
         found = bank.round(positions, count).gumbel(0, count)
         made = RowNoise(torch.tensor(named), torch.tensor(positions), tokens, silent=False).gumbel(0, count)
@@ -98,12 +98,12 @@ def test_a_bank_gives_what_each_round_would_make_itself(rounds: list[tuple[list[
         positions = [position + step for position, step in zip(positions, steps, strict=True)]
         if number % 7 == 6:
             named = named[::-1]
-            bank.name(named)
+            bank.name(named, [False] * 3)
 
 
 def test_a_silent_bank_makes_nothing() -> None:
-    bank = NoiseBank(torch.arange(5), silent=True)
-    bank.name([(1, 2)])
+    bank = NoiseBank(torch.arange(5))
+    bank.name([(1, 2)], [True])
     assert bank.round([4], 3).gumbel(0, 3) is None
 
 

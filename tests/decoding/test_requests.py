@@ -222,6 +222,20 @@ def test_many_threads_share_one_batch(model: TextToSemantic, texts: list[list[in
     assert engine.unfinished == 0
 
 
+def test_with_a_thread_of_its_own_callers_only_wait(model: TextToSemantic, texts: list[list[int]]) -> None:
+    alone = [row.tolist() for row in Engine(model, DecodeOptions(), GUARDS).decode(texts).tokens]
+    engine = Engine(model, DecodeOptions(batch_size=3), GUARDS, NgramDrafter(3))
+    engine.start()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: [row.tolist() for row in engine.decode(texts).tokens], range(4)))
+    assert found == [alone] * 4
+    engine.add(Request(texts[0], id="by step"))
+    assert run(engine)["by step"].tokens.tolist() == alone[0]
+    engine.close()
+    with pytest.raises(UserError, match="closed"):
+        engine.decode(texts)
+
+
 def test_a_thread_that_waits_learns_of_an_abort_by_another(model: TextToSemantic, texts: list[list[int]]) -> None:
     engine = Engine(model, DecodeOptions(batch_size=1), GUARDS)
     begun, reasons = Event(), []
@@ -252,6 +266,9 @@ def test_a_round_that_breaks_ends_every_request_and_the_engine(model: TextToSema
     with pytest.raises(MemoryError):
         engine.step()
     [output] = engine.step()
-    assert output.result is not None and output.result.error == "utterance 0: decoding was broken off"
+    assert (
+        output.result is not None
+        and output.result.error == "utterance 0: decoding was broken off (MemoryError: no more)"
+    )
     with pytest.raises(UserError, match="closed"):
         engine.add(Request(texts[0]))

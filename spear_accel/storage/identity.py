@@ -42,7 +42,7 @@ def check_same(held: Mapping[str, Any], job: Mapping[str, Any], place: Path, adv
     Raises:
         UserError: They differ; every differing value of `job` is named.
     """
-    wanted = json.loads(json.dumps(dict(job)))
-    differing = ", ".join(name for name, value in wanted.items() if name not in held or held[name] != value)
+    known, wanted = (json.loads(json.dumps(dict(values))) for values in (held, job))
+    differing = ", ".join(name for name, value in wanted.items() if name not in known or known[name] != value)
     if differing:
         raise UserError(f"{place}: holds work with another {differing}; {advice}")

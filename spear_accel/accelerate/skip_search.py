@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from spear_accel.decoding import DecodeOptions, Engine
 from spear_accel.decoding.control.adaptive import FixedLength
-from spear_accel.decoding.draft.layer_skip import LayerSkipDrafter, SkipSet
+from spear_accel.decoding.draft.layer_skip import LayerSkipDrafter
 from spear_accel.errors import UserError
-from spear_accel.model import TextToSemantic
+from spear_accel.model import SkipSet, TextToSemantic
 
 if TYPE_CHECKING:
     import optuna

@@ -17,7 +17,6 @@ from spear_accel.alignment.viterbi import TextPath, best_path, follow
 from spear_accel.decoding.request import complete_text
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
-from spear_accel.model.decoder import DecoderLayer
 
 __all__ = ["CoverageGuard", "Reading", "look_back", "read_back", "sharpness"]
 
@@ -107,32 +106,28 @@ def sharpness(weights: Tensor) -> Tensor:
 
 
 class _Walk:
-    """A teacher-forced pass that stops where it has seen enough, and can go on."""
+    """A pass over a whole utterance, layer by layer, that stops where it has seen enough and can go on."""
 
     def __init__(self, model: TextToSemantic, text: Sequence[int], tokens: Tensor) -> None:
-        decoder, config, device = model.decoder, model.config, model.device
+        config, device = model.config, model.device
         ids = complete_text(config, text)
-        self.decoder, self.config = decoder, config
+        self.decoder = model.decoder
         self.letters = _letters(config, ids)
         self.said = F.pad(tokens.to(device), (0, 1), value=config.eos_id)
         length = len(self.said)
         # What stands behind the end is seen by nobody; it keeps the number of different shapes small, for each of
         # which kernels and memory are kept.
         spare = min(-length % _STEP, max(0, config.max_positions - length))
-        inputs = F.pad(self.said[:-1], (1, spare), value=config.start_id)[None]
-        self.memory = model.encode(model.pad_text([ids]))
-        self.mask = decoder.text_mask(self.memory.visible)
-        slots = slice(inputs.shape[1])
-        self.turns = None if decoder.turns is None else decoder.turns[slots]
-        self.x = decoder.place(decoder.embed(inputs), slots, self.memory.added)
-        self.steps = self._layers()
+        # The ids that enter the next layer, then the hidden states that left the last.
+        self.x = F.pad(self.said[:-1], (1, spare), value=config.start_id)[None]
+        self.state = model.start(model.pad_text([ids]), self.x.shape[1])
+        self.layers = iter(range(config.decoder_layers))
 
     def look(self) -> tuple[Tensor, float]:
         """Attention [T, X] over the letters by the sharpest heads of the first layer that is sharp, or of the sharpest
         layer where none is; and its sharpness."""
-        found, best = self.x.new_zeros(len(self.said), self.letters.stop - self.letters.start), -1.0
-        for layer, x, keys in self.steps:
-            weights = self._weights(layer, x, keys)
+        found, best = torch.zeros(len(self.said), self.letters.stop - self.letters.start), -1.0
+        for weights in self._steps():
             sharp = sharpness(weights)
             sharpest = sharp.topk(min(_HEADS, len(sharp)))
             mean = float(sharpest.values.mean())
@@ -144,25 +139,18 @@ class _Walk:
 
     def log_prob(self) -> float:
         """Mean over the tokens and EOS. Runs the layers that are left."""
-        for _ in self.steps:
+        for _ in self._steps():
             pass
         chances = self.decoder.logits(self.x)[0, : len(self.said)].float().log_softmax(dim=-1)
         return float(chances.gather(1, self.said[:, None]).mean())
 
-    def _layers(self) -> Iterator[tuple[DecoderLayer, Tensor, Tensor]]:
-        """Every layer with what its cross-attention reads, x [1, T, D] and keys; the layer is finished afterwards."""
-        for layer in self.decoder.stack:
-            x = layer.attend(self.x, self.turns)
-            keys, values = layer.project(self.memory.hidden)
-            yield layer, x, keys
-            self.x = layer.read(x, keys, values, self.mask)
-
-    def _weights(self, layer: DecoderLayer, x: Tensor, keys: Tensor) -> Tensor:
-        """[H, T, X] over the letters; what rests on the text's start and end, or on pads, is missing."""
-        null = int(self.config.null_kv)
-        mask = None if self.mask is None else self.mask[..., null:]
-        weights = layer.cross.weights(layer.cross_norm(x), keys[:, :, null:], mask)
-        return weights[0, :, : len(self.said), self.letters]
+    def _steps(self) -> Iterator[Tensor]:
+        """Run the layers that are left, one at a time; yields of each what the tokens attend to among the letters,
+        [H, T, X]. What rests on the text's start and end, or on pads, is missing."""
+        for number in self.layers:
+            weights: list[Tensor] = []
+            self.x = self.decoder.forward(self.x, self.state, slice(number, number + 1), collect=weights)
+            yield weights[0][0, :, : len(self.said), self.letters]
 
 
 def _letters(config: TextToSemanticConfig, ids: Sequence[int]) -> slice:

@@ -13,7 +13,7 @@ from torch import Tensor
 from spear_accel.decoding.draft.base import Round
 from spear_accel.decoding.proposal import Proposal
 from spear_accel.errors import UserError
-from spear_accel.model import Branching, TextToSemantic
+from spear_accel.model import TextToSemantic, TreeMask
 
 __all__ = ["GuidedTarget", "Target", "make_target"]
 
@@ -34,8 +34,8 @@ class Target:
         """Hidden states [B, N + 1, D] before the final norm and logits [B, N + 1, V] at root and nodes."""
         decoder = self.model.decoder
         inputs = _block(current, proposal) if proposal.hidden is None else proposal.hidden
-        branching = _branching(proposal)
-        hidden = decoder.forward(inputs, self.state, slice(proposal.layers, None), branching=branching)
+        tree = _tree_mask(proposal)
+        hidden = decoder.forward(inputs, self.state, slice(proposal.layers, None), tree=tree)
         return hidden, decoder.logits(hidden)
 
     def keep(self, counts: Sequence[int], path: Tensor | None = None) -> None:
@@ -70,8 +70,8 @@ class GuidedTarget(Target):
     def forward(self, current: Round, proposal: Proposal) -> tuple[Tensor, Tensor]:
         hidden, logits = super().forward(current, proposal)
         decoder = self.model.decoder
-        block, branching = _block(current, proposal), _branching(proposal)
-        blind = decoder.logits(decoder.forward(block, self._blind, branching=branching))
+        block, tree = _block(current, proposal), _tree_mask(proposal)
+        blind = decoder.logits(decoder.forward(block, self._blind, tree=tree))
         return hidden, blind + self.scale * (logits - blind)
 
     def keep(self, counts: Sequence[int], path: Tensor | None = None) -> None:
@@ -94,5 +94,5 @@ def _block(current: Round, proposal: Proposal) -> Tensor:
     return torch.cat((current.pending, proposal.tokens), dim=1) if proposal.nodes else current.pending
 
 
-def _branching(proposal: Proposal) -> Branching | None:
-    return proposal.shape.on(proposal.tokens.device).branching
+def _tree_mask(proposal: Proposal) -> TreeMask | None:
+    return proposal.shape.on(proposal.tokens.device).mask

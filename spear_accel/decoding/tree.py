@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from spear_accel.errors import UserError
-from spear_accel.model import Branching
+from spear_accel.model import TreeMask
 
 __all__ = ["Acceptance", "TreeShape", "chain", "comb", "sparse", "tree"]
 
@@ -113,7 +113,7 @@ class TreeShape:
 @dataclass(frozen=True)
 class TreeTensors:
     """parents, depths, ranks: int64 [N]; ancestry: bool [N, N], true where the column's node is the row's or above it;
-    children: int64 [N + 1, most children], of the root (0) and of each node i (i + 1), -1 behind the last; branching:
+    children: int64 [N + 1, most children], of the root (0) and of each node i (i + 1), -1 behind the last; mask:
     root and nodes as the decoder's cache places them, None for a chain."""
 
     parents: Tensor
@@ -121,7 +121,7 @@ class TreeTensors:
     ranks: Tensor
     ancestry: Tensor
     children: Tensor
-    branching: Branching | None
+    mask: TreeMask | None
 
 
 def chain(length: int) -> TreeShape:
@@ -178,16 +178,16 @@ def _tensors(parents: tuple[int, ...], device: torch.device) -> TreeTensors:
         if parent >= 0:
             ancestry[node] |= ancestry[parent]
     depths = torch.tensor(shape.depths, dtype=torch.int64)
-    branching = None
+    mask = None
     if not shape.is_chain:
         visible = torch.nn.functional.pad(ancestry, (1, 0, 1, 0))
         visible[:, 0] = True
-        branching = Branching(torch.nn.functional.pad(depths, (1, 0)).to(device), visible.to(device))
+        mask = TreeMask(torch.nn.functional.pad(depths, (1, 0)).to(device), visible.to(device))
     most = max(len(family) for family in shape.children)
     families = [[*family, *[-1] * (most - len(family))] for family in shape.children]
     return TreeTensors(
         _ids(parents, device), depths.to(device), _ids(shape.ranks, device), ancestry.to(device),
-        torch.tensor(families, dtype=torch.int64, device=device).view(shape.nodes + 1, most), branching,
+        torch.tensor(families, dtype=torch.int64, device=device).view(shape.nodes + 1, most), mask,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from spear_accel.errors import UserError
 from spear_accel.heads.trunk import Trunk
 from spear_accel.kernels.projection import DraftProjection
 from spear_accel.model import CrossCache, KeyValueCache, TextToSemanticConfig
-from spear_accel.model.decoder import DecoderLayer
+from spear_accel.model.decoder_layer import DecoderLayer, run_layers
 from spear_accel.model.layers import FeedForward, FixedTable, RMSNorm, rotary_table
 
 __all__ = ["EarlyExit", "EarlyExitConfig"]
@@ -71,9 +71,9 @@ class EarlyExit(nn.Module):
     def forward_teacher_forced(self, trunk: Trunk, positions: Tensor) -> Tensor:
         """Logits [B, P, 1, V] of what the decoder says after reading input `positions` [P]."""
         x = trunk.hidden[self.config.exit_layer]
-        turns = self.rotary.values[: x.shape[1]]
+        rotary = self.rotary.values[: x.shape[1]]
         for block in self._blocks:
-            x = block.read(block.attend(x, turns), trunk.keys[self.source], trunk.values[self.source], trunk.mask)
+            x = block.read(block.attend(x, rotary), trunk.keys[self.source], trunk.values[self.source], trunk.mask)
         return self.logits(x[:, positions])[:, :, None]
 
     def new_cache(self, rows: int, capacity: int) -> KeyValueCache:
@@ -86,10 +86,7 @@ class EarlyExit(nn.Module):
         """States [B, T, D] that left layer E -> states of the head, written behind the lengths of `cache`."""
         if not len(self.blocks):
             return hidden
-        placement = cache.place(hidden.shape[1], self.rotary.values)
-        for number, block in enumerate(self._blocks):
-            hidden = block.step(hidden, placement, number, cross, self.source)
-        return hidden
+        return run_layers(self._blocks, hidden, cache, self.rotary.values, cross, self.source)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., D] -> [..., V]."""

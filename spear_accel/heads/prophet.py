@@ -16,7 +16,7 @@ from spear_accel.errors import UserError
 from spear_accel.heads.trunk import Trunk
 from spear_accel.kernels.projection import DraftProjection
 from spear_accel.model import CrossCache, KeyValueCache, TextToSemanticConfig
-from spear_accel.model.decoder import DecoderLayer
+from spear_accel.model.decoder_layer import DecoderLayer, run_layers
 from spear_accel.model.layers import EMBEDDING_STD, FixedTable, RMSNorm, linear, rotary_table
 
 __all__ = ["Prophet", "ProphetConfig"]
@@ -87,10 +87,10 @@ class Prophet(nn.Module):
         tokens = trunk.inputs[:, ahead.clamp_max(trunk.inputs.shape[1] - 1)]
         states = self._known(trunk.final, positions)
         x = torch.cat((self.state(states), self._read_tokens(tokens, states[:, :, -1:])), dim=2)
-        turns = self.rotary.values[: x.shape[2]]
+        rotary = self.rotary.values[: x.shape[2]]
         keys, values = trunk.keys[self.source], trunk.values[self.source]
         for layer in self._layers:
-            x = layer.attend(x.view(rows * count, -1, width), turns)
+            x = layer.attend(x.view(rows * count, -1, width), rotary)
             x = layer.read(x.view(rows, -1, width), keys, values, trunk.mask).view(rows, count, -1, width)
         return self.logits(x[:, :, self.config.starts :])
 
@@ -113,10 +113,7 @@ class Prophet(nn.Module):
 
     def step(self, x: Tensor, cache: KeyValueCache, cross: CrossCache) -> Tensor:
         """Inputs [B, n, D] behind the lengths of `cache` -> states [B, n, D]."""
-        placement = cache.place(x.shape[1], self.rotary.values)
-        for number, layer in enumerate(self._layers):
-            x = layer.step(x, placement, number, cross, self.source)
-        return x
+        return run_layers(self._layers, x, cache, self.rotary.values, cross, self.source)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., D] -> [..., V]."""

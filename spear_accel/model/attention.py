@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spear_accel.model.cache import Placement
 from spear_accel.model.config import TextToSemanticConfig
 from spear_accel.model.layers import linear, rotate
+from spear_accel.model.views import BlockViews
 
 PLAIN_ROWS = 4
 
@@ -61,23 +61,23 @@ class SelfAttention(nn.Module):
         )  # fmt: skip
         self.out = linear(config.heads * config.head_dim, config.dim, out_gain, config.attention_bias)
 
-    def forward(self, x: Tensor, turns: Tensor | None, mask: Tensor | None = None, causal: bool = False) -> Tensor:
+    def forward(self, x: Tensor, rotary: Tensor | None, mask: Tensor | None = None, causal: bool = False) -> Tensor:
         """Attend within x [B, T, D]. mask: bool [B or 1, 1, T or 1, T]; `causal` excludes a mask."""
-        q, k, v = self._project(x, turns)
+        q, k, v = self._project(x, rotary)
         return self._attend(q, k.transpose(1, 2), v.transpose(1, 2), mask, causal)
 
-    def step(self, x: Tensor, placement: Placement, layer: int) -> Tensor:
+    def step(self, x: Tensor, views: BlockViews, layer: int) -> Tensor:
         """Attend from new tokens x [B, T, D] to the cache of `layer`, which receives them first."""
-        q, k, v = self._project(x, placement.turns)
-        keys, values = placement.write(layer, k, v)
-        return self._attend(q, keys, values, placement.mask, False)
+        q, k, v = self._project(x, views.rotary)
+        keys, values = views.write(layer, k, v)
+        return self._attend(q, keys, values, views.mask, False)
 
-    def _project(self, x: Tensor, turns: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _project(self, x: Tensor, rotary: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries [B, T, H, C], rotated keys and plain values [B, T, G, C]."""
         packed = self.qkv(x).unflatten(-1, (-1, self.head_dim))
-        turned = self.heads + self.kv_heads
-        qk = rotate(packed[:, :, :turned], turns)
-        return qk[:, :, : self.heads], qk[:, :, self.heads :], packed[:, :, turned:]
+        rotated = self.heads + self.kv_heads
+        qk = rotate(packed[:, :, :rotated], rotary)
+        return qk[:, :, : self.heads], qk[:, :, self.heads :], packed[:, :, rotated:]
 
     def _attend(self, q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
         mixed = mix(q.transpose(1, 2), keys, values, mask, causal)
@@ -103,14 +103,17 @@ class CrossReader(nn.Module):
         return out
 
     def weights(self, x: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
-        """What `forward` weighs by but does not give out: attention of x [B, T, D] to keys [B, G, X, C], float32
-        [B, H, T, X]. Leave the null slot out of keys and mask (bool [B, 1, 1, X]) for weights over the text alone."""
+        """Attention weights of x [B, T, D] over keys [B, G, X, C], which `forward` does not return.
+
+        mask: [B, 1, 1, X], bool, true where visible, or numbers to add to the scores. Leave the null slot out of keys
+        and mask for weights over the text alone. Returns float32 [B, H, T, X].
+        """
         query = self.query(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
         groups = query.shape[1] // keys.shape[1]
         scores = query @ keys.repeat_interleave(groups, dim=1).transpose(2, 3)
         scores = scores.float() * query.shape[-1] ** -0.5
         if mask is not None:
-            scores = scores.masked_fill(~mask, -1e4)
+            scores = scores.masked_fill(~mask, -1e4) if mask.dtype == torch.bool else scores + mask
         weights: Tensor = scores.softmax(dim=-1)
         return weights
 

@@ -1,7 +1,7 @@
 """Decoder state: self-attention keys and values, cross-attention keys and values, and their lengths.
 
 Left-aligned: slot j of a row holds position j, so rollback only lowers a length. Masks follow from
-positions. Knows nothing about layers' weights, sampling or utterances.
+positions (`views.py`). Knows nothing about layers' weights, sampling or utterances.
 """
 
 from __future__ import annotations
@@ -18,46 +18,36 @@ FIRST_SLOTS = 256
 
 
 @dataclass(frozen=True)
-class Branching:
-    """A block that is no plain sequence. Of its T tokens, depths: int64 [T], how far each is behind the first;
-    visible: bool [T, T], true where the row's token sees the column's (itself and what it continues)."""
+class TreeMask:
+    """Which tokens of a block continue which, where the block is no plain sequence.
+
+    Of the block's T tokens, depths: int64 [T], how many positions each is behind the first; visible: bool [T, T], true
+    where the row's token attends to the column's (to itself and to what it continues).
+    """
 
     depths: Tensor
     visible: Tensor
 
 
 @dataclass(frozen=True)
-class Placement:
-    """Where a block of T new tokens per row goes, and what it may see.
+class AttentionMetadata:
+    """Where a block of T new tokens per row goes in a `KeyValueCache`, and what the tokens attend to.
 
-    positions: of the new tokens, as an index into a table: a slice or int64 [T] (rows level) or int64 [B, T] (ragged).
-    turns: rotary factors, complex64 [T, 1, C / 2] (rows level) or [B, T, 1, C / 2] (ragged), if the model has any.
-    keys, values: per layer [B, G, span, C], views of the cache up to the last slot in use.
-    index: ragged rows only: (rows [B, 1], slots [B, T]) that receive the block.
-    first: level rows only: the slot that receives the first token.
-    mask: [1 or B, 1, T, span], 0 where visible, -inf elsewhere; None where everything is.
+    Token t of row b is written to slot lengths[b] + t and has position lengths[b] + t, or lengths[b] + tree.depths[t].
+    It attends to the slots below lengths[b] and, within its block, to all tokens up to itself or to `tree.visible[t]`.
+
+    lengths: [B], committed slots of each row; count: T; span: slots in use behind the block, of the longest row.
     """
 
-    positions: slice | Tensor
-    turns: Tensor | None
-    keys: tuple[Tensor, ...]
-    values: tuple[Tensor, ...]
-    index: tuple[Tensor, Tensor] | None
-    first: int
-    mask: Tensor | None
+    lengths: Sequence[int]
+    count: int
+    span: int
+    tree: TreeMask | None
 
-    def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store the block's keys and values [B, T, G, C]; return all of the layer's, [B, G, span, C]."""
-        all_keys, all_values = self.keys[layer], self.values[layer]
-        if self.index is None:
-            count = keys.shape[1]
-            all_keys.narrow(2, self.first, count).copy_(keys.transpose(1, 2))
-            all_values.narrow(2, self.first, count).copy_(values.transpose(1, 2))
-        else:
-            rows, slots = self.index
-            all_keys[rows, :, slots] = keys.to(all_keys.dtype)
-            all_values[rows, :, slots] = values.to(all_values.dtype)
-        return all_keys, all_values
+    @property
+    def is_level(self) -> bool:
+        """Whether all rows have the same length."""
+        return min(self.lengths) == max(self.lengths)
 
 
 class KeyValueCache:
@@ -82,49 +72,23 @@ class KeyValueCache:
         """Live rows B."""
         return len(self.lengths)
 
-    def place(self, count: int, turns: Tensor | None, branching: Branching | None = None) -> Placement:
-        """Place `count` new tokens behind each live row, one after another or as `branching` says.
+    def place(self, count: int, tree: TreeMask | None = None) -> AttentionMetadata:
+        """Make room for `count` new tokens behind each live row, one after another or as `tree` says.
 
-        turns: the whole rotary table, or None.
+        Raises:
+            ValueError: The block does not fit behind the longest row.
         """
         longest = max(self.lengths)
         span = longest + count
         if span > self.capacity:
             raise ValueError(f"cache of {self.capacity} slots cannot take {count} more after {longest}")
         self._reserve(span)
-        keys, values = self.storage[:, :, : self.rows, :, :span].unbind(0)
-        if min(self.lengths) == longest:
-            level = slice(longest, span) if branching is None else longest + branching.depths
-            mask = None if count == 1 else self._level_mask(count, span, branching)
-            return Placement(
-                level, None if turns is None else turns[level], keys.unbind(0), values.unbind(0), None, longest, mask
-            )
-        device = self.storage.device
-        starts = torch.tensor(self.lengths, device=device)[:, None]
-        slots = starts + torch.arange(count, device=device)
-        every = torch.arange(span, device=device)
-        if branching is None:
-            positions, visible = slots, every <= slots[:, :, None]
-        else:
-            positions, visible = starts + branching.depths, _branched(branching.visible, starts, every)
-        index = (torch.arange(self.rows, device=device)[:, None], slots)
-        mask = _additive(visible[:, None], self.storage)
-        turned = None if turns is None else turns[positions]
-        return Placement(positions, turned, keys.unbind(0), values.unbind(0), index, 0, mask)
+        return AttentionMetadata(self.lengths, count, span, tree)
 
     def _reserve(self, slots: int) -> None:
         """Make room for `slots` slots in every row."""
         self.storage = _with_room(self.storage, slots, self.capacity, self.rows)
         self._written = max(self._written, slots)
-
-    def _level_mask(self, count: int, span: int, branching: Branching | None) -> Tensor:
-        """[1, 1, T, span]: all that came before the block, and of itself a triangle or what `branching` says."""
-        visible = torch.ones(count, span, dtype=torch.bool, device=self.storage.device)
-        if branching is None:
-            visible = visible.tril(span - count)
-        else:
-            visible[:, span - count :] = branching.visible
-        return _additive(visible[None, None], self.storage)
 
     def keep(self, counts: Sequence[int]) -> None:
         """Commit the first counts[b] slots that the last block wrote behind row b."""
@@ -218,7 +182,7 @@ class CrossCache:
             device = self.storage.device
             lengths = torch.tensor(self.lengths, device=device)
             visible = torch.arange(widest, device=device) < lengths[:, None]
-            self.mask = _additive(visible[:, None, None], self.storage)
+            self.mask = additive_mask(visible[:, None, None], self.storage)
 
 
 class DecoderState:
@@ -276,17 +240,7 @@ class DecoderState:
             self.added = added if self.added is None else torch.cat((self.added, added))
 
 
-def _branched(visible: Tensor, starts: Tensor, every: Tensor) -> Tensor:
-    """What a block with branches sees, bool [B, T, span]: all that came before it, and of itself what `visible`
-    [T, T] says. starts: [B, 1], slot of each row's first token; every: [span]."""
-    count = visible.shape[0]
-    inside = every - starts
-    own = visible[:, inside.clamp(0, count - 1)].transpose(0, 1)
-    before = (inside < 0)[:, None]
-    return before | (own & (inside < count)[:, None])
-
-
-def _additive(visible: Tensor, like: Tensor) -> Tensor:
+def additive_mask(visible: Tensor, like: Tensor) -> Tensor:
     """0 where `visible`, -inf elsewhere: what attention adds to its scores, made once for all layers."""
     return torch.zeros(visible.shape, dtype=like.dtype, device=like.device).masked_fill_(~visible, -torch.inf)
 

@@ -1,7 +1,7 @@
 """The decoder: semantic tokens and encoded text -> hidden states -> logits.
 
-Two paths over the same weights: `teach` runs whole sequences without a cache, `forward` runs any slice of
-layers for any number of new tokens per row on a `DecoderState`. Knows nothing about sampling or drafting.
+Two paths over the same weights: `teach` runs whole sequences without a cache, `forward` runs any slice of layers for
+any number of new tokens per row on a `DecoderState`, by a backend. Knows nothing about sampling or drafting.
 """
 
 from __future__ import annotations
@@ -14,20 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spear_accel.kernels.projection import PackedWeight, Projection
-from spear_accel.model.attention import CrossAttention, CrossReader, SelfAttention
-from spear_accel.model.cache import Branching, CrossCache, DecoderState, Placement
+from spear_accel.model.backend import ALL_LAYERS, DecoderBackend, SkipSet
+from spear_accel.model.cache import DecoderState, TreeMask
 from spear_accel.model.config import TextToSemanticConfig
-from spear_accel.model.layers import (
-    EMBEDDING_STD,
-    FixedTable,
-    drop,
-    make_feed_forward,
-    make_norm,
-    rotary_table,
-    sinusoid_table,
-)
-
-ALL_LAYERS = slice(None)
+from spear_accel.model.decoder_layer import DecoderLayer
+from spear_accel.model.layers import EMBEDDING_STD, FixedTable, drop, make_norm, rotary_table, sinusoid_table
 
 
 @dataclass(frozen=True)
@@ -40,46 +31,11 @@ class Memory:
     added: Tensor | None = None
 
 
-class DecoderLayer(nn.Module):
-    """Pre-norm self-attention, cross-attention and feed-forward. [B, T, D] -> [B, T, D]."""
-
-    def __init__(self, config: TextToSemanticConfig, own_memory: bool = True) -> None:
-        """own_memory: whether the layer projects its own keys and values of the text; draft heads borrow a layer's."""
-        super().__init__()
-        gain = (3 * config.decoder_layers) ** -0.5
-        self.attention_norm = make_norm(config)
-        self.attention = SelfAttention(config, gain)
-        self.cross_norm = make_norm(config)
-        self.cross = CrossAttention(config, gain) if own_memory else CrossReader(config, gain)
-        self.feed_forward_norm = make_norm(config)
-        self.feed_forward = make_feed_forward(config, gain)
-        self.dropout = config.dropout
-
-    def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Cross-attention keys and values of encoded text [B, X, D]: [B, G, X', C] each."""
-        return cast("CrossAttention", self.cross).project(memory)
-
-    def attend(self, x: Tensor, turns: Tensor | None) -> Tensor:
-        """Causal self-attention over whole sequences x [B, T, D]."""
-        branch = self.attention(self.attention_norm(x), turns, causal=True)
-        return x + drop(branch, self.dropout, self.training)
-
-    def read(self, x: Tensor, keys: Tensor, values: Tensor, visible: Tensor | None) -> Tensor:
-        """Cross-attention and feed-forward, each position by itself. visible: bool [B, 1, 1, X'] or None."""
-        branch = self.cross(self.cross_norm(x), keys, values, visible)
-        x = x + drop(branch, self.dropout, self.training)
-        branch = self.feed_forward(self.feed_forward_norm(x))
-        return x + drop(branch, self.dropout, self.training)
-
-    def step(self, x: Tensor, placement: Placement, layer: int, cross: CrossCache, source: int) -> Tensor:
-        """New tokens x [B, T, D]. `layer`: where `placement` holds this layer's cache; `source`: the layer whose
-        keys and values of the text it reads in `cross`."""
-        x = x + self.attention.step(self.attention_norm(x), placement, layer)
-        return self.read(x, cross.keys[source], cross.values[source], cross.mask)
-
-
 class Decoder(nn.Module):
     """Causal stack of `DecoderLayer` with its input embedding, which is also the output projection."""
+
+    backend: DecoderBackend
+    """What runs `forward` and `logits`; given by the model that the decoder is part of."""
 
     def __init__(self, config: TextToSemanticConfig) -> None:
         super().__init__()
@@ -89,7 +45,7 @@ class Decoder(nn.Module):
         nn.init.normal_(self.embedding.weight, std=EMBEDDING_STD)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.final_norm = make_norm(config)
-        self._output = PackedWeight()
+        self._tied_output = PackedWeight()
         self.output = None if config.tied_output else Projection(config.dim, config.vocab, bias=True)
         self.rotary = self.positions = None
         if config.positions == "rotary":
@@ -109,16 +65,16 @@ class Decoder(nn.Module):
         return F.embedding(tokens, self.embedding.weight) * self.config.embedding_scale
 
     @property
-    def turns(self) -> Tensor | None:
+    def rotary_factors(self) -> Tensor | None:
         """Rotary factors of every position, if the model has any."""
         return None if self.rotary is None else self.rotary.values
 
-    def place(self, embedded: Tensor, slots: slice | Tensor, added: Tensor | None = None) -> Tensor:
-        """Add the positions of `slots` (of [T] or [B, T] tokens), and what each row adds [B, 1, D], to [B, T, D]."""
+    def add_positions(self, embedded: Tensor, positions: slice | Tensor, added: Tensor | None = None) -> Tensor:
+        """Embedded tokens [B, T, D] with what their positions ([T] or [B, T]) and rows (`added` [B, 1, D]) add."""
         if self.times is not None:
-            embedded = embedded + self.times.values[slots].to(embedded.dtype)
+            embedded = embedded + self.times.values[positions].to(embedded.dtype)
         if self.positions is not None:
-            embedded = embedded + self.positions[slots]
+            embedded = embedded + self.positions[positions]
         return embedded if added is None else embedded + added
 
     def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
@@ -139,10 +95,10 @@ class Decoder(nn.Module):
         tensors [B, T, D]."""
         mask = self.text_mask(memory.visible)
         slots = slice(embedded.shape[1])
-        turns = None if self.turns is None else self.turns[slots]
-        left = [drop(self.place(embedded, slots, memory.added), self.config.dropout, self.training)]
+        rotary = None if self.rotary_factors is None else self.rotary_factors[slots]
+        left = [drop(self.add_positions(embedded, slots, memory.added), self.config.dropout, self.training)]
         for layer in self.stack:
-            left.append(layer.read(layer.attend(left[-1], turns), *layer.project(memory.hidden), mask))
+            left.append(layer.read(layer.attend(left[-1], rotary), *layer.project(memory.hidden), mask))
         return left
 
     def text_mask(self, visible: Tensor) -> Tensor | None:
@@ -156,28 +112,26 @@ class Decoder(nn.Module):
         inputs: Tensor,
         state: DecoderState,
         layers: slice = ALL_LAYERS,
-        placement: Placement | None = None,
-        branching: Branching | None = None,
+        *,
+        skip: SkipSet | None = None,
+        tree: TreeMask | None = None,
+        collect: list[Tensor] | None = None,
     ) -> Tensor:
-        """Run layers [i:j) for T new tokens of every live row, writing the cache at lengths[b] + i.
+        """Run layers [i:j) for T new tokens of every live row, writing the cache at lengths[b] + t.
 
-        inputs: ids [B, T] where the slice starts at layer 0, else the hidden states [B, T, D] that left
-        layer i - 1. Lengths do not move: `state.keep` commits what should stay. `placement` may be passed
-        on from an earlier call on the same block; `branching` tells of a block that is no plain sequence.
-        Run it under `torch.no_grad` or `inference_mode`. Returns hidden states [B, T, D] before the final norm.
+        The only way to run layers on a `DecoderState`; see `DecoderBackend.forward` for the arguments. Run it under
+        `torch.no_grad` or `inference_mode`. Returns hidden states [B, T, D] before the final norm.
         """
-        first, last, _ = layers.indices(self.config.decoder_layers)
-        if placement is None:
-            placement = state.own.place(inputs.shape[1], self.turns, branching)
-        x = self.place(self.embed(inputs), placement.positions, state.added) if first == 0 else inputs
-        for number, layer in enumerate(self.stack[first:last], first):
-            x = layer.step(x, placement, number, state.cross, number)
-        return x
+        return self.backend.forward(inputs, state, layers, skip, tree, collect)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Final hidden states [B, T, D] -> logits [B, T, V]."""
+        return self.backend.logits(hidden)
+
+    def project_output(self, hidden: Tensor) -> Tensor:
+        """`logits` in PyTorch, with or without a gradient."""
         normed = self.final_norm(hidden)
         if self.output is not None:
-            said: Tensor = self.output(normed)
-            return said
-        return self._output.multiply(normed, self.embedding.weight, self.config.vocab)
+            logits: Tensor = self.output(normed)
+            return logits
+        return self._tied_output.multiply(normed, self.embedding.weight, self.config.vocab)

@@ -30,8 +30,8 @@ class EncoderLayer(nn.Module):
         self.feed_forward = make_feed_forward(config, gain)
         self.dropout, self.causal = config.dropout, config.causal_encoder
 
-    def forward(self, x: Tensor, turns: Tensor | None, mask: Tensor | None) -> Tensor:
-        branch = self.attention(self.attention_norm(x), turns, mask, self.causal)
+    def forward(self, x: Tensor, rotary: Tensor | None, mask: Tensor | None) -> Tensor:
+        branch = self.attention(self.attention_norm(x), rotary, mask, self.causal)
         x = x + drop(branch, self.dropout, self.training)
         branch = self.feed_forward(self.feed_forward_norm(x))
         return x + drop(branch, self.dropout, self.training)
@@ -55,12 +55,12 @@ class Encoder(nn.Module):
     def forward(self, embedded: Tensor, visible: Tensor) -> Tensor:
         """embedded [B, X, D]; visible: bool [B, X], false at padding -> memory [B, X, D]."""
         mask = None if bool(visible.all()) else visible[:, None, None]
-        turns = None if self.rotary is None else self.rotary.values[: embedded.shape[1]]
+        rotary = None if self.rotary is None else self.rotary.values[: embedded.shape[1]]
         if self.positions is not None:
             embedded = embedded + self.positions[: embedded.shape[1]]
         x = drop(embedded, self.dropout, self.training)
         for layer in self.layers:
-            x = layer(x, turns, mask)
+            x = layer(x, rotary, mask)
         memory: Tensor = self.final_norm(x)
         if self.times is not None:
             # Behind the norm: letters are told apart without positions, the decoder finds them by both.

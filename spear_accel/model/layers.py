@@ -129,15 +129,16 @@ def rotary_table(positions: int, head_dim: int, theta: float) -> Tensor:
     return torch.polar(torch.ones_like(angles), angles).to(torch.complex64)[:, None]
 
 
-def rotate(x: Tensor, turns: Tensor | None) -> Tensor:
+def rotate(x: Tensor, rotary: Tensor | None) -> Tensor:
     """Rotary positions on interleaved pairs (Su et al. 2021), computed in float32.
 
-    x [B, T, heads, C]; turns complex64 [T, 1, C / 2] or [B, T, 1, C / 2], rows of `rotary_table`; None leaves x as is.
+    x [B, T, heads, C]; rotary: complex64 [T, 1, C / 2] or [B, T, 1, C / 2], rows of `rotary_table`, or None, which
+    leaves x as is.
     """
-    if turns is None:
+    if rotary is None:
         return x
     pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
-    return torch.view_as_real(pairs * turns).flatten(-2).to(x.dtype)
+    return torch.view_as_real(pairs * rotary).flatten(-2).to(x.dtype)
 
 
 def sinusoid_table(positions: int, dim: int, step: float) -> Tensor:

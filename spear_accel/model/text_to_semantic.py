@@ -19,6 +19,7 @@ from spear_accel.model.config import TextToSemanticConfig
 from spear_accel.model.decoder import Decoder, Memory
 from spear_accel.model.encoder import Encoder
 from spear_accel.model.layers import EMBEDDING_STD
+from spear_accel.model.torch_backend import TorchBackend
 
 _TEXT_STEP = 16
 
@@ -33,6 +34,7 @@ class TextToSemantic(nn.Module):
         nn.init.normal_(self.text_embedding.weight, std=EMBEDDING_STD)
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
+        self.decoder.backend = TorchBackend(self.decoder)
         self.conditions = Conditions(config) if config.languages or config.speaking_rates else None
         self.text_start = nn.Parameter(torch.randn(config.dim)) if config.text_target else None
 

@@ -10,9 +10,8 @@ import torch
 from spear_accel.accelerate import skip_search
 from spear_accel.accelerate.skip_search import find_skip_set, tokens_per_second
 from spear_accel.decoding import DecodeOptions
-from spear_accel.decoding.draft.layer_skip import SkipSet
 from spear_accel.errors import UserError
-from spear_accel.model import TextToSemantic, TextToSemanticConfig
+from spear_accel.model import SkipSet, TextToSemantic, TextToSemanticConfig
 
 TEXTS = [[3, 4, 5], [6, 7]]
 

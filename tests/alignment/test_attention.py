@@ -146,7 +146,7 @@ def test_the_first_sharp_layer_is_read(monkeypatch: pytest.MonkeyPatch, sharp_la
     def weights(reader: CrossReader, x: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
         number = [layer.cross for layer in target.decoder.stack].index(reader)
         asked.append(number)
-        assert keys.shape[2] == 32  # 24 letters, EOS and pads, no null slot
+        assert keys.shape[2] == 25  # 24 letters and EOS, neither pads nor the null slot
         return injected if number == sharp_layer else spread
 
     monkeypatch.setattr(CrossReader, "weights", weights)

@@ -11,9 +11,8 @@ import torch
 
 from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, Guards
 from spear_accel.decoding.control.tuning import Tuning
-from spear_accel.decoding.draft.layer_skip import SkipSet
 from spear_accel.decoding.methods import Drafting
-from spear_accel.model import TextToSemantic, TextToSemanticConfig
+from spear_accel.model import SkipSet, TextToSemantic, TextToSemanticConfig
 from tests.decoding.drafters import GUARDS, early_exit_like, noisy, prophet_like
 
 Autoregressive = Callable[..., DecodeResult]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -14,8 +15,8 @@ from spear_accel.decoding.draft.early_exit import EarlyExitDrafter
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.proposal import Proposal
 from spear_accel.heads import EarlyExit, trunk_pass
-from spear_accel.model import TextToSemantic
-from spear_accel.model.decoder import DecoderLayer
+from spear_accel.model import DecoderState, TextToSemantic
+from spear_accel.model.decoder import Decoder
 from tests.decoding.drafters import GUARDS, decode, early_exit_like, rows
 
 
@@ -69,15 +70,14 @@ def test_no_layer_below_the_exit_runs_twice(
     model: TextToSemantic, texts: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs: dict[int, int] = {}
-    order = {layer: number for number, layer in enumerate(model.decoder.stack)}
-    step = DecoderLayer.step
+    forward = Decoder.forward
 
-    def counting(self: DecoderLayer, x: Tensor, *rest: object) -> Tensor:
-        if self in order:
-            runs[order[self]] = runs.get(order[self], 0) + x.shape[0] * x.shape[1]
-        return step(self, x, *rest)  # type: ignore[arg-type]
+    def counting(self: Decoder, x: Tensor, state: DecoderState, layers: slice, **rest: Any) -> Tensor:
+        for number in range(*layers.indices(self.config.decoder_layers)):
+            runs[number] = runs.get(number, 0) + x.shape[0] * x.shape[1]
+        return forward(self, x, state, layers, **rest)
 
-    monkeypatch.setattr(DecoderLayer, "step", counting)
+    monkeypatch.setattr(Decoder, "forward", counting)
     drafting = Drafting({"early-exit": early_exit_like(model, 0.1)})
     stats = decode(model, drafting, DecodeOptions(method="early-exit", draft_length=3, batch_size=3), texts).stats
     verified = stats.row_calls + stats.drafted

@@ -6,13 +6,12 @@ import pytest
 
 from spear_accel.decoding import DecodeOptions
 from spear_accel.decoding.control.tuning import Tuning
-from spear_accel.decoding.draft.layer_skip import SkipSet
 from spear_accel.decoding.draft.parallel import ParallelDrafter
 from spear_accel.decoding.draft.prophet import ProphetDrafter
 from spear_accel.decoding.methods import Drafting
 from spear_accel.errors import UserError
 from spear_accel.heads import Prophet, ProphetLinear
-from spear_accel.model import TextToSemantic
+from spear_accel.model import SkipSet, TextToSemantic
 
 
 def test_k_seq_needs_independent_drafts(model: TextToSemantic, drafting: Drafting) -> None:

@@ -12,9 +12,8 @@ import torch
 from spear_accel.decoding import DecodeOptions
 from spear_accel.decoding.control.adaptive import AdaptiveLength, DraftCosts
 from spear_accel.decoding.control.tuning import Tuning
-from spear_accel.decoding.draft.layer_skip import SkipSet
 from spear_accel.decoding.methods import Drafting
-from spear_accel.model import TextToSemantic
+from spear_accel.model import SkipSet, TextToSemantic
 from tests.decoding.conftest import Autoregressive
 from tests.decoding.drafters import METHODS, decode, early_exit_like, rows
 from tests.pairs import pairs_first

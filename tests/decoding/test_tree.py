@@ -17,7 +17,7 @@ def test_a_chain_is_the_tree_whose_nodes_follow_each_other() -> None:
     shape = chain(3)
     assert shape.parents == (-1, 0, 1)
     assert shape.is_chain and shape.depth == 3 and shape.spine == (0, 1, 2)
-    assert shape.on(CPU).branching is None
+    assert shape.on(CPU).mask is None
     assert chain(0).nodes == 0 and chain(0).depth == 0
 
 
@@ -42,10 +42,10 @@ def test_ancestry_and_visibility(draws: list[int]) -> None:
             at = shape.parents[at]
         assert set(tensors.ancestry[node].nonzero().flatten().tolist()) == above
         assert int(tensors.depths[node]) == len(above) == shape.depths[node]
-        if tensors.branching is not None:
-            seen = tensors.branching.visible[node + 1]
+        if tensors.mask is not None:
+            seen = tensors.mask.visible[node + 1]
             assert bool(seen[0]) and set((seen[1:].nonzero().flatten()).tolist()) == above
-            assert int(tensors.branching.depths[node + 1]) == len(above)
+            assert int(tensors.mask.depths[node + 1]) == len(above)
 
 
 @pytest.mark.parametrize("parents", [(0,), (-1, 1), (-1, 2, 0), (-2,)])

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from spear_accel.decoding.control.adaptive import DraftCosts
-from spear_accel.decoding.draft.layer_skip import SkipSet
 from spear_accel.errors import UserError
+from spear_accel.model import SkipSet
 
 __all__ = ["Tuning"]
 

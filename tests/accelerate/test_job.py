@@ -127,13 +127,13 @@ def test_a_full_disk_while_sampling(
     opened = Path.open
 
     def full(path: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
-        if path.name == "training.jsonl" and mode == "a":
+        if path.name == "training.jsonl" and mode == "ab":
             raise OSError(errno.ENOSPC, "No space left on device")
         return opened(path, mode, *args, **kwargs)
 
     with monkeypatch.context() as patch:
         patch.setattr(on_policy.Path, "open", full)
-        with pytest.raises(UserError, match=r"No space left on device.*the same command goes on"):
+        with pytest.raises(UserError, match=r"No space left on device.*rerun the same command"):
             run(voice, lines, ONE_HEAD)
     run(voice, lines, ONE_HEAD)
     assert "medusa" in Voice.load(voice).methods

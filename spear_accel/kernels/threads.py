@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""Where Linux says how much of the processors a container may use: microseconds and their period, or `max`."""
 
 
 def thread_count() -> int | None:
@@ -29,14 +30,15 @@ def free_cores(available: float, busy: float) -> int:
     return max(1, round(available * (1.0 - min(1.0, max(0.0, busy)))))
 
 
-def available_cores() -> float:
-    """Cores that this process may use, by its affinity and its control group's quota."""
-    cores = float(len(os.sched_getaffinity(0)))
+def available_cores(quota: Path = CGROUP_QUOTA) -> float:
+    """Cores that this process may use, by its affinity and by its control group's quota where the system has them."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    cores = float(len(affinity(0)) if affinity else os.cpu_count() or 1)
     try:
-        quota, period = _QUOTA.read_text().split()
+        allowed, period = quota.read_text().split()
     except (OSError, ValueError):
         return cores
-    return cores if quota == "max" else min(cores, int(quota) / int(period))
+    return cores if allowed == "max" else min(cores, int(allowed) / int(period))
 
 
 def _share_busy() -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,14 @@ def test_the_users_own_choice_stands(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("content", "most"), [("150000 100000", 1.5), ("max 100000", 1e9), ("", 1e9)])
-def test_a_quota_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str, most: float) -> None:
+def test_a_quota_counts(tmp_path: Path, content: str, most: float) -> None:
     quota = tmp_path / "cpu.max"
     quota.write_text(content)
-    monkeypatch.setattr(threads, "_QUOTA", quota)
-    assert 0 < threads.available_cores() <= most
+    assert 0 < threads.available_cores(quota) <= most
+
+
+def test_all_cores_where_the_system_knows_no_affinity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As on macOS."""
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert threads.available_cores(tmp_path / "none") == 6.0

@@ -1,0 +1,109 @@
+"""The public names and their signatures, as the README promises them: a change here is a change for every user."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import MISSING, fields
+from typing import Any
+
+import spear_accel
+from spear_accel import DecodeOptions, Speech, Voice
+
+NAMES = "DecodeOptions Speech Voice __version__"
+
+VOICE = """
+decode_ids(text_ids: Sequence[Sequence[int]], options: DecodeOptions | None = None) -> DecodeResult
+decode_requests(source: Callable[[], Request | None], options: DecodeOptions) -> Iterator[Finished]
+from_pretrained(name: str | Path, revision: str | None = None, device: str | torch.device = 'cpu', dtype: torch.dtype = torch.float32) -> Voice
+load(name: str | Path, device: str | torch.device = 'cpu', dtype: torch.dtype = torch.float32, draft_model: str | Path | None = None) -> Voice
+methods -> tuple[str, ...]
+plan(text: str) -> list[PlannedUtterance]
+sample_rate -> int
+semantic_to_waveform(tokens: Tensor | Sequence[int], speed: float = 1.0) -> Tensor
+sound(planned: Sequence[PlannedUtterance], tokens: Sequence[Tensor], speed: float = 1.0) -> Tensor
+speak(text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0) -> Speech
+speak_each(text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0) -> Iterator[Speech]
+stream(text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0) -> Iterator[Speech]
+text_ids(text: str) -> list[list[int]]
+text_to_semantic(texts: Sequence[str], options: DecodeOptions | None = None) -> DecodeResult
+utter(text: str, options: DecodeOptions | None = None) -> list[SpokenUtterance]
+"""  # noqa: E501
+
+DECODE_OPTIONS = """
+method: str = 'auto'
+verify: str = 'coupled'
+draft_length: int | Literal['auto'] = 'auto'
+candidates: int | Literal['auto'] = 'auto'
+draft_exit: bool = False
+temperature: float = 0.7
+top_k: int = 0
+top_p: float = 1.0
+seed: int = 0
+batch_size: int = 32
+max_tokens: int | None = None
+repetition_penalty: float = 1.0
+repetition_window: int = 10
+cond_scale: float = 1.0
+lenience: float = 0.7
+group_radius: float = 0.35
+loop_retries: int = 2
+"""
+
+SPEECH = """
+waveform: Tensor
+sample_rate: int
+tokens: Tensor
+utterances: tuple[SpokenUtterance, ...]
+stats: DecodeStats
+warnings: tuple[str, ...] = ()
+"""
+
+
+def members(of: type) -> list[str]:
+    """Public methods and properties, a line each, `self` and `cls` left out."""
+    found = []
+    for name, member in inspect.getmembers(of, lambda member: callable(member) or isinstance(member, property)):
+        if not name.startswith("_"):
+            signature = inspect.signature(member.fget if isinstance(member, property) else member)
+            called = "" if isinstance(member, property) else f"({', '.join(_parameters(signature))})"
+            found.append(f"{name}{called} -> {signature.return_annotation}")
+    return found
+
+
+def _parameters(signature: inspect.Signature) -> list[str]:
+    parts: list[str] = []
+    for parameter in signature.parameters.values():
+        if parameter.name in ("self", "cls"):
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and "*" not in parts:
+            parts.append("*")
+        default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
+        parts.append(f"{parameter.name}: {parameter.annotation}{default}")
+    return parts
+
+
+def lines_of(of: Any) -> list[str]:
+    """Fields of a dataclass, a line each."""
+    return [
+        f"{field.name}: {str(field.type).replace(chr(34), chr(39))}"
+        + ("" if field.default is MISSING else f" = {field.default!r}")
+        for field in fields(of)
+    ]
+
+
+def test_the_names_of_the_package() -> None:
+    assert sorted(spear_accel.__all__) == NAMES.split()
+    for name in spear_accel.__all__:
+        assert getattr(spear_accel, name) is not None
+
+
+def test_the_methods_of_a_voice() -> None:
+    assert members(Voice) == VOICE.strip().splitlines()
+
+
+def test_the_options_of_decoding() -> None:
+    assert lines_of(DecodeOptions) == DECODE_OPTIONS.strip().splitlines()
+
+
+def test_the_fields_of_speech() -> None:
+    assert lines_of(Speech) == SPEECH.strip().splitlines()

@@ -147,8 +147,9 @@ class Tokens:
 
 
 class WebDataset:
-    """``shards/NNNNNN.tar`` with ``ID.json``, ``ID.npy`` and, where sound is wanted, ``ID.wav``.
+    """`shards/NNNNNN.tar` with `ID.json`, `ID.npy` and, where sound is wanted, `ID.wav`.
 
+    Readers of WebDataset take a name up to its first dot for the sample's, so dots of an id are written as `%2E`.
     Parts lie in a folder of their own until all lines are made; then they are packed, and taken away.
     """
 
@@ -160,9 +161,9 @@ class WebDataset:
     def write(self, made: Made) -> dict[str, Any]:
         array = io.BytesIO()
         np.save(array, made.tokens)
-        files.write_bytes(self.parts / f"{made.id}.npy", array.getvalue())
+        files.write_bytes(self.parts / f"{_key(made.id)}.npy", array.getvalue())
         if made.samples is not None and made.sample_rate is not None:
-            files.write_bytes(self.parts / f"{made.id}.wav", sound_bytes(made.samples, made.sample_rate))
+            files.write_bytes(self.parts / f"{_key(made.id)}.wav", sound_bytes(made.samples, made.sample_rate))
         return {}
 
     def finish(self, records: Iterable[dict[str, Any]]) -> None:
@@ -188,9 +189,10 @@ class WebDataset:
         target = self.folder / "shards" / f"{number:06d}.tar"
         with files.replacing(target) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
             for record in records:
-                _add(tar, f"{record['id']}.json", json.dumps(record, ensure_ascii=False).encode())
+                key = _key(record["id"])
+                _add(tar, f"{key}.json", json.dumps(record, ensure_ascii=False).encode())
                 for ending in ("npy", "wav"):
-                    path = self.parts / f"{record['id']}.{ending}"
+                    path = self.parts / f"{key}.{ending}"
                     if path.exists():
                         _add(tar, path.name, path.read_bytes())
 
@@ -234,6 +236,11 @@ def _make(folder: Path) -> None:
 def _field(text: str) -> str:
     """A text as a field between pipes: what would end it is a space."""
     return " ".join(text.replace("|", " ").split())
+
+
+def _key(id: str) -> str:
+    """An id as the name of a WebDataset sample."""
+    return id.replace(".", "%2E")
 
 
 def _npz(tokens: np.ndarray) -> bytes:

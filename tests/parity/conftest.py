@@ -1,7 +1,9 @@
-"""Golden outputs of other packages, which lie beside the checkout; without them these tests are skipped."""
+"""Golden outputs of other packages, which lie beside the checkout; without them these tests are skipped,
+or fail where CI=true."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,10 +24,16 @@ def arrays() -> Callable[[Path], dict[str, Tensor]]:
     return read
 
 
-def checkpoints(layout: str, suffix: str) -> list[object]:
-    """One parameter a golden file; a skipped one where there are none."""
-    found = sorted((GOLDEN / layout).glob(f"*{suffix}"))
+def checkpoints(layout: str, suffix: str, golden: Path = GOLDEN) -> list[object]:
+    """One parameter a golden file; a skipped one where there are none.
+
+    Raises:
+        FileNotFoundError: There are none, and the variable CI is `true`: there these tests are the proof of the imports.
+    """
+    found = sorted((golden / layout).glob(f"*{suffix}"))
     reason = "needs the golden files of other packages beside the checkout (shared/golden)"
+    if not found and os.environ.get("CI") == "true":
+        raise FileNotFoundError(f"{golden / layout}: {reason}")
     return [pytest.param(path, id=path.stem) for path in found] or [
         pytest.param(None, marks=pytest.mark.skip(reason=reason))
     ]

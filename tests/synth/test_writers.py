@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from spear_accel.errors import UserError
 from spear_accel.synth import writers
@@ -123,6 +125,20 @@ def test_datasets_reads_an_audiofolder(tmp_path: Path) -> None:
         assert row["warnings"] == "; ".join(one["warnings"])
         for name in ("id", "tokens", "seeds", "duration"):
             assert row[name] == one[name]
+
+
+def test_webdataset_reads_its_shards(tmp_path: Path) -> None:
+    """A sample for every line, whatever dots are in its id."""
+    webdataset = pytest.importorskip("webdataset", reason="webdataset is not installed: pip install webdataset")
+    records = dataset(tmp_path, "webdataset")
+    shards = [str(path) for path in sorted((tmp_path / "shards").glob("*.tar"))]
+    samples = list(webdataset.WebDataset(shards, shardshuffle=False).decode())
+    for sample, one in zip(samples, records, strict=True):
+        assert sample["json"] == one
+        assert sample["npy"].tolist() == one["tokens"]
+        sound, rate = soundfile.read(io.BytesIO(sample["wav"]), dtype="float32")
+        assert rate == RATE
+        np.testing.assert_allclose(sound, made(one["id"]).samples, atol=1e-4)
 
 
 def test_lhotse_reads_its_cuts(lhotse: Any, tmp_path: Path) -> None:

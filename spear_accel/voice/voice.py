@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,19 +24,13 @@ from spear_accel.decoding import (
     Request,
     RequestOutput,
 )
-from spear_accel.decoding.methods import Drafting
 from spear_accel.errors import UserError
-from spear_accel.kernels.projection import drafting_dtype
-from spear_accel.model import TextToSemantic
 from spear_accel.text import Normalised, normalise
 from spear_accel.text.plan import PlannedUtterance, plan, verbatim
-from spear_accel.text.raw import ByteTokenizer, IdTokenizer
-from spear_accel.text.tokenizer import TextTokenizer
-from spear_accel.voice import components
-from spear_accel.voice.defaults import load_decoding
-from spear_accel.voice.folder import VoiceCard, VoiceFolder, open_voice
+from spear_accel.voice.folder import open_voice
 from spear_accel.voice.generator import SemanticGenerator
 from spear_accel.voice.hub import fetch_voice
+from spear_accel.voice.parts import VoiceParts, load_parts
 from spear_accel.voice.speech import Speech, SpokenUtterance, join, warnings_of
 from spear_accel.voice.streaming import CHUNKS, groups, sound_of, stream
 
@@ -50,34 +43,12 @@ _SHORTEST, _LONGEST = 0.5, 2.0
 class Voice:
     """A loaded voice. The same text, options and seed give the same tokens, whatever is spoken beside it."""
 
-    def __init__(
-        self,
-        card: VoiceCard,
-        tokenizer: TextTokenizer | ByteTokenizer | IdTokenizer,
-        model: TextToSemantic,
-        acoustic: AcousticStage | None,
-        defaults: DecodeOptions | None = None,
-        drafting: Drafting | None = None,
-        centroids: Callable[[], Tensor] | None = None,
-    ) -> None:
-        """`acoustic` may be any stage, or None for a voice that ends at semantic tokens.
-
-        centroids: reads those of the units, [units, D]; only the rule "grouped" asks.
-        """
-        if acoustic is not None and acoustic.units < model.config.semantic_units:
-            raise UserError(
-                f"voice {card.name!r}: the acoustic stage knows {acoustic.units} units, "
-                f"the model speaks {model.config.semantic_units}; they are of different voices"
-            )
-        self.card = card
-        self.model = model
-        self.tokenizer = tokenizer
-        self.acoustic = acoustic
-        self.defaults = defaults or DecodeOptions()
-        self.drafting = drafting or Drafting()
-        pace = card.tokens_per_character
+    def __init__(self, parts: VoiceParts) -> None:
+        self.card, self.tokenizer, self.model = parts.card, parts.tokenizer, parts.model
+        self.acoustic, self.defaults, self.drafting = parts.acoustic, parts.defaults, parts.drafting
+        pace = parts.card.tokens_per_character
         guards = Guards() if pace is None else Guards(LengthGuard(pace, _SHORTEST, _LONGEST))
-        self.generator = SemanticGenerator(model, tokenizer, self.drafting, guards, centroids)
+        self.generator = SemanticGenerator(parts.model, parts.tokenizer, parts.drafting, guards, parts.centroids)
 
     @classmethod
     def load(
@@ -94,7 +65,7 @@ class Voice:
         that speaking needs are read and checked.
         Raises UserError: no such voice, or a file of it is missing, damaged or of another format version.
         """
-        return cls._of(open_voice(name), device, dtype, draft_model)
+        return cls(load_parts(open_voice(name), device, dtype, draft_model))
 
     @classmethod
     def from_pretrained(
@@ -109,23 +80,7 @@ class Voice:
         `card.origin` then names the commit. Needs the extra `hub` for what is not a folder or a shipped name.
         Raises UserError as `load`, and where the download failed.
         """
-        return cls._of(fetch_voice(name, revision), device, dtype, None)
-
-    @classmethod
-    def _of(
-        cls, folder: VoiceFolder, device: str | torch.device, dtype: torch.dtype, draft_model: str | Path | None
-    ) -> Voice:
-        model = components.load_text_to_semantic(folder).to(device, dtype)
-        quick = drafting_dtype(device, dtype)
-        small = (
-            None if draft_model is None else components.load_text_to_semantic(open_voice(draft_model)).to(device, quick)
-        )
-        heads = {kind: head.to(device, quick) for kind, head in components.load_heads(folder, model.config).items()}
-        options, tuning = load_decoding(folder)
-        acoustic = components.load_acoustic(folder, device)
-        drafting = Drafting(heads, small, tuning)
-        centroids = partial(components.load_centroids, folder)
-        return cls(folder.card, components.load_text_tokenizer(folder), model, acoustic, options, drafting, centroids)
+        return cls(load_parts(fetch_voice(name, revision), device, dtype))
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from spear_accel import DecodeOptions, Speech, Voice
 from spear_accel.decoding import DecodeStats, RequestOutput, RequestResult
 from spear_accel.errors import UserError
 from spear_accel.text.plan import PlannedUtterance
+from spear_accel.voice.parts import VoiceParts
 from spear_accel.voice.streaming import CHUNKS, groups, stream
 
 TEXT = (
@@ -161,7 +162,7 @@ def test_a_stage_that_stops_early_keeps_no_tokens_from_the_next() -> None:
 
 def test_chunks_grow(voice: Voice) -> None:
     beeps = Beeps()
-    spoken = Voice(voice.card, voice.tokenizer, voice.model, beeps)
+    spoken = Voice(VoiceParts(voice.card, voice.tokenizer, voice.model, beeps))
     guard = replace(spoken.generator.guards.length, tokens_per_unit=8.0, shortest=1.0)
     spoken.generator.guards = replace(spoken.generator.guards, length=guard)
     pieces = list(spoken.stream("The quick brown fox jumps over the lazy dog.", DecodeOptions(method="autoregressive")))

@@ -1,0 +1,74 @@
+"""What a voice is made of, and how a voice folder becomes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from spear_accel.acoustic import AcousticStage
+from spear_accel.decoding import DecodeOptions
+from spear_accel.decoding.methods import Drafting
+from spear_accel.errors import UserError
+from spear_accel.kernels.projection import drafting_dtype
+from spear_accel.model import TextToSemantic
+from spear_accel.text.raw import ByteTokenizer, IdTokenizer
+from spear_accel.text.tokenizer import TextTokenizer
+from spear_accel.voice import components
+from spear_accel.voice.defaults import load_decoding
+from spear_accel.voice.folder import VoiceCard, VoiceFolder, open_voice
+
+__all__ = ["VoiceParts", "load_parts"]
+
+
+@dataclass(frozen=True)
+class VoiceParts:
+    """Everything that a `Voice` speaks with.
+
+    Raises:
+        UserError: Model and acoustic stage are of different voices.
+    """
+
+    card: VoiceCard
+    tokenizer: TextTokenizer | ByteTokenizer | IdTokenizer
+    model: TextToSemantic
+    acoustic: AcousticStage | None = None
+    """Any stage; None for a voice that ends at semantic tokens."""
+    defaults: DecodeOptions = field(default_factory=DecodeOptions)
+    drafting: Drafting = field(default_factory=Drafting)
+    centroids: Callable[[], Tensor] | None = None
+    """Reads the centroids of the tokens, [tokens, D]; only the rule "grouped" asks."""
+
+    def __post_init__(self) -> None:
+        acoustic, spoken = self.acoustic, self.model.config.semantic_units
+        if acoustic is not None and acoustic.units < spoken:
+            raise UserError(
+                f"voice {self.card.name!r}: the acoustic stage knows {acoustic.units} units, "
+                f"the model speaks {spoken}; they are of different voices"
+            )
+
+
+def load_parts(
+    folder: VoiceFolder, device: str | torch.device, dtype: torch.dtype, draft_model: str | Path | None = None
+) -> VoiceParts:
+    """The parts that speaking needs, read and checked; see `Voice.load` for arguments and errors."""
+    model = components.load_text_to_semantic(folder).to(device, dtype)
+    quick = drafting_dtype(device, dtype)
+    small = None
+    if draft_model is not None:
+        small = components.load_text_to_semantic(open_voice(draft_model)).to(device, quick)
+    heads = {kind: head.to(device, quick) for kind, head in components.load_heads(folder, model.config).items()}
+    options, tuning = load_decoding(folder)
+    return VoiceParts(
+        card=folder.card,
+        tokenizer=components.load_text_tokenizer(folder),
+        model=model,
+        acoustic=components.load_acoustic(folder, device),
+        defaults=options,
+        drafting=Drafting(heads, small, tuning),
+        centroids=partial(components.load_centroids, folder),
+    )

@@ -28,7 +28,7 @@ def checkpoints(layout: str, suffix: str, golden: Path = GOLDEN) -> list[object]
     """One parameter a golden file; a skipped one where there are none.
 
     Raises:
-        FileNotFoundError: There are none, and the variable CI is `true`: there these tests are the proof of the imports.
+        FileNotFoundError: There are none, and the variable CI is `true`.
     """
     found = sorted((golden / layout).glob(f"*{suffix}"))
     reason = "needs the golden files of other packages beside the checkout (shared/golden)"

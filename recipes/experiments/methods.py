@@ -23,7 +23,7 @@ import torch
 from spear_accel import DecodeOptions, Voice
 from spear_accel.bench import AUTOREGRESSIVE, Case, Record, Run, make_cases, make_records, measure, split_lines
 from spear_accel.bench.records import Conditions
-from spear_accel.decoding.options import RULES
+from spear_accel.decoding.registry import rule_names
 from spear_accel.errors import UserError
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "kathleen"))
@@ -83,7 +83,7 @@ def compare(
 ) -> Iterator[Row]:
     """All that can run, at one batch size and temperature."""
     methods = [method for method in voice.methods if method != AUTOREGRESSIVE.method]
-    cases = [case for case in make_cases(methods, RULES, ["auto"]) if _runs(voice, case, base)]
+    cases = [case for case in make_cases(methods, rule_names(), ["auto"]) if _runs(voice, case, base)]
     runs = list(measure(voice, texts, cases, [size], base, repeats))
     conditions = Conditions.of(next(voice.model.parameters()), base)
     by_case = {run.case: run for run in runs}

@@ -13,12 +13,14 @@ from itertools import cycle, islice
 from statistics import median
 
 from spear_accel.decoding import DecodeOptions, Engine
-from spear_accel.decoding.control.adaptive import DraftCosts
+from spear_accel.decoding.control.acceptance import candidate_counts
+from spear_accel.decoding.control.base import DraftPlan
+from spear_accel.decoding.control.costs import DraftCosts
 from spear_accel.decoding.control.tuning import Tuning
 from spear_accel.decoding.draft.autoregressive import Autoregressive
-from spear_accel.decoding.draft.base import Drafter
+from spear_accel.decoding.draft.base import Drafter, fixed_topology
 from spear_accel.decoding.methods import Drafting
-from spear_accel.decoding.stats import Judged
+from spear_accel.decoding.stats import RowOutcome
 from spear_accel.decoding.tree import TreeShape, chain, comb
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic
@@ -48,7 +50,7 @@ class TunePlan:
         """Chains of every length, and one with all candidates where the drafter branches."""
         longest = min(self.longest, drafter.longest)
         chains = [chain(length) for length in range(longest + 1)]
-        wide = drafter.branches != "nowhere" and self.candidates > 1
+        wide = drafter.topology != "chain" and self.candidates > 1
         return [*chains, comb((self.candidates,) * min(4, longest))] if wide else chains
 
 
@@ -59,35 +61,33 @@ _MOST_TURNS = 20
 
 
 class TimedDrafts:
-    """Goes through drafts in turn and notes what rounds took while all rows were alive. A `LengthPolicy`."""
+    """Goes through drafts in turn and notes what rounds took while all rows were alive. A `SpeculationController`."""
 
     def __init__(self, drafts: Sequence[TreeShape], rows: int) -> None:
         self.drafts, self.rows = list(drafts), rows
-        self.longest, self.most_nodes = (max(getattr(s, name) for s in drafts) for name in ("depth", "nodes"))
+        self.longest, self.max_nodes = (max(getattr(s, name) for s in drafts) for name in ("depth", "nodes"))
         self._round = 0
         self.seconds: dict[TreeShape, list[float]] = defaultdict(list)
         candidates = max((len(family) for shape in drafts for family in shape.children), default=1)
         self.tried = [[0] * candidates for _ in range(self.longest)]
-        self.right = [[0] * candidates for _ in range(self.longest)]
+        self.accepted = [[0] * candidates for _ in range(self.longest)]
 
-    def shape(self, live: int) -> TreeShape:
-        return self.drafts[self._round // _STRETCH % len(self.drafts)]
+    def plan(self, rows: int) -> DraftPlan:
+        return DraftPlan(self.drafts[self._round // _STRETCH % len(self.drafts)])
 
     @property
     def complete(self) -> bool:
         """Whether every draft was timed."""
         return all(self.seconds[draft] for draft in self.drafts)
 
-    def observe(self, shape: TreeShape, rows: Sequence[Judged], seconds: float) -> None:
-        if len(rows) == self.rows:
+    def observe(self, plan: DraftPlan, outcomes: Sequence[RowOutcome], seconds: float) -> None:
+        if len(outcomes) == self.rows:
             if self._round % _STRETCH:
-                self.seconds[shape].append(seconds)
+                self.seconds[plan.shape].append(seconds)
             self._round += 1
-        for row in rows:
-            for depth, (width, right) in enumerate(row.steps):
-                for rank in range(width):
-                    self.tried[depth][rank] += 1
-                    self.right[depth][rank] += right == rank + 1
+        for depth, rank, accepted, tried in candidate_counts(outcomes):
+            self.tried[depth][rank] += tried
+            self.accepted[depth][rank] += accepted
 
     def times(self, unit: float) -> tuple[float, ...]:
         """Of the chains, by length, in units of `unit` seconds."""
@@ -115,9 +115,11 @@ class _Found:
     def costs(self) -> DraftCosts:
         acceptance: list[list[float]] = []
         for depth in range(self.measured[0].longest):
-            tried, right = (_sums([getattr(one, name)[depth] for one in self.measured]) for name in ("tried", "right"))
+            tried, accepted = (
+                _sums([getattr(one, name)[depth] for one in self.measured]) for name in ("tried", "accepted")
+            )
             # A candidate that was never tried so deep is taken to be as good as one depth above.
-            known = [hits / count for hits, count in zip(right, tried, strict=True) if count]
+            known = [hits / count for hits, count in zip(accepted, tried, strict=True) if count]
             known += acceptance[-1][len(known) :] if acceptance else [0.0] * (not known)
             acceptance.append(_at_most_one(known))
         return DraftCosts(tuple(map(tuple, acceptance)), self.rounds, self.node, self.anywhere)
@@ -143,7 +145,7 @@ def measure_costs(
         for method, measured in timed.items():
             own, node = found[method], measured.node_time(unit)
             own.measured.append(measured)
-            own.anywhere = drafting.drafter(model, method, plan.longest).branches == "anywhere"
+            own.anywhere = fixed_topology(drafting.drafter(model, method, plan.longest)) == "tree"
             own.rounds[rows] = measured.times(unit)
             if node is not None:
                 own.node[rows] = node
@@ -158,17 +160,17 @@ def _timed(
 
     Raises UserError where the texts end too early for a draft to be timed.
     """
-    policies: dict[str, TimedDrafts] = {}
+    timed: dict[str, TimedDrafts] = {}
     turn = 0
-    while turn <= plan.repeats or not all(policy.complete for policy in policies.values()):
+    while turn <= plan.repeats or not all(drafts.complete for drafts in timed.values()):
         if turn > _MOST_TURNS:
             raise UserError("the texts are too short to measure speed by; give longer ones")
         for method, drafter in _drafters(model, drafting, methods, plan):
             if turn <= 1:
-                policies[method] = TimedDrafts(plan.drafts(drafter), options.batch_size)
-            Engine(model, options, drafter=drafter, policy=policies[method]).decode(texts)
+                timed[method] = TimedDrafts(plan.drafts(drafter), options.batch_size)
+            Engine(model, options, drafter=drafter, controller=timed[method]).decode(texts)
         turn += 1
-    return policies
+    return timed
 
 
 def _drafters(

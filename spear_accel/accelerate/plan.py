@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from spear_accel.errors import UserError
+from spear_accel.heads import HeadSpec, find_head, head_kinds
 from spear_accel.model import TextToSemanticConfig
 
 __all__ = ["AcceleratePlan", "HeadRun", "head_runs"]
@@ -14,8 +15,8 @@ __all__ = ["AcceleratePlan", "HeadRun", "head_runs"]
 # Shares of the time: the rest is for measuring.
 SAMPLING, SEARCHING = 0.25, 0.03
 FEWEST_STEPS, MOST_STEPS = 50, 8000
-_INNER_SHARE = 4
-_USUAL = ("recurrent", "prophet", "early-exit", "medusa")
+_ALONE_SHARE, _OTHERS_SHARE, _ONLY_SHARE = 0.35, 0.17, 0.5
+"""Of heads that train by themselves beside others, of those others, and of either where there are no others."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ class AcceleratePlan:
         if self.utterances < 1:
             raise UserError(f"--utterances {self.utterances}: must be 1 or more")
         for kind in self.heads or ():
-            if kind not in _SHAPES:
-                raise UserError(f"--heads {kind}: unknown; choose among {', '.join(_SHAPES)}")
+            find_head(kind, "--heads")
 
 
 @dataclass(frozen=True)
@@ -62,50 +62,24 @@ class HeadRun:
     """Of the whole time."""
 
 
-def _late(config: TextToSemanticConfig) -> int:
-    """The layer, from 0, whose view of the text serves heads best: three quarters up (docs/training.md)."""
-    return min(config.decoder_layers - 1, int(0.75 * config.decoder_layers))
-
-
-def _recurrent(config: TextToSemanticConfig) -> dict[str, Any]:
-    return {"horizon": 8, "inner": _INNER_SHARE * config.dim, "memory_layer": _late(config)}
-
-
-def _prophet(config: TextToSemanticConfig) -> dict[str, Any]:
-    return {"horizon": 6, "ff_inner": 2 * config.dim, "memory_layer": _late(config)}
-
-
-def _early_exit(config: TextToSemanticConfig) -> dict[str, Any]:
-    exit_layer = max(1, config.decoder_layers // 8)
-    return {"exit_layer": exit_layer, "ff_inner": 2 * config.dim, "memory_layer": _late(config)}
-
-
-def _parallel(config: TextToSemanticConfig) -> dict[str, Any]:
-    return {"horizon": 4}
-
-
-_SHAPES: dict[str, Callable[[TextToSemanticConfig], dict[str, Any]]] = {
-    "recurrent": _recurrent,
-    "prophet": _prophet,
-    "early-exit": _early_exit,
-    "medusa": _parallel,
-    "prophet-linear": _parallel,
-}
-
-
 def head_runs(plan: AcceleratePlan, config: TextToSemanticConfig, present: Collection[str]) -> list[HeadRun]:
-    """The recurrent head by itself, which takes more positions and a higher learning rate; then all others at once.
+    """Heads whose training differs from that of the others, each by itself; then all others at once.
 
-    present: kinds that the voice has. An early exit needs a layer to exit before the last.
+    Args:
+        plan: Names the kinds, or leaves them to this function: every usual one that is not present.
+        config: Of the target; kinds that need more layers than it has are left out.
+        present: Kinds that the voice has.
     """
-    chosen = plan.heads if plan.heads is not None else [kind for kind in _USUAL if kind not in present]
-    wanted = [kind for kind in dict.fromkeys(chosen) if kind != "early-exit" or config.decoder_layers > 1]
-    shapes = {kind: _SHAPES[kind](config) for kind in wanted}
-    alone = {kind: shape for kind, shape in shapes.items() if kind == "recurrent"}
-    others = {kind: shape for kind, shape in shapes.items() if kind != "recurrent"}
-    runs = []
-    if alone:
-        runs.append(HeadRun("recurrent", alone, 0.002, 0.4, 0.35 if others else 0.5))
-    if others:
-        runs.append(HeadRun("others", others, 0.0015, 0.25, 0.17 if alone else 0.5))
-    return runs
+    usual = [kind for kind in head_kinds() if find_head(kind).by_default and kind not in present]
+    chosen = dict.fromkeys(plan.heads if plan.heads is not None else usual)
+    specs = [spec for spec in map(find_head, chosen) if config.decoder_layers >= spec.least_layers]
+    alone, others = [spec for spec in specs if spec.alone], [spec for spec in specs if not spec.alone]
+    share = (_ALONE_SHARE if others else _ONLY_SHARE) / max(1, len(alone))
+    runs = [_run(spec.kind, [spec], config, share) for spec in alone]
+    return [*runs, _run("others", others, config, _OTHERS_SHARE if alone else _ONLY_SHARE)] if others else runs
+
+
+def _run(name: str, specs: Sequence[HeadSpec], config: TextToSemanticConfig, share: float) -> HeadRun:
+    """Heads that are trained together take the settings of the first."""
+    shapes = {spec.kind: spec.default_shape(config) for spec in specs}
+    return HeadRun(name, shapes, specs[0].learning_rate, specs[0].positions, share)

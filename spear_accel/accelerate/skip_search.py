@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spear_accel.decoding import DecodeOptions, Engine
-from spear_accel.decoding.control.adaptive import FixedLength
+from spear_accel.decoding.control.fixed import FixedController
 from spear_accel.decoding.draft.layer_skip import LayerSkipDrafter
+from spear_accel.decoding.tree import chain
 from spear_accel.errors import UserError
 from spear_accel.model import SkipSet, TextToSemantic
 
@@ -63,7 +64,8 @@ def tokens_per_second(
     """Of decoding `text_ids` with drafts of `draft_length`."""
     drafter = LayerSkipDrafter(model.decoder, skip, draft_length)
     chosen = replace(options, method="layer-skip", loop_retries=0)
-    stats = Engine(model, chosen, drafter=drafter, policy=FixedLength(draft_length)).decode(text_ids).stats
+    controller = FixedController(chain(draft_length))
+    stats = Engine(model, chosen, drafter=drafter, controller=controller).decode(text_ids).stats
     return stats.committed / stats.wall_seconds
 
 

@@ -12,7 +12,8 @@ from threading import Condition, Thread, current_thread
 
 import torch
 
-from spear_accel.decoding.control.adaptive import FixedLength, LengthPolicy
+from spear_accel.decoding.control.base import SpeculationController
+from spear_accel.decoding.control.fixed import FixedController
 from spear_accel.decoding.draft.autoregressive import Autoregressive
 from spear_accel.decoding.draft.base import Drafter
 from spear_accel.decoding.guards import Guards
@@ -22,6 +23,7 @@ from spear_accel.decoding.request import Request, RunningRequest, check_request
 from spear_accel.decoding.runner import BatchRunner, EngineConfig
 from spear_accel.decoding.scheduler import Scheduler
 from spear_accel.decoding.stats import DecodeCounts
+from spear_accel.decoding.tree import chain
 from spear_accel.decoding.verify.base import Verifier
 from spear_accel.decoding.verify.rules import make_verifier
 from spear_accel.errors import UserError
@@ -48,7 +50,7 @@ class EngineCore:
         guards: Guards | None = None,
         drafter: Drafter | None = None,
         verifier: Verifier | None = None,
-        policy: LengthPolicy | None = None,
+        controller: SpeculationController | None = None,
     ) -> None:
         """Defaults: default options and guards, no draft, the rule of the options, the longest drafts."""
         options, drafter = options or DecodeOptions(), drafter or Autoregressive()
@@ -58,7 +60,7 @@ class EngineCore:
             guards=guards or Guards(),
             drafter=drafter,
             verifier=verifier or make_verifier(options),
-            policy=policy or FixedLength(drafter.longest),
+            controller=controller or FixedController(chain(drafter.longest)),
         )
         self.closed = False
         self._scheduler = Scheduler(options.batch_size)

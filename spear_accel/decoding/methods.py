@@ -1,45 +1,30 @@
-"""From the name of a method to its drafter and its policy of draft lengths."""
+"""From the name of a method to its drafter and the controller of its drafts, for one voice."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import nn
 
-from spear_accel.decoding.control.adaptive import AdaptiveLength, DraftCosts, FixedLength, LengthPolicy
-from spear_accel.decoding.control.confidence import LONGEST, ConfidenceExit
-from spear_accel.decoding.control.dynamic import MOST_NODES, WorthwhileDrafts
-from spear_accel.decoding.control.on_off import DraftOrNot
+from spear_accel.decoding.control.base import SpeculationController
+from spear_accel.decoding.control.choice import deepest_draft, make_controller
+from spear_accel.decoding.control.costs import DraftCosts
 from spear_accel.decoding.control.tuning import Tuning
-from spear_accel.decoding.draft.autoregressive import Autoregressive
 from spear_accel.decoding.draft.base import Drafter
-from spear_accel.decoding.draft.draft_model import DraftModelDrafter
-from spear_accel.decoding.draft.early_exit import EarlyExitDrafter
 from spear_accel.decoding.draft.iid import IndependentDrafts
-from spear_accel.decoding.draft.jacobi import JacobiDrafter
-from spear_accel.decoding.draft.layer_skip import LayerSkipDrafter
-from spear_accel.decoding.draft.ngram import NgramDrafter
-from spear_accel.decoding.draft.parallel import ParallelDrafter
-from spear_accel.decoding.draft.prophet import ProphetDrafter
-from spear_accel.decoding.draft.recurrent import RecurrentDrafter
+from spear_accel.decoding.draft.spec import DrafterInputs, MethodSpec
 from spear_accel.decoding.options import DecodeOptions
+from spear_accel.decoding.registry import find_method, find_rule, is_built_in, loadable, method_names
 from spear_accel.errors import UserError
-from spear_accel.heads import EarlyExit, ParallelHead, Prophet, Recurrent
 from spear_accel.model import TextToSemantic
 
 __all__ = ["Drafting"]
 
-# Without measurements, the first of these that a voice has is its best guess.
-_PREFERRED = ("recurrent", "prophet", "prophet-linear", "medusa", "early-exit", "draft-model")
-_ON_TREES = ("coupled", "typical")
-"""Rules that know what to do with several candidates that share the target's noise."""
-_TRAINING_FREE = ("layer-skip", "ngram", "jacobi")
-
 
 @dataclass(frozen=True)
 class Drafting:
-    """Everything a target model can draft with, and what is known of its speed."""
+    """Everything that a target model can draft with, and what is known of its speed."""
 
     heads: Mapping[str, nn.Module] = field(default_factory=dict)
     """Draft heads by method."""
@@ -48,110 +33,80 @@ class Drafting:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Methods that can run, "autoregressive" first."""
-        ready = [name for name in _PREFERRED if name in self.heads or (name == "draft-model" and self.draft_model)]
-        skipping = () if self.tuning.skip is None else ("layer-skip",)
-        return ("autoregressive", *ready, *skipping, "ngram", "jacobi")
+        """Methods that can run: "autoregressive" first, then by preference."""
+        return tuple(spec.name for spec in self._able(method_names()))
 
     def resolve(self, options: DecodeOptions, utterances: int) -> str:
         """The method that decodes `utterances` under `options`: "auto" becomes a name.
 
-        Raises UserError where a method lacks its head.
+        Raises:
+            UserError: The method needs something that the voice lacks, or the package that brings it is broken.
         """
-        if options.method == "auto":
-            if options.draft_length == 0:
-                return "autoregressive"
-            # Without measurements a head is a good guess, and a draft without training is not.
-            likely = [name for name in self.methods[1:] if name not in _TRAINING_FREE]
-            available = [*likely, *(name for name in self.methods if name not in likely)]
-            return self.tuning.best_method(max(1, min(options.batch_size, utterances)), available)
-        if options.method == "draft-model" and self.draft_model is None:
-            raise UserError(
-                "method 'draft-model' needs a draft model: a small voice with the same tokens (--draft-model)"
-            )
-        if options.method == "layer-skip" and self.tuning.skip is None:
-            raise UserError(
-                "method 'layer-skip' needs a skip set in decoding.json, which this voice lacks; "
-                "spear_accel.accelerate.skip_search finds one"
-            )
-        if options.method not in self.methods:
-            raise UserError(
-                f"method {options.method!r} needs a head that this voice lacks (it can run {', '.join(self.methods)}); "
-                "train one with: spear-accel train heads CONFIG.yaml"
-            )
-        return options.method
+        if options.method != "auto":
+            self._check(find_method(options.method))
+            return options.method
+        if options.draft_length == 0:
+            return "autoregressive"
+        # Methods of other packages are imported only where this voice was tuned or trained for them.
+        known = [name for name in method_names() if is_built_in(name) or name in {*self.tuning.methods, *self.heads}]
+        specs = self._able(known)
+        # Without measurements a head is a good guess, and a draft without training is not.
+        trained = [spec.name for spec in specs if not spec.training_free]
+        available = [*trained, *(spec.name for spec in specs if spec.training_free)]
+        return self.tuning.best_method(max(1, min(options.batch_size, utterances)), available)
 
-    def prepare(self, model: TextToSemantic, method: str, options: DecodeOptions) -> tuple[Drafter, LengthPolicy]:
-        """A fresh drafter of a resolved `method`, and how long its drafts are to be.
+    def prepare(
+        self, model: TextToSemantic, method: str, options: DecodeOptions
+    ) -> tuple[Drafter, SpeculationController]:
+        """Make a fresh drafter of a resolved `method`, and the controller of its drafts.
 
-        Raises UserError where the draft length is more than the head can draft.
+        Raises:
+            UserError: The options ask for more than the method can draft.
         """
-        if method == "autoregressive":
-            return Autoregressive(), FixedLength(0)
-        costs = self.tuning.costs(method)
-        longest = costs.longest if options.draft_length == "auto" else options.draft_length
-        drafter = self.drafter(model, method, longest)
-        if options.verify == "k-seq":
-            return self._independent(drafter, method, costs, options)
-        if options.draft_exit:
-            most = LONGEST if options.draft_length == "auto" else int(options.draft_length)
-            drafter = self.drafter(model, method, most)
-            return ConfidenceExit(drafter, options.sampling.greedy), FixedLength(min(most, drafter.longest))
-        branches = drafter.branches != "nowhere" and options.verify in _ON_TREES
-        if (
-            options.draft_length == options.candidates == "auto"
-            and options.verify == "coupled"
-            and drafter.grows != "whole"
-        ):
-            return self._worthwhile(model, method, costs)
-        if options.draft_length == "auto":
-            bound = None if options.candidates == "auto" else options.candidates
-            return drafter, AdaptiveLength(costs, drafter.longest, bound if branches else 1)
-        if longest > drafter.longest:
-            raise UserError(f"draft_length {longest}: the head of {method!r} drafts at most {drafter.longest} tokens")
-        candidates = 1 if options.candidates == "auto" else options.candidates
-        if candidates > 1 and not branches:
-            raise UserError(
-                f"candidates {candidates}: method {method!r} with rule {options.verify!r} drafts one at a depth; "
-                "leave it out"
-            )
-        return drafter, FixedLength(longest, candidates)
-
-    def _worthwhile(self, model: TextToSemantic, method: str, costs: DraftCosts) -> tuple[Drafter, LengthPolicy]:
-        """As much as is worth its time, up to twice what was measured."""
-        drafter = WorthwhileDrafts(self.drafter(model, method, 2 * costs.longest), costs)
-        return drafter, DraftOrNot(costs, drafter.longest, MOST_NODES)
-
-    def _independent(
-        self, drafter: Drafter, method: str, costs: DraftCosts, options: DecodeOptions
-    ) -> tuple[Drafter, LengthPolicy]:
-        """Two drafts or as many as wanted, of a fixed length."""
-        if drafter.branches == "nowhere":
-            raise UserError(f"verify 'k-seq' needs drafts drawn independently, which {method!r} cannot; take another")
-        chains = 2 if options.candidates == "auto" else options.candidates
-        best = costs.speedup(options.batch_size)[1].depth
-        length = best if options.draft_length == "auto" else options.draft_length
-        return IndependentDrafts(drafter, chains), FixedLength(min(length, drafter.longest), chains)
+        rule, costs = find_rule(options.verify), self.costs(method)
+        drafter = self.drafter(model, method, deepest_draft(costs, options))
+        if rule.drafts == "independent":
+            drafter = IndependentDrafts(drafter)
+        return drafter, make_controller(method, drafter, costs, rule, options)
 
     def drafter(self, model: TextToSemantic, method: str, longest: int) -> Drafter:
-        """A fresh drafter of a `method` that can run, for drafts of up to `longest` tokens or what its head can do."""
-        if method == "jacobi":
-            return JacobiDrafter(model.decoder, longest)
-        if method == "layer-skip" and self.tuning.skip is not None:
-            return LayerSkipDrafter(model.decoder, self.tuning.skip, longest)
-        if method == "ngram":
-            return NgramDrafter(longest)
-        head = self.draft_model if method == "draft-model" else self.heads.get(method)
-        if head is not None:
-            head.eval()
-        if isinstance(head, EarlyExit):
-            return EarlyExitDrafter(head, model.decoder, longest)
-        if isinstance(head, Prophet):
-            return ProphetDrafter(head, longest)
-        if isinstance(head, ParallelHead):
-            return ParallelDrafter(head, longest)
-        if isinstance(head, Recurrent):
-            return RecurrentDrafter(head, longest)
-        if isinstance(head, TextToSemantic):
-            return DraftModelDrafter(head, model.config, longest)
-        raise UserError(f"method {method!r}: {type(head).__name__} is no head that can draft")
+        """Make a fresh drafter for drafts of up to `longest` tokens, or of what its head can do.
+
+        Raises:
+            UserError: The method needs something that the voice lacks, or the package that brings it is broken.
+        """
+        spec, head = find_method(method), self.heads.get(method)
+        self._check(spec)
+        for module in (head, self.draft_model):
+            if module is not None:
+                module.eval()
+        return spec.make(DrafterInputs(model, longest, head, self.draft_model, self.tuning.skip))
+
+    def costs(self, method: str) -> DraftCosts:
+        """Measured costs of a method, or its own guess."""
+        measured = self.tuning.methods.get(method)
+        return find_method(method).costs if measured is None else measured
+
+    def _able(self, names: Sequence[str]) -> list[MethodSpec]:
+        """Those of the methods that can run, by preference."""
+        return sorted((spec for spec in loadable(names) if self._has(spec)), key=lambda spec: spec.preference)
+
+    def _has(self, spec: MethodSpec) -> bool:
+        """Whether the voice has what the method needs."""
+        return {
+            "nothing": True,
+            "head": spec.name in self.heads,
+            "draft model": self.draft_model is not None,
+            "skip set": self.tuning.skip is not None,
+        }[spec.needs]
+
+    def _check(self, spec: MethodSpec) -> None:
+        if self._has(spec):
+            return
+        missing = {
+            "draft model": "a draft model: a small voice with the same tokens (--draft-model)",
+            "skip set": "a skip set in decoding.json, which this voice lacks; spear-accel accelerate finds one",
+            "head": f"a head that this voice lacks (it can run {', '.join(self.methods)}); "
+            "train one with: spear-accel train heads CONFIG.yaml",
+        }
+        raise UserError(f"method {spec.name!r} needs {missing[spec.needs]}")

@@ -69,19 +69,20 @@ class RowNoise:
         words: Tensor,
         positions: Tensor,
         tokens: Tensor,
-        silent: bool,
+        greedy: bool,
         gumbel: Tensor | None = None,
         greedy_rows: Tensor | None = None,
     ) -> None:
         """words: int64 [B, 2], the rows' own; positions: int64 [B], of each row's next token; tokens: int64 [V]
-        (0 .. V - 1); silent: all rows at temperature 0; gumbel: [B, N, V], noise that is there already; greedy_rows:
+        (0 .. V - 1); greedy: all rows at temperature 0; gumbel: [B, N, V], noise that was made before; greedy_rows:
         int64 [n], rows at temperature 0, whose noise is zero."""
-        self.words, self.positions, self.tokens, self.silent = words, positions, tokens, silent
+        self.words, self.positions, self.tokens, self.greedy = words, positions, tokens, greedy
         self._gumbel, self._greedy_rows = gumbel, greedy_rows
 
     def gumbel(self, depth: int, count: int) -> Tensor | None:
-        """Noise [B, count, V] of the `count` positions from `depth` behind the next; None when silent."""
-        if self.silent:
+        """Noise [B, count, V] of the `count` positions from `depth` behind the next; None if all rows are at
+        temperature 0."""
+        if self.greedy:
             return None
         end = depth + count
         if self._gumbel is None or self._gumbel.shape[1] < end:
@@ -93,25 +94,27 @@ class RowNoise:
         if number == 0:
             return self
         words = torch.tensor(row_words(number, 0), device=self.words.device)
-        return RowNoise(self.words ^ words, self.positions, self.tokens, self.silent, greedy_rows=self._greedy_rows)
+        return RowNoise(self.words ^ words, self.positions, self.tokens, self.greedy, greedy_rows=self._greedy_rows)
 
-    def judgements(self, count: int) -> Tensor:
-        """Uniform numbers [B, count] that decide on a chain, independent of all Gumbel noise."""
+    def acceptance_uniforms(self, count: int) -> Tensor:
+        """Uniform numbers [B, count] that accept or reject the tokens of a chain, independent of all Gumbel noise."""
         return self._uniforms(0, count, self.tokens[-1:] + 1)[..., 0]
 
-    def second_judgements(self, count: int) -> Tensor:
-        """More uniform numbers [B, count], independent of the others, for rules that decide twice."""
+    def group_uniforms(self, count: int) -> Tensor:
+        """Uniform numbers [B, count] that draw a group for each token of a chain, independent of all the rest."""
         return self._uniforms(0, count, self.tokens[-1:] + 2 * len(self.tokens) + 64)[..., 0]
 
-    def judgement(self, depth: int, count: int) -> Tensor:
-        """Uniform numbers [B, count] that decide on the candidates at one depth; the first is that of `judgements`."""
+    def candidate_uniforms(self, depth: int, count: int) -> Tensor:
+        """Uniform numbers [B, count] that accept or reject the candidates at one depth; the first is the one that
+        `acceptance_uniforms` gives for the depth."""
         vocabulary = len(self.tokens)
         candidates = torch.arange(1, count, device=self.tokens.device) + 2 * vocabulary
         return self._uniforms(depth, 1, torch.cat((self.tokens[-1:] + 1, candidates)))[:, 0]
 
-    def recovery(self, depths: Tensor) -> Tensor | None:
-        """Gumbel noise [B, V] for the token drawn after a rejection at depths [B], independent of all the rest."""
-        if self.silent:
+    def residual_gumbel(self, depths: Tensor) -> Tensor | None:
+        """Gumbel noise [B, V] that draws the token after a rejection at depths [B], independent of all the rest; None
+        if all rows are at temperature 0."""
+        if self.greedy:
             return None
         others = self.tokens + (len(self.tokens) + 1)
         noise = gumbel_from(uniforms(self.words, (self.positions + depths)[:, None], others))[:, 0]
@@ -128,15 +131,15 @@ class NoiseBank:
 
     def __init__(self, tokens: Tensor) -> None:
         """tokens: int64 [V]."""
-        self.tokens, self.silent = tokens, True
+        self.tokens, self.greedy = tokens, True
         self._greedy_rows: Tensor | None = None
         self._words = tokens[:0].view(0, 2)
         self._firsts: list[int] = []
         self._block = torch.zeros(0, 0, len(tokens), device=tokens.device)
 
     def name(self, words: Sequence[tuple[int, int]], greedy: Sequence[bool]) -> None:
-        """The rows are others now: their `row_words`, and whether each is at temperature 0."""
-        self.silent = all(greedy)
+        """Take other rows: their `row_words`, and whether each is at temperature 0."""
+        self.greedy = all(greedy)
         places = [row for row, zero in enumerate(greedy) if zero]
         self._greedy_rows = torch.tensor(places, device=self.tokens.device) if places else None
         self._words = torch.tensor(list(words), dtype=torch.int64, device=self.tokens.device).view(-1, 2)
@@ -145,7 +148,7 @@ class NoiseBank:
     def round(self, positions: Sequence[int], count: int) -> RowNoise:
         """Of the rows' next `count` positions."""
         places = torch.tensor(list(positions), device=self.tokens.device)
-        if self.silent:
+        if self.greedy:
             return RowNoise(self._words, places, self.tokens, True)
         if not self._covers(positions, count):
             self._make(positions, places, count)

@@ -6,15 +6,11 @@ import math
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from spear_accel.decoding.checks import choice, number, settle, whole
+from spear_accel.decoding.checks import number, settle, whole
+from spear_accel.decoding.registry import check_method, check_rule
 from spear_accel.decoding.sampling import SamplingParams
 from spear_accel.errors import UserError
 
-METHODS = (
-    "auto", "autoregressive", "draft-model", "early-exit", "prophet", "prophet-linear", "medusa", "recurrent",
-    "layer-skip", "ngram", "jacobi",
-)  # fmt: skip
-RULES = ("coupled", "rejection", "k-seq", "lenient", "typical", "grouped")
 LONGEST_DRAFT = 32
 MOST_NODES = 63
 
@@ -24,10 +20,12 @@ class DecodeOptions:
     """How text becomes semantic tokens."""
 
     method: str = "auto"
-    """What drafts; "auto" takes the best that the voice has."""
+    """What drafts: a name of `spear_accel.decoding.registry.method_names`; "auto" takes the fastest that the voice
+    has."""
     verify: str = "coupled"
-    """Verification rule. "coupled" gives the autoregressive tokens of the same seed; "rejection" keeps their law;
-    "k-seq" does so for several independent drafts; "lenient", "typical" and "grouped" are lossy."""
+    """Verification rule: a name of `spear_accel.decoding.registry.rule_names`. "coupled" gives the autoregressive
+    tokens of the same seed; "rejection" keeps their distribution; "k-seq" does so for several independent drafts;
+    "lenient", "typical" and "grouped" are lossy."""
     draft_length: int | Literal["auto"] = "auto"
     """Tokens proposed per row and round; "auto" follows measured acceptance and step times."""
     candidates: int | Literal["auto"] = "auto"
@@ -60,8 +58,8 @@ class DecodeOptions:
     """How often an utterance that ran into a loop is decoded again, each time with another seed."""
 
     def __post_init__(self) -> None:
-        choice("method", self.method, METHODS)
-        choice("verify", self.verify, RULES)
+        check_method(self.method)
+        check_rule(self.verify)
         self._check_shape()
         sampling = self.sampling
         settle(

@@ -1,4 +1,4 @@
-"""The one decoding round: propose -> one target forward -> verify -> keep, every row at its own rate.
+"""The one decoding round: propose -> one target forward -> verify -> commit, every row at its own rate.
 
 Autoregressive decoding is the same round with an empty proposal. Knows the live rows; knows neither texts nor where
 requests come from.
@@ -13,15 +13,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.control.adaptive import LengthPolicy
-from spear_accel.decoding.draft.base import Drafter, Round
+from spear_accel.decoding.context import DraftContext
+from spear_accel.decoding.control.base import SpeculationController
+from spear_accel.decoding.draft.base import Drafter
 from spear_accel.decoding.guards import Guards
 from spear_accel.decoding.noise import NoiseBank, row_words
 from spear_accel.decoding.options import DecodeOptions
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.request import RunningRequest
 from spear_accel.decoding.sampling import BatchSampling
-from spear_accel.decoding.stats import Judged
+from spear_accel.decoding.stats import RowOutcome
 from spear_accel.decoding.target import make_target
 from spear_accel.decoding.verify.base import Verifier
 from spear_accel.model import TextToSemantic
@@ -31,14 +32,15 @@ __all__ = ["BatchRunner", "EngineConfig"]
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """Everything that rounds are run with: target model, options, guards, drafter, verification rule and policy."""
+    """Everything that rounds are run with: target model, options, guards, drafter, verification rule and
+    speculation controller."""
 
     model: TextToSemantic
     options: DecodeOptions
     guards: Guards
     drafter: Drafter
     verifier: Verifier
-    policy: LengthPolicy
+    controller: SpeculationController
 
 
 class BatchRunner:
@@ -47,7 +49,7 @@ class BatchRunner:
     def __init__(self, config: EngineConfig) -> None:
         """Raises UserError if the options ask for guidance that the model cannot give."""
         options, self.model = config.options, config.model
-        self.drafter, self.verifier, self.policy = config.drafter, config.verifier, config.policy
+        self.drafter, self.verifier, self.controller = config.drafter, config.verifier, config.controller
         self.config, self.device = config.model.config, config.model.device
         self.rows: list[RunningRequest] = []
         room = self.config.max_positions
@@ -61,7 +63,7 @@ class BatchRunner:
         """Read the texts of new rows, which stand behind the others from here on."""
         padded = self.model.pad_text([row.text for row in new])
         self.target.admit(padded)
-        self.drafter.admit(self.state, padded)
+        self.drafter.add_rows(self.state, padded)
         self._name_rows([*self.rows, *new])
 
     def select(self, order: Sequence[int]) -> None:
@@ -78,37 +80,37 @@ class BatchRunner:
     def round(self) -> None:
         """Move every live row on by at least one token."""
         started = time.perf_counter()
-        current = self._start_round()
-        proposal = self.drafter.propose(current)
+        context = self._start_round()
+        proposal = self.drafter.propose(context)
         drafted = time.perf_counter()
-        hidden, logits = self.target.forward(current, proposal)
+        hidden, logits = self.target.forward(context, proposal)
         broken = logits.amax(dim=-1).isnan()
         verified = time.perf_counter()
-        log_p = current.law(logits, proposal)
-        verdict = self.verifier.verify(proposal, log_p, current.noise)
+        log_p = context.target_log_probs(logits, proposal)
+        verdict = self.verifier.verify(proposal, log_p, context.noise)
         committed = verdict.committed(proposal)
         if bool(broken.any()):
             self._give_up(broken, verdict)
         path = None if proposal.shape.is_chain else verdict.path
         self.target.keep([len(tokens) for tokens in committed], path)
-        self.drafter.keep(verdict, hidden)
-        judged = self._commit(committed, proposal, verdict)
-        self._count(judged, drafted - started, verified - drafted)
-        self.policy.observe(current.wanted, judged, time.perf_counter() - started)
+        self.drafter.commit(verdict, hidden)
+        outcomes = self._commit(committed, proposal, verdict)
+        self._count(outcomes, drafted - started, verified - drafted)
+        self.controller.observe(context.plan, outcomes, time.perf_counter() - started)
 
-    def _start_round(self) -> Round:
+    def _start_round(self) -> DraftContext:
         last = [row.tokens[-1] if row.tokens else self.config.start_id for row in self.rows]
-        wanted = self.policy.shape(len(self.rows))
-        return Round(
+        plan = self.controller.plan(len(self.rows))
+        return DraftContext(
             state=self.state,
-            pending=torch.tensor(last, device=self.device)[:, None],
+            last_token=torch.tensor(last, device=self.device)[:, None],
             committed=[row.tokens for row in self.rows],
-            noise=self.noise.round(self.state.lengths, wanted.depth + 1),
+            noise=self.noise.round(self.state.lengths, plan.shape.depth + 1),
             sampling=self.sampling,
             history=self._history() if self.sampling.uses_history else None,
             minimum=[row.min_tokens for row in self.rows],
             eos_id=self.config.eos_id,
-            wanted=wanted,
+            plan=plan,
         )
 
     def _history(self) -> Tensor:
@@ -128,11 +130,11 @@ class BatchRunner:
             if gives_up:
                 row.fail(f"utterance {row.index}: the model returned NaN at token {len(row.tokens)}")
 
-    def _commit(self, committed: list[list[int]], proposal: Proposal, verdict: Verdict) -> list[Judged]:
+    def _commit(self, committed: list[list[int]], proposal: Proposal, verdict: Verdict) -> list[RowOutcome]:
         """Extend the rows; returns what became of each row's draft."""
         shape, paths = proposal.shape, verdict.path.tolist()
         drafted = proposal.lengths.tolist() if proposal.nodes else [0] * proposal.rows
-        judged = []
+        outcomes = []
         for row, tokens, offered, path in zip(self.rows, committed, drafted, paths, strict=True):
             count = row.extend(tokens, self.config.eos_id)
             accepted = min(count, len(tokens) - 1)
@@ -141,14 +143,16 @@ class BatchRunner:
             row.accepted += accepted
             # Drafts behind a stop were neither accepted nor rejected.
             depth = shape.depth_of(offered) if count == len(tokens) else accepted
-            judged.append(Judged(depth, accepted, shape.steps(path[:accepted], offered, depth)))
-        return judged
+            accepted_path = path[: len(tokens) - 1]
+            steps = shape.steps(accepted_path[:accepted], offered, depth)
+            outcomes.append(RowOutcome(depth, accepted, steps, tuple(accepted_path), offered))
+        return outcomes
 
-    def _count(self, judged: Sequence[Judged], draft_seconds: float, target_seconds: float) -> None:
+    def _count(self, outcomes: Sequence[RowOutcome], draft_seconds: float, target_seconds: float) -> None:
         """Add the round to the counts of every call that has rows in it."""
         calls = {id(row.counts): row.counts for row in self.rows}
         for key, counts in calls.items():
-            own = [outcome for row, outcome in zip(self.rows, judged, strict=True) if id(row.counts) == key]
+            own = [outcome for row, outcome in zip(self.rows, outcomes, strict=True) if id(row.counts) == key]
             counts.add(own, draft_seconds, target_seconds)
         for row in self.rows:
             if row.stop_reason is not None:

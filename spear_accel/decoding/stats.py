@@ -55,15 +55,23 @@ class DecodeStats:
         return tuple(passed / reached for passed, reached in zip(self.passed, self.reached, strict=True))
 
 
-class Judged(NamedTuple):
-    """What became of one row's draft in one round."""
+class RowOutcome(NamedTuple):
+    """What became of one row's draft in one round.
+
+    The first three fields end where the utterance stopped: tokens behind a stop were neither accepted nor rejected.
+    """
 
     offered: int
     """Depth of the draft."""
     accepted: int
     """Length of the accepted path."""
     steps: tuple[tuple[int, int], ...] = ()
-    """From the root on, as far as the path goes: candidates offered, and which was right, 0 where none was."""
+    """At each depth that the accepted path got to: how many candidates were offered, and the rank of the accepted one,
+    0 where none was."""
+    path: tuple[int, ...] = ()
+    """Nodes of the whole accepted path, whether or not the utterance stopped on the way."""
+    drafted: int = 0
+    """Nodes of the draft."""
 
 
 @dataclass
@@ -80,7 +88,7 @@ class DecodeCounts:
     reached: list[int] = field(default_factory=list)
     passed: list[int] = field(default_factory=list)
 
-    def add(self, rows: Sequence[Judged], draft_seconds: float, target_seconds: float) -> None:
+    def add(self, rows: Sequence[RowOutcome], draft_seconds: float, target_seconds: float) -> None:
         """One round: what became of each row's draft, and the seconds of its two halves."""
         self.calls += 1
         self.draft_seconds += draft_seconds
@@ -88,7 +96,7 @@ class DecodeCounts:
         missing = max(row.offered for row in rows) - len(self.reached)
         self.reached += [0] * missing
         self.passed += [0] * missing
-        for offered, accepted, _ in rows:
+        for offered, accepted, *_ in rows:
             for number in range(offered):
                 self.reached[number] += 1
                 self.passed[number] += number < accepted

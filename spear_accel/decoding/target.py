@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Round
+from spear_accel.decoding.context import DraftContext
 from spear_accel.decoding.proposal import Proposal
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic, TreeMask
@@ -30,10 +30,10 @@ class Target:
         """Add rows at position 0. texts: ids [n, X] as the encoder reads them."""
         self.model.admit(self.state, texts)
 
-    def forward(self, current: Round, proposal: Proposal) -> tuple[Tensor, Tensor]:
+    def forward(self, context: DraftContext, proposal: Proposal) -> tuple[Tensor, Tensor]:
         """Hidden states [B, N + 1, D] before the final norm and logits [B, N + 1, V] at root and nodes."""
         decoder = self.model.decoder
-        inputs = _block(current, proposal) if proposal.hidden is None else proposal.hidden
+        inputs = _block(context, proposal) if proposal.hidden is None else proposal.hidden
         tree = _tree_mask(proposal)
         hidden = decoder.forward(inputs, self.state, slice(proposal.layers, None), tree=tree)
         return hidden, decoder.logits(hidden)
@@ -67,10 +67,10 @@ class GuidedTarget(Target):
         null = self.state.cross.storage[:, :, first : first + len(texts), :, :1]
         self._blind.admit(null[0], null[1], [1] * len(texts))
 
-    def forward(self, current: Round, proposal: Proposal) -> tuple[Tensor, Tensor]:
-        hidden, logits = super().forward(current, proposal)
+    def forward(self, context: DraftContext, proposal: Proposal) -> tuple[Tensor, Tensor]:
+        hidden, logits = super().forward(context, proposal)
         decoder = self.model.decoder
-        block, tree = _block(current, proposal), _tree_mask(proposal)
+        block, tree = _block(context, proposal), _tree_mask(proposal)
         blind = decoder.logits(decoder.forward(block, self._blind, tree=tree))
         return hidden, blind + self.scale * (logits - blind)
 
@@ -90,8 +90,8 @@ def make_target(model: TextToSemantic, rows: int, capacity: int, text_capacity: 
     return GuidedTarget(model, rows, capacity, text_capacity, cond_scale)
 
 
-def _block(current: Round, proposal: Proposal) -> Tensor:
-    return torch.cat((current.pending, proposal.tokens), dim=1) if proposal.nodes else current.pending
+def _block(context: DraftContext, proposal: Proposal) -> Tensor:
+    return torch.cat((context.last_token, proposal.tokens), dim=1) if proposal.nodes else context.last_token
 
 
 def _tree_mask(proposal: Proposal) -> TreeMask | None:

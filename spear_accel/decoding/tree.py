@@ -87,7 +87,7 @@ class TreeShape:
         return max(self.depths[:count], default=0)
 
     def steps(self, path: Sequence[int], offered: int, depth: int) -> tuple[tuple[int, int], ...]:
-        """See `Judged.steps`: of the first `offered` nodes, down to `depth`."""
+        """See `RowOutcome.steps`: of the first `offered` nodes, down to `depth`."""
         steps = []
         for number, node in enumerate((-1, *path)):
             family = [child for child in self.children[node + 1] if child < offered]

@@ -6,11 +6,12 @@ from spear_accel.heads.parallel import ParallelHead
 from spear_accel.heads.prophet import Prophet, ProphetConfig
 from spear_accel.heads.prophet_linear import ProphetLinear, ProphetLinearConfig
 from spear_accel.heads.recurrent import Recurrent, RecurrentConfig
-from spear_accel.heads.registry import HEADS, DraftHead, build_head, head_config
+from spear_accel.heads.registry import build_head, find_head, head_config, head_kinds
+from spear_accel.heads.spec import DraftHead, HeadSpec
 from spear_accel.heads.trunk import Trunk, trunk_pass
 
 __all__ = [
-    "HEADS", "DraftHead", "EarlyExit", "EarlyExitConfig", "Medusa", "MedusaConfig", "ParallelHead", "Prophet",
+    "DraftHead", "EarlyExit", "EarlyExitConfig", "HeadSpec", "Medusa", "MedusaConfig", "ParallelHead", "Prophet",
     "ProphetConfig", "ProphetLinear", "ProphetLinearConfig", "Recurrent", "RecurrentConfig", "Trunk", "build_head",
-    "head_config", "trunk_pass",
+    "find_head", "head_config", "head_kinds", "trunk_pass",
 ]  # fmt: skip

@@ -7,17 +7,19 @@ again. The head may hold transformer blocks apart from the trunk, which then nee
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import Tensor, nn
 
 from spear_accel.errors import UserError
+from spear_accel.heads.spec import HeadSpec, late_layer
 from spear_accel.heads.trunk import Trunk
 from spear_accel.kernels.projection import DraftProjection
 from spear_accel.model import CrossCache, KeyValueCache, TextToSemanticConfig
 from spear_accel.model.decoder_layer import DecoderLayer, run_layers
 from spear_accel.model.layers import FeedForward, FixedTable, RMSNorm, rotary_table
 
-__all__ = ["EarlyExit", "EarlyExitConfig"]
+__all__ = ["HEAD", "EarlyExit", "EarlyExitConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,3 +100,12 @@ class EarlyExit(nn.Module):
     @property
     def _blocks(self) -> list[DecoderLayer]:
         return [block for block in self.blocks if isinstance(block, DecoderLayer)]
+
+
+def _default_shape(target: TextToSemanticConfig) -> dict[str, Any]:
+    exit_layer = max(1, target.decoder_layers // 8)
+    return {"exit_layer": exit_layer, "ff_inner": 2 * target.dim, "memory_layer": late_layer(target)}
+
+
+# It needs a layer to exit before the last.
+HEAD = HeadSpec("early-exit", EarlyExitConfig, EarlyExit, _default_shape, by_default=True, least_layers=2)

@@ -14,11 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spear_accel.heads.parallel import ParallelHead
+from spear_accel.heads.spec import HeadSpec
 from spear_accel.kernels.projection import DraftProjection
 from spear_accel.model import TextToSemanticConfig
 from spear_accel.model.layers import RMSNorm, linear
 
-__all__ = ["Medusa", "MedusaConfig"]
+__all__ = ["HEAD", "Medusa", "MedusaConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,3 +62,6 @@ class Medusa(ParallelHead):
             update = update + self.tokens[number](token)
         logits: Tensor = self.projections[number](self.norms[number](x + F.silu(update)))
         return logits
+
+
+HEAD = HeadSpec("medusa", MedusaConfig, Medusa, lambda target: {"horizon": 4}, by_default=True)

@@ -7,19 +7,21 @@ draft is a tiny step; the text is read through keys and values that a layer of t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spear_accel.errors import UserError
+from spear_accel.heads.spec import HeadSpec, late_layer
 from spear_accel.heads.trunk import Trunk
 from spear_accel.kernels.projection import DraftProjection
 from spear_accel.model import CrossCache, KeyValueCache, TextToSemanticConfig
 from spear_accel.model.decoder_layer import DecoderLayer, run_layers
 from spear_accel.model.layers import EMBEDDING_STD, FixedTable, RMSNorm, linear, rotary_table
 
-__all__ = ["Prophet", "ProphetConfig"]
+__all__ = ["HEAD", "Prophet", "ProphetConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,3 +136,10 @@ class Prophet(nn.Module):
     @property
     def _layers(self) -> list[DecoderLayer]:
         return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]
+
+
+def _default_shape(target: TextToSemanticConfig) -> dict[str, Any]:
+    return {"horizon": 6, "ff_inner": 2 * target.dim, "memory_layer": late_layer(target)}
+
+
+HEAD = HeadSpec("prophet", ProphetConfig, Prophet, _default_shape, by_default=True)

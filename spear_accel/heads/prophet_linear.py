@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from spear_accel.heads.parallel import ParallelHead
+from spear_accel.heads.spec import HeadSpec
 from spear_accel.kernels.projection import DraftProjection
 from spear_accel.model import TextToSemanticConfig
 from spear_accel.model.layers import EMBEDDING_STD, RMSNorm, linear
 
-__all__ = ["ProphetLinear", "ProphetLinearConfig"]
+__all__ = ["HEAD", "ProphetLinear", "ProphetLinearConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,3 +48,6 @@ class ProphetLinear(ParallelHead):
         streams = self.state(self.state_norm(states)) + self.token(self._embedded(tokens))
         logits: Tensor = self.projection(self.norm(streams.unflatten(-1, (self.horizon, -1))))
         return logits
+
+
+HEAD = HeadSpec("prophet-linear", ProphetLinearConfig, ProphetLinear, lambda target: {"horizon": 4})

@@ -7,19 +7,21 @@ three small products and keeps no cache, so a draft costs a fraction of what a t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spear_accel.errors import UserError
+from spear_accel.heads.spec import HeadSpec, late_layer
 from spear_accel.heads.trunk import Trunk
 from spear_accel.kernels.projection import DraftProjection
 from spear_accel.model import CrossCache, TextToSemanticConfig
 from spear_accel.model.attention import mix
 from spear_accel.model.layers import EMBEDDING_STD, RMSNorm, linear
 
-__all__ = ["Recurrent", "RecurrentConfig", "RecurrentState"]
+__all__ = ["HEAD", "Recurrent", "RecurrentConfig", "RecurrentState"]
 
 RecurrentState = tuple[Tensor, Tensor, Tensor]
 """The state [B, n, D], its normed self, and the queries [B, n, H * C] that it puts to the text."""
@@ -125,3 +127,14 @@ class Recurrent(nn.Module):
         normed = self.norm(state)
         said = self.say(normed)
         return (state, normed, said[..., self.vocab :]), said[..., : self.vocab]
+
+
+def _default_shape(target: TextToSemanticConfig) -> dict[str, Any]:
+    return {"horizon": 8, "inner": 4 * target.dim, "memory_layer": late_layer(target)}
+
+
+# It learns best from more positions and at a higher rate than other heads (docs/training.md).
+HEAD = HeadSpec(
+    "recurrent", RecurrentConfig, Recurrent, _default_shape, learning_rate=0.002, positions=0.4, alone=True,
+    by_default=True,
+)  # fmt: skip

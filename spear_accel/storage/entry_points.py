@@ -7,7 +7,7 @@ from typing import Any
 
 from spear_accel.errors import UserError
 
-__all__ = ["load_entry"]
+__all__ = ["load_entry", "package_of"]
 
 
 def load_entry(entry: EntryPoint, what: str) -> Any:
@@ -18,9 +18,13 @@ def load_entry(entry: EntryPoint, what: str) -> Any:
     """
     try:
         return entry.load()
-    except Exception as error:  # Whatever the package raises, it is that package which must be mended.
+    except Exception as error:  # Whatever the package raises, it is that package that must be fixed.
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(
-            f"{what}: the package that brings it cannot be imported ({entry.value}: {reason[0]}); "
-            "mend or remove that package"
+            f"{what}: {package_of(entry)} cannot be imported ({entry.value}: {reason[0]}); fix or remove that package"
         ) from error
+
+
+def package_of(entry: EntryPoint) -> str:
+    """The package that brings an entry point, for errors."""
+    return "the package that brings it" if entry.dist is None else f"the package {entry.dist.name!r}"

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, Guards, Request, RequestOutput
 from spear_accel.decoding.methods import Drafting
-from spear_accel.decoding.verify.grouped import groups_within
 from spear_accel.decoding.verify.rules import make_verifier
 from spear_accel.model import TextToSemantic
 from spear_accel.text.raw import ByteTokenizer, IdTokenizer
@@ -95,9 +94,9 @@ class SemanticGenerator:
             return engine, method
 
     def _make(self, options: DecodeOptions, method: str) -> Engine:
-        drafter, policy = self.drafting.prepare(self.model, method, options)
-        groups = self._groups(options) if options.verify == "grouped" else None
-        return Engine(self.model, options, self.guards, drafter, make_verifier(options, groups), policy)
+        drafter, controller = self.drafting.prepare(self.model, method, options)
+        verifier = make_verifier(options, self._centroids, self.model.config.vocab)
+        return Engine(self.model, options, self.guards, drafter, verifier, controller)
 
     def _decode(self, requests: Sequence[Request], options: DecodeOptions) -> DecodeResult:
         engine, method = self.engine(len(requests), options)
@@ -119,12 +118,6 @@ class SemanticGenerator:
         """Lengths are bounded by the characters of the text, which the ids give back."""
         size = self.tokenizer.vocab_size
         return len(self.tokenizer.decode(token for token in ids if 0 <= token < size))
-
-    def _groups(self, options: DecodeOptions) -> Tensor | None:
-        """bool [V, V]; None if the voice does not know its tokens' centroids."""
-        if self._centroids is None:
-            return None
-        return groups_within(self._centroids(), options.group_radius, self.model.config.vocab)
 
 
 def _of_engine(options: DecodeOptions, method: str) -> DecodeOptions:

@@ -7,9 +7,10 @@ import torch
 
 from spear_accel.accelerate.costs import TimedDrafts, TunePlan, measure_costs
 from spear_accel.decoding import DecodeOptions
+from spear_accel.decoding.control.base import DraftPlan
 from spear_accel.decoding.control.tuning import Tuning
 from spear_accel.decoding.methods import Drafting
-from spear_accel.decoding.stats import Judged
+from spear_accel.decoding.stats import RowOutcome
 from spear_accel.decoding.tree import chain, comb
 from spear_accel.errors import UserError
 from spear_accel.heads import build_head
@@ -49,26 +50,26 @@ def test_every_length_is_measured_at_every_number_of_rows(model: TextToSemantic)
 
 
 def test_drafts_take_turns_and_only_full_rounds_are_timed() -> None:
-    policy = TimedDrafts([chain(0), chain(1), chain(2)], rows=2)
-    assert not policy.complete
+    timed = TimedDrafts([chain(0), chain(1), chain(2)], rows=2)
+    assert not timed.complete
     seen = []
     for number in range(16):
-        seen.append(policy.shape(2))
-        policy.observe(seen[-1], [Judged(0, 0, ())] * (1 if number == 2 else 2), 0.1 * number)
+        seen.append(timed.plan(2).shape)
+        timed.observe(DraftPlan(seen[-1]), [RowOutcome(0, 0, ())] * (1 if number == 2 else 2), 0.1 * number)
     # Not the first round of a stretch, and not the third, in which a row was gone.
     assert [shape.nodes for shape in seen] == [0] * 6 + [1] * 5 + [2] * 5
-    assert policy.seconds[chain(0)] == pytest.approx([0.1, 0.3, 0.4, 0.5])
-    assert policy.seconds[chain(1)] == pytest.approx([0.7, 0.8, 0.9, 1.0])
-    assert policy.complete
-    assert policy.times(0.1) == pytest.approx((3.5, 8.5, 13.5))
-    assert policy.node_time(1.0) is None
+    assert timed.seconds[chain(0)] == pytest.approx([0.1, 0.3, 0.4, 0.5])
+    assert timed.seconds[chain(1)] == pytest.approx([0.7, 0.8, 0.9, 1.0])
+    assert timed.complete
+    assert timed.times(0.1) == pytest.approx((3.5, 8.5, 13.5))
+    assert timed.node_time(1.0) is None
 
 
 def test_acceptance_is_counted_in_all_rounds() -> None:
-    policy = TimedDrafts([chain(0), chain(1), chain(2)], rows=2)
-    policy.observe(chain(2), [Judged(2, 1, ((1, 1), (1, 0))), Judged(2, 2, ((1, 1), (1, 1)))], 0.5)
-    policy.observe(chain(1), [Judged(1, 0, ((1, 0),))], 0.1)
-    assert (policy.tried, policy.right) == ([[3], [2]], [[2], [1]])
+    timed = TimedDrafts([chain(0), chain(1), chain(2)], rows=2)
+    timed.observe(DraftPlan(chain(2)), [RowOutcome(2, 1, ((1, 1), (1, 0))), RowOutcome(2, 2, ((1, 1), (1, 1)))], 0.5)
+    timed.observe(DraftPlan(chain(1)), [RowOutcome(1, 0, ((1, 0),))], 0.1)
+    assert (timed.tried, timed.accepted) == ([[3], [2]], [[2], [1]])
 
 
 def test_texts_too_short_to_measure_by_are_refused(model: TextToSemantic) -> None:
@@ -80,11 +81,11 @@ def test_texts_too_short_to_measure_by_are_refused(model: TextToSemantic) -> Non
 def test_candidates_are_counted_where_the_path_got_to() -> None:
     """Rows: first candidates twice; candidate 2 at depth 1, a leaf; then candidate 3 at depth 2; nothing right."""
     wide = comb((3, 3))
-    policy = TimedDrafts([chain(0), chain(1), chain(2), wide], rows=4)
+    timed = TimedDrafts([chain(0), chain(1), chain(2), wide], rows=4)
     steps = (((3, 1), (3, 1)), ((3, 2),), ((3, 1), (3, 3)), ((3, 0),))
-    policy.observe(chain(0), [Judged(0, 0, ())] * 4, 9.0)
-    policy.observe(wide, [Judged(2, sum(right > 0 for _, right in own), own) for own in steps], 1.0)
-    assert policy.tried == [[4, 4, 4], [2, 2, 2]]
-    assert policy.right == [[2, 1, 0], [1, 0, 1]]
-    policy.observe(chain(2), [Judged(2, 0, ((1, 0),))] * 4, 0.6)
-    assert policy.node_time(0.5) == pytest.approx(0.4 / 4 / 0.5)
+    timed.observe(DraftPlan(chain(0)), [RowOutcome(0, 0, ())] * 4, 9.0)
+    timed.observe(DraftPlan(wide), [RowOutcome(2, sum(right > 0 for _, right in own), own) for own in steps], 1.0)
+    assert timed.tried == [[4, 4, 4], [2, 2, 2]]
+    assert timed.accepted == [[2, 1, 0], [1, 0, 1]]
+    timed.observe(DraftPlan(chain(2)), [RowOutcome(2, 0, ((1, 0),))] * 4, 0.6)
+    assert timed.node_time(0.5) == pytest.approx(0.4 / 4 / 0.5)

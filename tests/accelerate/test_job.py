@@ -144,7 +144,7 @@ def test_what_cannot_be_accelerated(voice: Path, lines: list[str]) -> None:
         run(voice, ["", "  "])
     with pytest.raises(UserError, match=r"lines\.txt: no line can be used \(nothing in the text"):
         run(voice, ["...", "\u4f60\u597d"])
-    with pytest.raises(UserError, match="--heads dragon: unknown"):
+    with pytest.raises(UserError, match="--heads: kind 'dragon' is unknown"):
         AcceleratePlan(heads=("dragon",))
     for wrong in ({"minutes": 0.0}, {"steps": 0}, {"utterances": 0}):
         with pytest.raises(UserError, match=f"--{next(iter(wrong))}"):

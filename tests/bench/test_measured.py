@@ -30,9 +30,11 @@ class EngineVoice:
 
     def text_to_semantic(self, texts: Sequence[str], options: DecodeOptions | None = None) -> DecodeResult:
         chosen = options or DecodeOptions()
-        drafter, policy = self.drafting.prepare(self.model, chosen.method, chosen)
+        drafter, controller = self.drafting.prepare(self.model, chosen.method, chosen)
         ids = [[ord(letter) - ord("a") + 3 for letter in text] for text in texts]
-        return replace(Engine(self.model, chosen, drafter=drafter, policy=policy).decode(ids), method=chosen.method)
+        return replace(
+            Engine(self.model, chosen, drafter=drafter, controller=controller).decode(ids), method=chosen.method
+        )
 
 
 @pytest.fixture(scope="module")

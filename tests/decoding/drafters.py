@@ -52,8 +52,8 @@ def prophet_like(kind: str, model: TextToSemantic, values: dict[str, int]) -> nn
 
 def decode(model: TextToSemantic, drafting: Drafting, options: DecodeOptions, texts: list[list[int]]) -> DecodeResult:
     method = drafting.resolve(options, len(texts))
-    drafter, policy = drafting.prepare(model, method, options)
-    return Engine(model, options, GUARDS, drafter, policy=policy).decode(texts)
+    drafter, controller = drafting.prepare(model, method, options)
+    return Engine(model, options, GUARDS, drafter, controller=controller).decode(texts)
 
 
 def rows(result: DecodeResult) -> list[list[int]]:

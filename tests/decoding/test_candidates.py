@@ -8,9 +8,9 @@ from typing import Literal
 import pytest
 
 from spear_accel.decoding import DecodeOptions, Engine, Guards, LengthGuard
-from spear_accel.decoding.control.adaptive import FixedLength
+from spear_accel.decoding.control.fixed import FixedController
 from spear_accel.decoding.methods import Drafting
-from spear_accel.decoding.tree import TreeShape
+from spear_accel.decoding.tree import TreeShape, chain
 from spear_accel.model import TextToSemantic
 from tests.decoding.conftest import Autoregressive
 from tests.decoding.drafters import GUARDS, decode, noisy, rows
@@ -59,8 +59,8 @@ def test_candidates_under_penalties_guidance_and_least_lengths(
     wide = DecodeOptions(method=method, seed=2, temperature=1.5, draft_length=3, candidates=3, **fields)  # type: ignore[arg-type]
     guards = Guards(length=LengthGuard(tokens_per_unit=5.0, shortest=1.0, longest=1.5, slack=10))
     wanted = autoregressive(guards, seed=2, temperature=1.5, **fields)
-    drafter, policy = drafting.prepare(model, method, wide)
-    found = Engine(model, wide, guards, drafter, policy=policy).decode(texts)
+    drafter, controller = drafting.prepare(model, method, wide)
+    found = Engine(model, wide, guards, drafter, controller=controller).decode(texts)
     assert rows(found) == rows(wanted)
     assert any(reason == "eos" for reason in wanted.stop_reasons)
 
@@ -73,23 +73,11 @@ def test_trees_change_no_token_either(
     shape = TreeShape((-1, -1, -1, 0, 0, 1, 3, 5, 6))
     options = DecodeOptions(method=method, seed=4, batch_size=3)
     drafter = drafting.drafter(model, method, 4)
-    found = Engine(model, options, GUARDS, drafter, policy=Always(shape)).decode(texts)
+    found = Engine(model, options, GUARDS, drafter, controller=FixedController(shape)).decode(texts)
     assert rows(found) == rows(autoregressive(seed=4, batch_size=3))
-    chain_only = Engine(model, options, GUARDS, drafting.drafter(model, method, 4), policy=FixedLength(4)).decode(texts)
+    narrow = FixedController(chain(4))
+    chain_only = Engine(model, options, GUARDS, drafting.drafter(model, method, 4), controller=narrow).decode(texts)
     assert found.stats.block_efficiency > chain_only.stats.block_efficiency
-
-
-class Always:
-    """A policy of one shape."""
-
-    def __init__(self, shape: TreeShape) -> None:
-        self._shape, self.most_nodes = shape, shape.nodes
-
-    def shape(self, live: int) -> TreeShape:
-        return self._shape
-
-    def observe(self, shape: TreeShape, rows: object, seconds: float) -> None:
-        """Nothing to learn."""
 
 
 def test_candidates_make_paths_longer(model: TextToSemantic, drafting: Drafting, texts: list[list[int]]) -> None:

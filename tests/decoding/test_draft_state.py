@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from spear_accel.decoding import DecodeOptions, Engine, Guards, LengthGuard
-from spear_accel.decoding.draft.base import Drafter, Round
+from spear_accel.decoding.context import DraftContext
+from spear_accel.decoding.draft.base import Drafter
 from spear_accel.decoding.draft.early_exit import EarlyExitDrafter
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.proposal import Proposal
@@ -30,9 +31,9 @@ class Recorder:
     def __getattr__(self, name: str) -> Callable[..., object]:
         return getattr(self.inner, name)  # type: ignore[no-any-return]
 
-    def propose(self, current: Round) -> Proposal:
-        proposal = self.inner.propose(current)
-        self.seen.append(([list(row) for row in current.committed], proposal))
+    def propose(self, context: DraftContext) -> Proposal:
+        proposal = self.inner.propose(context)
+        self.seen.append(([list(row) for row in context.committed], proposal))
         return proposal
 
 
@@ -90,9 +91,9 @@ def test_rejected_slots_are_never_read(model: TextToSemantic, drafting: Drafting
     options = DecodeOptions(method="early-exit", seed=3, draft_length=4, batch_size=3)
     for chosen, poison in ((texts[1:2], float("nan")), (texts, 1e30)):
         wanted = rows(decode(model, drafting, options, chosen))
-        drafter, policy = drafting.prepare(model, "early-exit", options)
+        drafter, controller = drafting.prepare(model, "early-exit", options)
         poisoned = Poisoned(drafter, poison)
-        assert rows(Engine(model, options, GUARDS, poisoned, policy=policy).decode(chosen)) == wanted  # type: ignore[arg-type]
+        assert rows(Engine(model, options, GUARDS, poisoned, controller=controller).decode(chosen)) == wanted  # type: ignore[arg-type]
         assert poisoned.slots > 0
 
 
@@ -103,13 +104,13 @@ class Poisoned(Recorder):
         super().__init__(inner)
         self.value, self.slots = value, 0
 
-    def propose(self, current: Round) -> Proposal:
+    def propose(self, context: DraftContext) -> Proposal:
         assert isinstance(self.inner, EarlyExitDrafter)
-        for cache in (current.state.own, self.inner._cache):
+        for cache in (context.state.own, self.inner._cache):
             for row, length in enumerate(cache.lengths):
                 cache.storage[:, :, row, :, length:] = self.value
                 self.slots += cache.storage.shape[4] - length
-        return self.inner.propose(current)
+        return self.inner.propose(context)
 
 
 @torch.no_grad()
@@ -117,9 +118,9 @@ def test_cache_after_each_round_is_that_of_a_fresh_prefill(
     model: TextToSemantic, drafting: Drafting, texts: list[list[int]]
 ) -> None:
     options = DecodeOptions(method="early-exit", seed=3, draft_length=3, batch_size=4)
-    drafter, policy = drafting.prepare(model, "early-exit", options)
+    drafter, controller = drafting.prepare(model, "early-exit", options)
     checked = Refilled(drafter, model, texts[:4])
-    Engine(model, options, GUARDS, checked, policy=policy).decode(texts[:4])  # type: ignore[arg-type]
+    Engine(model, options, GUARDS, checked, controller=controller).decode(texts[:4])  # type: ignore[arg-type]
     assert checked.compared > 100
 
 
@@ -128,9 +129,9 @@ def test_cache_of_a_tree_is_that_of_a_fresh_prefill(
     model: TextToSemantic, drafting: Drafting, texts: list[list[int]]
 ) -> None:
     options = DecodeOptions(method="draft-model", seed=3, draft_length=3, candidates=3, batch_size=4)
-    drafter, policy = drafting.prepare(model, "draft-model", options)
+    drafter, controller = drafting.prepare(model, "draft-model", options)
     checked = Refilled(drafter, model, texts[:4])
-    Engine(model, options, GUARDS, checked, policy=policy).decode(texts[:4])  # type: ignore[arg-type]
+    Engine(model, options, GUARDS, checked, controller=controller).decode(texts[:4])  # type: ignore[arg-type]
     assert checked.compared > 100
 
 
@@ -142,16 +143,16 @@ class Refilled(Recorder):
         self.model, self.compared = model, 0
         self.texts: list[list[int]] = []
 
-    def admit(self, state: object, texts: Tensor) -> None:
+    def add_rows(self, state: object, texts: Tensor) -> None:
         self.texts += [[token for token in row.tolist() if token >= 0] for row in texts]
-        self.inner.admit(state, texts)  # type: ignore[arg-type]
+        self.inner.add_rows(state, texts)  # type: ignore[arg-type]
 
     def select(self, rows: list[int]) -> None:
         self.texts = [self.texts[row] for row in rows]
         self.inner.select(rows)
 
-    def propose(self, current: Round) -> Proposal:
-        for row, (text, tokens) in enumerate(zip(self.texts, current.committed, strict=True)):
+    def propose(self, context: DraftContext) -> Proposal:
+        for row, (text, tokens) in enumerate(zip(self.texts, context.committed, strict=True)):
             length = len(tokens)
             if length == 0:
                 continue
@@ -159,8 +160,8 @@ class Refilled(Recorder):
             read = [self.model.config.start_id, *tokens[:-1]]
             self.model.decoder.forward(torch.tensor([read]), fresh)
             torch.testing.assert_close(
-                current.state.own.storage[:, :, row, :, :length], fresh.own.storage[:, :, 0, :, :length],
+                context.state.own.storage[:, :, row, :, :length], fresh.own.storage[:, :, 0, :, :length],
                 atol=1e-5, rtol=1e-5,
             )  # fmt: skip
             self.compared += length
-        return self.inner.propose(current)
+        return self.inner.propose(context)

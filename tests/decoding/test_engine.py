@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from spear_accel.decoding import DecodeOptions, Engine, Guards, LengthGuard, LoopGuard
-from spear_accel.decoding.draft.base import Round
+from spear_accel.decoding.context import DraftContext
 from spear_accel.decoding.noise import row_words, utterance_key
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.reference import decode_reference
@@ -150,15 +150,15 @@ class Scripted:
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         self.rows = 0
 
-    def admit(self, state: DecoderState, texts: Tensor) -> None:
+    def add_rows(self, state: DecoderState, texts: Tensor) -> None:
         self.rows += len(texts)
 
-    def propose(self, current: Round) -> Proposal:
+    def propose(self, context: DraftContext) -> Proposal:
         """Rows draft different lengths, 1 to `longest`, and fewer where the answer ends."""
         self.rounds += 1
         wanted = [1 + (self.rounds + row) % self.longest for row in range(self.rows)]
-        names = [tuple(words) for words in current.noise.words.tolist()]
-        starts = [len(tokens) for tokens in current.committed]
+        names = [tuple(words) for words in context.noise.words.tolist()]
+        starts = [len(tokens) for tokens in context.committed]
         drafts = [self._draft(self.answers[name], *at) for name, *at in zip(names, starts, wanted, strict=True)]
         padded = [draft + [0] * (self.longest - len(draft)) for draft in drafts]
         return Proposal.chain(torch.tensor(padded), torch.tensor([len(draft) for draft in drafts]))
@@ -168,7 +168,7 @@ class Scripted:
         draft = zip(answer[start : start + count], wrong, strict=False)
         return [(token + 1) % 20 if spoiled else token for token, spoiled in draft]
 
-    def keep(self, verdict: Verdict, hidden: Tensor) -> None:
+    def commit(self, verdict: Verdict, hidden: Tensor) -> None:
         assert hidden.shape[0] == self.rows == len(verdict.accepted)
 
     def select(self, rows: Sequence[int]) -> None:
@@ -244,8 +244,8 @@ def test_handed_over_one_by_one_they_are_the_same(
 def test_the_first_is_handed_over_before_the_last_is_decoded(model: TextToSemantic, texts: list[list[int]]) -> None:
     engine = Engine(model, DecodeOptions(batch_size=1), GUARDS)
     rounds = []
-    observe = engine.config.policy.observe
-    engine.config.policy.observe = lambda *given: (rounds.append(1), observe(*given))[1]  # type: ignore[method-assign]
+    observe = engine.config.controller.observe
+    engine.config.controller.observe = lambda *given: (rounds.append(1), observe(*given))[1]  # type: ignore[method-assign]
     each = engine.decode_requests(waiting(texts))
     next(each)
     first = len(rounds)

@@ -68,8 +68,8 @@ def test_chunks_are_as_large_as_asked(model: TextToSemantic, texts: list[list[in
 def test_the_first_tokens_come_early(model: TextToSemantic, texts: list[list[int]]) -> None:
     engine = Engine(model, DecodeOptions(batch_size=2), GUARDS)
     rounds: list[int] = []
-    observe = engine.config.policy.observe
-    engine.config.policy.observe = lambda *given: (rounds.append(1), observe(*given))[1]  # type: ignore[method-assign]
+    observe = engine.config.controller.observe
+    engine.config.controller.observe = lambda *given: (rounds.append(1), observe(*given))[1]  # type: ignore[method-assign]
     growths = engine.decode_growing(texts)
     assert next(growths).index == 0 and len(rounds) == 1
     list(growths)

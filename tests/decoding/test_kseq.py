@@ -81,10 +81,10 @@ class Told:
     def __init__(self, uniform: Tensor) -> None:
         self.uniform = uniform
 
-    def judgement(self, depth: int, count: int) -> Tensor:
+    def candidate_uniforms(self, depth: int, count: int) -> Tensor:
         return self.uniform[:, depth, :count]
 
-    def recovery(self, depths: Tensor) -> None:
+    def residual_gumbel(self, depths: Tensor) -> None:
         return None
 
 

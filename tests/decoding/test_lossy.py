@@ -13,27 +13,29 @@ from torch import Tensor
 from spear_accel import DecodeOptions
 from spear_accel.decoding.noise import RowNoise, row_words
 from spear_accel.decoding.proposal import Proposal
+from spear_accel.decoding.registry import find_rule, rule_names
 from spear_accel.decoding.tree import TreeShape
 from spear_accel.decoding.verify import grouped
 from spear_accel.decoding.verify.grouped import Grouped, groups_within, shares
 from spear_accel.decoding.verify.rejection import Rejection
-from spear_accel.decoding.verify.rules import LOSSY, make_verifier
+from spear_accel.decoding.verify.rules import make_verifier
 from spear_accel.decoding.verify.typical import DELTA, EPSILON, Typical
 from spear_accel.errors import UserError
 
 VOCABULARY = 6
 
 
-def noise(rows: int, silent: bool = False) -> RowNoise:
+def noise(rows: int, greedy: bool = False) -> RowNoise:
     words = torch.tensor([row_words(3, row) for row in range(rows)])
-    return RowNoise(words, torch.full((rows,), 5), torch.arange(VOCABULARY), silent)
+    return RowNoise(words, torch.full((rows,), 5), torch.arange(VOCABULARY), greedy)
 
 
 def test_lossy_rules_say_so() -> None:
-    assert set(LOSSY) == {"lenient", "typical", "grouped"}
-    groups = torch.eye(VOCABULARY, dtype=torch.bool)
-    for name in ("coupled", "rejection", "k-seq", *LOSSY):
-        assert make_verifier(DecodeOptions(verify=name), groups).lossless == (name not in LOSSY)
+    lossy = [name for name in rule_names() if not find_rule(name).lossless]
+    assert lossy == ["lenient", "typical", "grouped"]
+    for name in rule_names():
+        rule = make_verifier(DecodeOptions(verify=name), lambda: torch.randn(VOCABULARY - 1, 2), VOCABULARY)
+        assert rule.lossless == find_rule(name).lossless
 
 
 def typical_path(shape: TreeShape, tokens: list[int], count: int, law: Tensor) -> list[int]:
@@ -77,7 +79,7 @@ def test_typical_takes_the_longest_path_that_passes(draws: list[int], seed: int)
 
 def test_typical_without_a_draft_draws() -> None:
     law = torch.tensor([[[0.1, 0.9]]]).log()
-    verdict = Typical().verify(Proposal.empty(1, law.device), law, noise(1, silent=True))
+    verdict = Typical().verify(Proposal.empty(1, law.device), law, noise(1, greedy=True))
     assert verdict.final.tolist() == [1] and verdict.path.shape == (1, 0)
 
 
@@ -103,13 +105,13 @@ class Told:
     def __init__(self, accept: Tensor, group: Tensor) -> None:
         self.accept, self.group = accept, group
 
-    def judgements(self, count: int) -> Tensor:
+    def acceptance_uniforms(self, count: int) -> Tensor:
         return self.accept
 
-    def second_judgements(self, count: int) -> Tensor:
+    def group_uniforms(self, count: int) -> Tensor:
         return self.group
 
-    def recovery(self, depths: Tensor) -> None:
+    def residual_gumbel(self, depths: Tensor) -> None:
         return None
 
 

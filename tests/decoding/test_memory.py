@@ -8,7 +8,7 @@ import random
 import torch
 
 from spear_accel.decoding import DecodeOptions, Engine, Guards, LengthGuard
-from spear_accel.decoding.draft.base import Round
+from spear_accel.decoding.context import DraftContext
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.proposal import Proposal
 from spear_accel.heads import build_head
@@ -29,12 +29,12 @@ class Weighed:
     def __getattr__(self, name: str) -> object:
         return getattr(self.inner, name)
 
-    def propose(self, current: Round) -> Proposal:
-        self.rows.append(current.state.rows)
-        self.bytes.append(current.state.bytes)
+    def propose(self, context: DraftContext) -> Proposal:
+        self.rows.append(context.state.rows)
+        self.bytes.append(context.state.bytes)
         if len(self.rows) % self.every == 0:
             self.all_bytes.append(tensor_bytes())
-        return self.inner.propose(current)  # type: ignore[attr-defined, no-any-return]
+        return self.inner.propose(context)  # type: ignore[attr-defined, no-any-return]
 
 
 def tensor_bytes() -> int:
@@ -72,9 +72,9 @@ def test_five_hundred_utterances_pass_through_the_slots_without_growth(model: Te
     torch.manual_seed(3)
     head = build_head("prophet", {}, model.config)
     options = DecodeOptions(method="prophet", draft_length=3, batch_size=32)
-    drafter, policy = Drafting({"prophet": head}).prepare(model, "prophet", options)
+    drafter, controller = Drafting({"prophet": head}).prepare(model, "prophet", options)
     weighed = Weighed(drafter, every=20)
-    result = Engine(model, options, GUARDS, weighed, policy=policy).decode(texts)  # type: ignore[arg-type]
+    result = Engine(model, options, GUARDS, weighed, controller=controller).decode(texts)  # type: ignore[arg-type]
     assert len(result.tokens) == 500
     assert max(weighed.rows) == 32
     # Full until nobody waits any more.

@@ -48,6 +48,6 @@ def test_draft_lengths_beyond_the_head_are_refused(model: TextToSemantic, drafti
     assert isinstance(drafting.heads["prophet"], Prophet) and isinstance(
         drafting.heads["prophet-linear"], ProphetLinear
     )
-    drafter, policy = drafting.prepare(model, "prophet", DecodeOptions(method="prophet", draft_length=12))
-    assert isinstance(drafter, ProphetDrafter) and policy.most_nodes == 12
+    drafter, controller = drafting.prepare(model, "prophet", DecodeOptions(method="prophet", draft_length=12))
+    assert isinstance(drafter, ProphetDrafter) and controller.max_nodes == 12
     assert ParallelDrafter(drafting.heads["prophet-linear"], 3).longest == 3  # type: ignore[arg-type]

@@ -76,12 +76,12 @@ def test_rows_and_order_do_not_matter() -> None:
 
 
 def test_row_noise_counts_from_each_rows_position() -> None:
-    noise = RowNoise(words(1, 2), torch.tensor([4, 9]), torch.arange(50), silent=False)
+    noise = RowNoise(words(1, 2), torch.tensor([4, 9]), torch.arange(50), greedy=False)
     ahead, one = noise.gumbel(0, 3), noise.gumbel(2, 1)
     assert ahead is not None
     assert one is not None
     torch.testing.assert_close(ahead[:, 2:], one, rtol=0, atol=0)
-    assert RowNoise(words(1), torch.tensor([4]), torch.arange(5), silent=True).gumbel(0, 1) is None
+    assert RowNoise(words(1), torch.tensor([4]), torch.arange(5), greedy=True).gumbel(0, 1) is None
 
 
 @settings(max_examples=40)
@@ -93,7 +93,7 @@ def test_a_bank_gives_what_each_round_would_make_itself(rounds: list[tuple[list[
     bank.name(named, [False] * 3)
     for number, (steps, count) in enumerate(rounds):
         found = bank.round(positions, count).gumbel(0, count)
-        made = RowNoise(torch.tensor(named), torch.tensor(positions), tokens, silent=False).gumbel(0, count)
+        made = RowNoise(torch.tensor(named), torch.tensor(positions), tokens, greedy=False).gumbel(0, count)
         assert found is not None and made is not None and torch.equal(found, made)
         positions = [position + step for position, step in zip(positions, steps, strict=True)]
         if number % 7 == 6:
@@ -101,7 +101,7 @@ def test_a_bank_gives_what_each_round_would_make_itself(rounds: list[tuple[list[
             bank.name(named, [False] * 3)
 
 
-def test_a_silent_bank_makes_nothing() -> None:
+def test_a_bank_makes_nothing_at_temperature_0() -> None:
     bank = NoiseBank(torch.arange(5))
     bank.name([(1, 2)], [True])
     assert bank.round([4], 3).gumbel(0, 3) is None

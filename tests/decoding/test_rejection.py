@@ -25,10 +25,10 @@ class Told:
     def __init__(self, uniform: Tensor) -> None:
         self.uniform = uniform
 
-    def judgements(self, count: int) -> Tensor:
+    def acceptance_uniforms(self, count: int) -> Tensor:
         return self.uniform[:, :count]
 
-    def recovery(self, depths: Tensor) -> None:
+    def residual_gumbel(self, depths: Tensor) -> None:
         return None
 
 
@@ -162,7 +162,7 @@ def test_greedy_verification_in_half_precision_stays_in_the_vocabulary(dtype: to
     log_q = log_probabilities(torch.randn(4, 2, 6, generator=generator).to(dtype), SamplingParams(0.0))
     proposal = Proposal.chain(choose(log_q, None), log_q=log_q)
     words = torch.tensor([row_words(1, row) for row in range(4)])
-    noise = RowNoise(words, torch.zeros(4, dtype=torch.int64), torch.arange(6), silent=True)
+    noise = RowNoise(words, torch.zeros(4, dtype=torch.int64), torch.arange(6), greedy=True)
     verdict = Rejection().verify(proposal, log_p, noise)
     best = logits.argmax(-1)
     for row, tokens in enumerate(verdict.committed(proposal)):

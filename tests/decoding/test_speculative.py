@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from spear_accel.decoding import DecodeOptions
-from spear_accel.decoding.control.adaptive import AdaptiveLength, DraftCosts
+from spear_accel.decoding.control.adaptive import AdaptiveController
+from spear_accel.decoding.control.costs import DraftCosts
 from spear_accel.decoding.control.tuning import Tuning
 from spear_accel.decoding.methods import Drafting
 from spear_accel.model import SkipSet, TextToSemantic
@@ -152,8 +153,8 @@ def test_a_noisy_draft_is_accepted_in_part(model: TextToSemantic, drafting: Draf
 
 def test_auto_falls_back_where_drafts_do_not_pay(model: TextToSemantic, drafting: Drafting) -> None:
     hopeless = DraftCosts(acceptance=((0.01,), (0.01,)), rounds={1: (1.0, 1.5, 2.0)})
-    policy = AdaptiveLength(hopeless, 2)
-    assert [policy.shape(1).nodes for _ in range(10)] == [0] * 10
+    controller = AdaptiveController(hopeless, 2)
+    assert [controller.plan(1).shape.nodes for _ in range(10)] == [0] * 10
 
 
 def test_nan_stops_one_utterance(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spear_accel.decoding import DecodeOptions, Engine
-from spear_accel.decoding.draft.base import Round
+from spear_accel.decoding.context import DraftContext
 from spear_accel.decoding.draft.jacobi import JacobiDrafter
 from spear_accel.decoding.draft.ngram import LONGEST_MATCH, NgramDrafter, NgramTable, _Seen
 from spear_accel.decoding.noise import gumbel_from, row_words, uniforms, utterance_key
@@ -107,9 +107,9 @@ def rounds_of(model: TextToSemantic, text: list[int]) -> list[tuple[list[int], l
     drafter, seen = JacobiDrafter(model.decoder, 4), []
     propose = drafter.propose
 
-    def recording(current: Round) -> Proposal:
-        proposal = propose(current)
-        seen.append((list(current.committed[0]), proposal.tokens[0].tolist()))
+    def recording(context: DraftContext) -> Proposal:
+        proposal = propose(context)
+        seen.append((list(context.committed[0]), proposal.tokens[0].tolist()))
         return proposal
 
     drafter.propose = recording  # type: ignore[method-assign]

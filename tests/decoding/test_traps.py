@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from spear_accel.decoding import DecodeOptions, Engine, Guards, LengthGuard
-from spear_accel.decoding.draft.base import Round
+from spear_accel.decoding.context import DraftContext
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.heads import build_head
@@ -26,8 +26,8 @@ def with_prophet(model: TextToSemantic) -> Drafting:
 
 def engine(model: TextToSemantic, options: DecodeOptions) -> Engine:
     drafting = with_prophet(model)
-    drafter, policy = drafting.prepare(model, drafting.resolve(options, 8), options)
-    return Engine(model, options, GUARDS, drafter, policy=policy)
+    drafter, controller = drafting.prepare(model, drafting.resolve(options, 8), options)
+    return Engine(model, options, GUARDS, drafter, controller=controller)
 
 
 def test_finished_rows_do_not_enter_the_statistics(model: TextToSemantic, texts: list[list[int]]) -> None:
@@ -72,8 +72,8 @@ class Laws:
     def __getattr__(self, name: str) -> object:
         return getattr(self.inner, name)
 
-    def propose(self, current: Round) -> Proposal:
-        self.seen.append(self.inner.propose(current))  # type: ignore[attr-defined]
+    def propose(self, context: DraftContext) -> Proposal:
+        self.seen.append(self.inner.propose(context))  # type: ignore[attr-defined]
         return self.seen[-1]
 
 

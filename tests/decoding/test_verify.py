@@ -12,7 +12,7 @@ from spear_accel.decoding.sampling import choose
 from spear_accel.decoding.tree import TreeShape
 from spear_accel.decoding.verify.coupled import Coupled, follow
 
-SILENT = RowNoise(torch.zeros(1, 2).long(), torch.zeros(1).long(), torch.arange(6), silent=True)
+SILENT = RowNoise(torch.zeros(1, 2).long(), torch.zeros(1).long(), torch.arange(6), greedy=True)
 
 
 def sure(tokens: list[list[int]]) -> torch.Tensor:
@@ -54,7 +54,7 @@ def test_empty_proposal_is_plain_sampling() -> None:
 def test_committed_tokens_do_not_depend_on_the_draft(count: int, seed: int) -> None:
     """Whatever is drafted, the committed tokens are a prefix of the target's own draws along them."""
     generator = torch.Generator().manual_seed(seed)
-    noise = RowNoise(torch.tensor([row_words(seed, 1)]), torch.tensor([7]), torch.arange(6), silent=False)
+    noise = RowNoise(torch.tensor([row_words(seed, 1)]), torch.tensor([7]), torch.arange(6), greedy=False)
     law = torch.randn(6, generator=generator).log_softmax(-1).expand(1, count + 1, 6)
     draws = choose(law, noise.gumbel(0, count + 1))
     drafted = torch.where(torch.rand(1, count, generator=generator) < 0.7, draws[:, :-1], 0)

@@ -31,9 +31,9 @@ def voice() -> Voice:
 
 def draws(voice: Voice, method: str, verify: str, first_seed: int) -> list[Tensor]:
     options = DecodeOptions(method=method, verify=verify, draft_length=3, batch_size=64, max_tokens=60, loop_retries=0)
-    drafter, policy = voice.drafting.prepare(voice.model, method, options)
+    drafter, controller = voice.drafting.prepare(voice.model, method, options)
     ids = voice.tokenizer.encode(TEXT.lower())
-    engine = Engine(voice.model, options, drafter=drafter, policy=policy)
+    engine = Engine(voice.model, options, drafter=drafter, controller=controller)
     return engine.decode([ids] * DRAWS, seeds=range(first_seed, first_seed + DRAWS)).tokens
 
 

@@ -1,36 +1,36 @@
-"""Adaptive exit: a row drafts on until its draft doubts itself (Draft & Verify, Zhang et al. 2023, arXiv 2309.08168).
+"""Adaptive draft exit: a row drafts until its draft is unsure (Draft & Verify, Zhang et al. 2023, arXiv 2309.08168).
 
-The token at which the draft's own probability falls below a threshold is kept, and nothing is drafted behind it: to
-drop a token after it was drawn would bias what is said. The threshold follows acceptance. Wraps any drafter that draws
-one token after another; knows no head.
+The token whose draft probability falls below a threshold is kept, and nothing is drafted behind it: to drop a token
+after it was drawn would bias the output. The threshold follows acceptance. Works with every drafter that draws one
+token after another; knows no head.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Drafter, Grows, Round
-from spear_accel.decoding.proposal import Proposal, Verdict
-from spear_accel.model import DecoderState
+from spear_accel.decoding.control.base import DraftPlan
+from spear_accel.decoding.stats import RowOutcome
+from spear_accel.decoding.tree import chain
 
-__all__ = ["ConfidenceExit", "Threshold"]
+__all__ = ["MAX_DEPTH", "ConfidenceExitController", "ConfidenceGate", "ExitThreshold"]
 
-LONGEST = 8
-"""K of the paper: the longest draft where none is asked for."""
+MAX_DEPTH = 8
+"""K of the paper: the longest draft where the options name none."""
 
 
-class Threshold:
-    """The published rule: theta rises while acceptance is below target, falls while drafts stop short of K."""
+class ExitThreshold:
+    """The published rule: theta rises while acceptance is below its target and falls while drafts stop short of K."""
 
     def __init__(self, greedy: bool) -> None:
         self.value = 0.8 if greedy else 0.5
         self._acceptance: float | None = None
 
     def observe(self, accepted: int, drafted: int, whole: bool) -> None:
-        """A round is over. whole: whether every row drafted as far as it was allowed to."""
+        """Learn from a round. whole: whether every row drafted as far as it was allowed to."""
         if not drafted:
             return
         rate = accepted / drafted
@@ -39,39 +39,28 @@ class Threshold:
         self.value = min(1.0, max(0.0, 0.9 * self.value + 0.1 * (self.value + change)))
 
 
-class ConfidenceExit:
-    """See `Drafter` for the methods."""
+@dataclass(frozen=True)
+class ConfidenceGate:
+    """The `ExitGate` of one round."""
 
-    branches: Branches = "nowhere"
-    grows: Grows = "whole"
+    threshold: float
 
-    def __init__(self, inner: Drafter, greedy: bool) -> None:
-        self.inner, self.longest = inner, inner.longest
-        self.threshold = Threshold(greedy)
-        self._proposal: Proposal | None = None
-        self._allowed = 0
+    def stops(self, log_q: Tensor, token: Tensor) -> Tensor:
+        return log_q.gather(-1, token[..., None])[..., 0].exp() < self.threshold
 
-    def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
-        self.inner.reset(rows, capacity, text_capacity)
 
-    def admit(self, state: DecoderState, texts: Tensor) -> None:
-        self.inner.admit(state, texts)
+class ConfidenceExitController:
+    """See `SpeculationController` for the methods."""
 
-    def propose(self, current: Round) -> Proposal:
-        limit = self.threshold.value
+    def __init__(self, longest: int, greedy: bool) -> None:
+        """longest: K, the deepest draft; greedy: whether most rows are decoded at temperature 0."""
+        self.max_nodes = longest
+        self._shape, self._threshold = chain(longest), ExitThreshold(greedy)
 
-        def doubts(log_q: Tensor, token: Tensor) -> Tensor:
-            return log_q.gather(-1, token[..., None])[..., 0].exp() < limit
+    def plan(self, rows: int) -> DraftPlan:
+        return DraftPlan(self._shape, ConfidenceGate(self._threshold.value))
 
-        self._proposal, self._allowed = self.inner.propose(replace(current, stop=doubts)), current.draft_length
-        return self._proposal
-
-    def keep(self, verdict: Verdict, hidden: Tensor) -> None:
-        assert self._proposal is not None
-        lengths = self._proposal.lengths
-        whole = bool((lengths == self._allowed).all())
-        self.threshold.observe(int(verdict.accepted.sum()), int(lengths.sum()), whole)
-        self.inner.keep(verdict, hidden)
-
-    def select(self, rows: Sequence[int]) -> None:
-        self.inner.select(rows)
+    def observe(self, plan: DraftPlan, outcomes: Sequence[RowOutcome], seconds: float) -> None:
+        drafted = sum(row.drafted for row in outcomes)
+        whole = all(row.drafted == plan.shape.nodes for row in outcomes)
+        self._threshold.observe(sum(len(row.path) for row in outcomes), drafted, whole)

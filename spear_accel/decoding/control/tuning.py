@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from spear_accel.decoding.control.adaptive import DraftCosts
+from spear_accel.decoding.control.costs import DraftCosts
 from spear_accel.errors import UserError
 from spear_accel.model import SkipSet
 
@@ -34,10 +34,6 @@ class Tuning:
             return available[0]
         promise, name = max((self.methods[name].speedup(live)[0], name) for name in measured)
         return name if promise > _WORTHWHILE else "autoregressive"
-
-    def costs(self, method: str) -> DraftCosts:
-        """Measured costs, or a guess."""
-        return self.methods.get(method, DraftCosts())
 
     def to_dict(self) -> dict[str, Any]:
         methods = {

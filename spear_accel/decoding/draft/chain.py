@@ -9,64 +9,73 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Round
-from spear_accel.decoding.draft.grow import Fork, Step, grow
+from spear_accel.decoding.context import DraftContext
+from spear_accel.decoding.control.base import ExitGate, TreeGate
+from spear_accel.decoding.draft.dynamic import Branch, Step, draft_dynamic
 from spear_accel.decoding.proposal import Proposal
 from spear_accel.decoding.sampling import choose
 from spear_accel.decoding.tree import comb
 
-__all__ = ["best", "draw_all", "draw_one_by_one"]
+__all__ = ["draft_parallel", "draft_stepwise", "top_candidates"]
 
 
-def draw_one_by_one(current: Round, step: Step, fork: Fork | None = None) -> Proposal:
-    """A chain or a comb, the first candidate of each depth read before the next depth is drawn; or what the round's
-    appraisal makes of it, a tree where the drafter can `fork`."""
-    if current.appraisal is not None:
-        return grow(current, step, current.appraisal, fork)
-    gumbel = current.noise.gumbel(0, current.draft_length)
-    token = current.pending
+def draft_stepwise(context: DraftContext, step: Step, branch: Branch | None = None) -> Proposal:
+    """Draw one depth after another, the first candidate of each read before the next is drawn.
+
+    Args:
+        context: The round; its plan says how deep and wide to draft, its gate may decide otherwise on the way.
+        step: Reads tokens and returns logits.
+        branch: For drafters that can go on behind several candidates of a depth, where a gate asks for it.
+
+    Returns:
+        A chain or a comb; under a `TreeGate` what it decides, a tree with `branch`.
+    """
+    gate = context.gate
+    if isinstance(gate, TreeGate):
+        return draft_dynamic(context, step, gate, branch)
+    gumbel = context.noise.gumbel(0, context.draft_length)
+    token = context.last_token
     drafted = token[:, :0]
-    laws, candidates = [], []
+    log_qs, candidates = [], []
     going, lengths = torch.ones_like(token, dtype=torch.bool), torch.zeros_like(token)
-    for depth, width in enumerate(current.wanted.widths):
+    for depth, width in enumerate(context.shape.widths):
         logits = step(token)
-        log_q = current.log_probabilities(logits, depth, drafted)
-        found = best(log_q, None if gumbel is None else gumbel[:, depth : depth + 1], width)[:, 0]
+        log_q = context.log_probs(logits, depth, drafted)
+        found = top_candidates(log_q, None if gumbel is None else gumbel[:, depth : depth + 1], width)[:, 0]
         token = found if width == 1 else found[:, :1]
-        if current.history is not None:
+        if context.history is not None:
             drafted = torch.cat((drafted, token), dim=1)
-        laws.append(log_q)
+        log_qs.append(log_q)
         candidates.append(found)
-        if current.stop is not None:
+        if isinstance(gate, ExitGate):
             lengths = lengths + going
-            # The law of a greedy draft is certain of everything, so its doubts show in the logits alone.
-            going = going & ~current.stop(logits.float().log_softmax(-1) if gumbel is None else log_q, token)
+            # A greedy draft has all its probability on one token, so only its logits show that it is unsure.
+            going = going & ~gate.stops(logits.float().log_softmax(-1) if gumbel is None else log_q, token)
             if not bool(going.any()):
                 break
-    tokens, shape = torch.cat(candidates, dim=1), comb(current.wanted.widths)
+    tokens, shape = torch.cat(candidates, dim=1), comb(context.shape.widths)
     if shape.is_chain:
-        counts = None if current.stop is None else lengths[:, 0]
-        return Proposal.chain(tokens, counts, torch.cat(laws, dim=1))
+        return Proposal.chain(tokens, None if gate is None else lengths[:, 0], torch.cat(log_qs, dim=1))
     return Proposal.tree(tokens, shape)
 
 
-def draw_all(current: Round, logits: Tensor) -> Proposal:
-    """Any tree, from logits [B, at least the draft length, V] that were made at once."""
-    shape, count = current.wanted, current.draft_length
+def draft_parallel(context: DraftContext, logits: Tensor) -> Proposal:
+    """Draw the planned shape, whatever tree it is, from logits [B, at least the draft length, V] made at once."""
+    shape, count = context.shape, context.draft_length
     logits = logits[:, :count]
-    if current.history is not None:
+    if context.history is not None:
         # A penalty looks at the tokens drawn before: one by one after all.
         coming = iter(torch.split(logits, 1, dim=1))
-        return draw_one_by_one(current, lambda _: next(coming))
-    log_q, gumbel = current.log_probabilities(logits, 0, current.pending[:, :0]), current.noise.gumbel(0, count)
+        return draft_stepwise(context, lambda _: next(coming))
+    log_q, gumbel = context.log_probs(logits, 0, context.last_token[:, :0]), context.noise.gumbel(0, count)
     if shape.is_chain:
         return Proposal.chain(choose(log_q, gumbel), log_q=log_q)
     tensors = shape.on(logits.device)
-    found = best(log_q, gumbel, tensors.children.shape[1])
+    found = top_candidates(log_q, gumbel, tensors.children.shape[1])
     return Proposal.tree(found[:, tensors.depths - 1, tensors.ranks - 1], shape)
 
 
-def best(log_q: Tensor, gumbel: Tensor | None, width: int) -> Tensor:
+def top_candidates(log_q: Tensor, gumbel: Tensor | None, width: int) -> Tensor:
     """The `width` highest noisy scores of log_q [B, n, V], best first: int64 [B, n, width]."""
     if width == 1:
         return choose(log_q, gumbel)[..., None]

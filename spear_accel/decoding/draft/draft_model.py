@@ -11,21 +11,23 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Grows, Round
-from spear_accel.decoding.draft.chain import draw_one_by_one
+from spear_accel.decoding.context import DraftContext
+from spear_accel.decoding.draft.base import Topology
+from spear_accel.decoding.draft.chain import draft_stepwise
+from spear_accel.decoding.draft.spec import DrafterInputs, MethodSpec
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.tree import comb
 from spear_accel.errors import UserError
 from spear_accel.model import DecoderState, TextToSemantic, TextToSemanticConfig
 
-__all__ = ["DraftModelDrafter"]
+__all__ = ["METHOD", "DraftModelDrafter"]
 
 
 class DraftModelDrafter:
     """See `Drafter` for the methods."""
 
-    branches: Branches = "beside"
-    grows: Grows = "comb"
+    topology: Topology = "comb"
+    autoregressive = True
 
     def __init__(self, model: TextToSemantic, target: TextToSemanticConfig, longest: int) -> None:
         """Raises UserError where the two models do not share their vocabularies."""
@@ -43,17 +45,17 @@ class DraftModelDrafter:
         room = max(capacity, min(capacity + self.longest, self.model.config.max_positions))
         self._state = self.model.new_state(rows, room, text_capacity)
 
-    def admit(self, state: DecoderState, texts: Tensor) -> None:
+    def add_rows(self, state: DecoderState, texts: Tensor) -> None:
         self.model.admit(self._state, texts)
 
-    def propose(self, current: Round) -> Proposal:
-        self._chain = comb(current.wanted.widths).spine
-        if current.draft_length == 0:
-            return Proposal.empty(current.state.rows, current.pending.device)
+    def propose(self, context: DraftContext) -> Proposal:
+        self._chain = comb(context.shape.widths).spine
+        if context.draft_length == 0:
+            return Proposal.empty(context.state.rows, context.last_token.device)
         own, ones = self._state, [1] * self._state.rows
         # The pending token is read (again, if this round drafts more than once): its logits come first.
-        own.rewind([min(length, len(tokens)) for length, tokens in zip(own.lengths, current.committed, strict=True)])
-        unread, counts = self._unread(current)
+        own.rewind([min(length, len(tokens)) for length, tokens in zip(own.lengths, context.committed, strict=True)])
+        unread, counts = self._unread(context)
         lengths = [length + count for length, count in zip(own.lengths, counts, strict=True)]
         blocks = [unread]
 
@@ -63,12 +65,12 @@ class DraftModelDrafter:
             own.keep(counts if block is unread else ones)
             return self.model.decoder.logits(_at_ends(hidden, counts) if block is unread else hidden)
 
-        proposal = draw_one_by_one(current, step)
+        proposal = draft_stepwise(context, step)
         self._read = len(proposal.shape.spine)
         own.rewind(lengths)
         return proposal
 
-    def keep(self, verdict: Verdict, hidden: Tensor) -> None:
+    def commit(self, verdict: Verdict, hidden: Tensor) -> None:
         """The cache holds the chain without its last token, which was drawn and never read, and no other candidate."""
         held = max(0, min(len(self._chain), self._read) - 1)
         chain = torch.tensor(self._chain, device=verdict.path.device)[: verdict.path.shape[1]]
@@ -78,17 +80,17 @@ class DraftModelDrafter:
     def select(self, rows: Sequence[int]) -> None:
         self._state.select(rows)
 
-    def _unread(self, current: Round) -> tuple[Tensor, list[int]]:
+    def _unread(self, context: DraftContext) -> tuple[Tensor, list[int]]:
         """Inputs that the cache lacks, int64 [B, n] with rows filled up by anything, and how many there are."""
         start = self.model.config.start_id
         rows = [
             [start, *tokens][length:] if length == 0 else list(tokens[length - 1 :])
-            for tokens, length in zip(current.committed, self._state.lengths, strict=True)
+            for tokens, length in zip(context.committed, self._state.lengths, strict=True)
         ]
         counts = [len(row) for row in rows]
         width = max(counts)
         filled = [row + [0] * (width - len(row)) for row in rows]
-        return torch.tensor(filled, device=current.pending.device), counts
+        return torch.tensor(filled, device=context.last_token.device), counts
 
 
 def _at_ends(hidden: Tensor, counts: Sequence[int]) -> Tensor:
@@ -97,3 +99,13 @@ def _at_ends(hidden: Tensor, counts: Sequence[int]) -> Tensor:
         return hidden
     ends = torch.tensor(counts, device=hidden.device)[:, None, None] - 1
     return hidden.gather(1, ends.expand(-1, -1, hidden.shape[-1]))
+
+
+def _make(inputs: DrafterInputs) -> DraftModelDrafter:
+    assert inputs.draft_model is not None
+    return DraftModelDrafter(inputs.draft_model, inputs.model.config, inputs.longest)
+
+
+METHOD = MethodSpec(
+    "draft-model", "a smaller text-to-semantic model of the same vocabulary", _make, needs="draft model", preference=60
+)

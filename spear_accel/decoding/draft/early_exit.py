@@ -12,14 +12,16 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Grows, Round
-from spear_accel.decoding.draft.chain import draw_one_by_one
+from spear_accel.decoding.context import DraftContext
+from spear_accel.decoding.draft.base import Topology
+from spear_accel.decoding.draft.chain import draft_stepwise
+from spear_accel.decoding.draft.spec import DrafterInputs, MethodSpec
 from spear_accel.decoding.proposal import Proposal, Verdict
-from spear_accel.heads import EarlyExit
+from spear_accel.heads.early_exit import HEAD, EarlyExit
 from spear_accel.model import DecoderState, KeyValueCache
 from spear_accel.model.decoder import Decoder
 
-__all__ = ["EarlyExitDrafter"]
+__all__ = ["METHOD", "EarlyExitDrafter"]
 
 
 class EarlyExitDrafter:
@@ -28,8 +30,8 @@ class EarlyExitDrafter:
     It does not branch: a candidate beside the chain would have to run through the first layers as well.
     """
 
-    branches: Branches = "nowhere"
-    grows: Grows = "chain"
+    topology: Topology = "chain"
+    autoregressive = True
 
     def __init__(self, head: EarlyExit, decoder: Decoder, longest: int) -> None:
         self.head, self.decoder, self.longest = head, decoder, longest
@@ -40,12 +42,12 @@ class EarlyExitDrafter:
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         self._cache = self.head.new_cache(rows, capacity)
 
-    def admit(self, state: DecoderState, texts: Tensor) -> None:
+    def add_rows(self, state: DecoderState, texts: Tensor) -> None:
         self._cache.admit(len(texts))
 
-    def propose(self, current: Round) -> Proposal:
+    def propose(self, context: DraftContext) -> Proposal:
         """The last draft is run through the layers too: its states are verified, and its keys may stay."""
-        state = current.state
+        state = context.state
         lengths, ones = list(state.lengths), [1] * state.rows
         left: list[Tensor] = []
 
@@ -56,18 +58,27 @@ class EarlyExitDrafter:
             self._cache.keep(ones)
             return hidden
 
-        if current.draft_length:
-            proposal = draw_one_by_one(current, lambda token: self.head.logits(run(token)))
+        if context.draft_length:
+            proposal = draft_stepwise(context, lambda token: self.head.logits(run(token)))
             run(proposal.tokens[:, -1:])
         else:
-            proposal = Proposal.empty(state.rows, current.pending.device)
-            run(current.pending)
+            proposal = Proposal.empty(state.rows, context.last_token.device)
+            run(context.last_token)
         state.rewind(lengths)
         self._cache.rewind(lengths)
         return replace(proposal, hidden=torch.cat(left, dim=1), layers=self.layers.stop)
 
-    def keep(self, verdict: Verdict, hidden: Tensor) -> None:
+    def commit(self, verdict: Verdict, hidden: Tensor) -> None:
         self._cache.keep([count + 1 for count in verdict.accepted.tolist()])
 
     def select(self, rows: Sequence[int]) -> None:
         self._cache.select(rows)
+
+
+def _make(inputs: DrafterInputs) -> EarlyExitDrafter:
+    return EarlyExitDrafter(inputs.head_as(EarlyExit), inputs.model.decoder, inputs.longest)
+
+
+METHOD = MethodSpec(
+    "early-exit", "the target's first layers and an exit head", _make, needs="head", head=HEAD, preference=50
+)

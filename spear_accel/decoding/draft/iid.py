@@ -12,7 +12,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Drafter, Grows, Round
+from spear_accel.decoding.context import DraftContext
+from spear_accel.decoding.control.base import DraftPlan
+from spear_accel.decoding.draft.base import Drafter, Topology
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.tree import TreeShape, chain
 from spear_accel.model import DecoderState
@@ -23,36 +25,36 @@ __all__ = ["IndependentDrafts", "side_by_side"]
 class IndependentDrafts:
     """See `Drafter` for the methods. Node number chain * depth + d is token d of a chain."""
 
-    branches: Branches = "nowhere"
-    grows: Grows = "whole"
+    autoregressive = False
 
-    def __init__(self, inner: Drafter, chains: int) -> None:
-        """inner: a drafter that draws from a law and leaves nothing behind but what its last draft wrote."""
-        self.inner, self.chains, self.longest = inner, chains, inner.longest
+    def __init__(self, inner: Drafter) -> None:
+        """inner: samples its drafts and leaves nothing behind but what its last draft wrote."""
+        self.inner, self.longest = inner, inner.longest
+        self.topology: Topology = inner.topology
 
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         self.inner.reset(rows, capacity, text_capacity)
 
-    def admit(self, state: DecoderState, texts: Tensor) -> None:
-        self.inner.admit(state, texts)
+    def add_rows(self, state: DecoderState, texts: Tensor) -> None:
+        self.inner.add_rows(state, texts)
 
-    def propose(self, current: Round) -> Proposal:
+    def propose(self, context: DraftContext) -> Proposal:
         """Chain 0 is drawn last: what the drafter remembers is of that one."""
-        if not current.wanted.nodes:
-            return self.inner.propose(current)
-        plain = replace(current, wanted=chain(current.draft_length))
+        if not context.draft_length:
+            return self.inner.propose(context)
+        chains = len(context.shape.children[0])
+        plain = replace(context, plan=DraftPlan(chain(context.draft_length)))
         drawn = [
-            self.inner.propose(replace(plain, noise=current.noise.stream(number)))
-            for number in reversed(range(self.chains))
+            self.inner.propose(replace(plain, noise=context.noise.stream(number))) for number in reversed(range(chains))
         ][::-1]
-        laws = [proposal.log_q for proposal in drawn]
+        log_qs = [proposal.log_q for proposal in drawn]
         tokens = torch.cat([proposal.tokens for proposal in drawn], dim=1)
-        known = [law for law in laws if law is not None]
-        proposal = Proposal.tree(tokens, side_by_side(self.chains, current.draft_length))
-        return replace(proposal, log_q=torch.cat(known, dim=1) if len(known) == len(laws) else None)
+        known = [log_q for log_q in log_qs if log_q is not None]
+        proposal = Proposal.tree(tokens, context.shape)
+        return replace(proposal, log_q=torch.cat(known, dim=1) if len(known) == len(log_qs) else None)
 
-    def keep(self, verdict: Verdict, hidden: Tensor) -> None:
-        self.inner.keep(verdict, hidden)
+    def commit(self, verdict: Verdict, hidden: Tensor) -> None:
+        self.inner.commit(verdict, hidden)
 
     def select(self, rows: Sequence[int]) -> None:
         self.inner.select(rows)

@@ -11,56 +11,64 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Grows, Round
+from spear_accel.decoding.context import DraftContext
+from spear_accel.decoding.draft.base import Topology
+from spear_accel.decoding.draft.spec import MethodSpec
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.sampling import choose
 from spear_accel.model import DecoderState
 from spear_accel.model.decoder import Decoder
 
-__all__ = ["JacobiDrafter"]
+__all__ = ["METHOD", "JacobiDrafter"]
 
 
 class JacobiDrafter:
     """See `Drafter` for the methods. Chains only; it is certain of what it drafts."""
 
-    branches: Branches = "nowhere"
-    grows: Grows = "whole"
+    topology: Topology = "chain"
+    autoregressive = False
 
     def __init__(self, decoder: Decoder, longest: int) -> None:
         self.decoder, self.longest = decoder, longest
         self._guess: Tensor | None = None
-        self._round: Round | None = None
+        self._round: DraftContext | None = None
         self._proposal: Proposal | None = None
 
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         self._guess = None
 
-    def admit(self, state: DecoderState, texts: Tensor) -> None:
+    def add_rows(self, state: DecoderState, texts: Tensor) -> None:
         """New rows have said nothing: -1 stands for their pending token, whatever it will be."""
         fresh = texts.new_full((len(texts), self.longest), -1)
         self._guess = fresh if self._guess is None else torch.cat((self._guess, fresh))
 
-    def propose(self, current: Round) -> Proposal:
+    def propose(self, context: DraftContext) -> Proposal:
         assert self._guess is not None
-        guess = self._guess[:, : current.draft_length]
+        guess = self._guess[:, : context.draft_length]
         # The start id is a token to read, but none to say.
-        last = current.pending % len(current.noise.tokens)
+        last = context.last_token % len(context.noise.tokens)
         proposal = Proposal.chain(torch.where(guess < 0, last, guess))
-        self._round, self._proposal = current, proposal
+        self._round, self._proposal = context, proposal
         return proposal
 
-    def keep(self, verdict: Verdict, hidden: Tensor) -> None:
+    def commit(self, verdict: Verdict, hidden: Tensor) -> None:
         """Draw at every position of the block again; those behind the committed ones are what comes next."""
         assert self._round is not None and self._proposal is not None and self._guess is not None
         count = hidden.shape[1]
-        log_p = self._round.log_probabilities(self.decoder.logits(hidden), 0, self._proposal.tokens)
+        log_p = self._round.log_probs(self.decoder.logits(hidden), 0, self._proposal.tokens)
         said = choose(log_p, self._round.noise.gumbel(0, count))
         # Behind the accepted path stands the final token, which is committed; the guess begins one further on.
         ahead = verdict.accepted[:, None] + 1 + torch.arange(self.longest, device=hidden.device)
         guess = said.gather(1, ahead.clamp_max(count - 1))
         # What was said behind a made-up first draft is no guess.
-        self._guess = torch.where(self._round.pending < len(self._round.noise.tokens), guess, -1)
+        self._guess = torch.where(self._round.last_token < len(self._round.noise.tokens), guess, -1)
 
     def select(self, rows: Sequence[int]) -> None:
         assert self._guess is not None
         self._guess = self._guess[list(rows)]
+
+
+METHOD = MethodSpec(
+    "jacobi", "what the target drew behind the last accepted position",
+    lambda inputs: JacobiDrafter(inputs.model.decoder, inputs.longest), preference=90,
+)  # fmt: skip

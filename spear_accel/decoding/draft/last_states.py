@@ -23,10 +23,10 @@ class LastStates:
     def reset(self) -> None:
         self.values = self.beginning[:0]
 
-    def admit(self, count: int) -> None:
+    def add_rows(self, count: int) -> None:
         self.values = torch.cat((self.values, self.beginning.expand(count, -1, -1)))
 
-    def keep(self, verdict: Verdict, hidden: Tensor) -> None:
+    def commit(self, verdict: Verdict, hidden: Tensor) -> None:
         """Move on by the root and the accepted path. hidden: [B, N + 1, D]."""
         rows = torch.arange(len(hidden), device=hidden.device)
         ends = verdict.accepted

@@ -10,20 +10,22 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Grows, Round
-from spear_accel.decoding.draft.chain import draw_one_by_one
+from spear_accel.decoding.context import DraftContext
+from spear_accel.decoding.draft.base import Topology
+from spear_accel.decoding.draft.chain import draft_stepwise
+from spear_accel.decoding.draft.spec import DrafterInputs, MethodSpec
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.model import DecoderState, SkipSet
 from spear_accel.model.decoder import Decoder
 
-__all__ = ["LayerSkipDrafter"]
+__all__ = ["METHOD", "LayerSkipDrafter"]
 
 
 class LayerSkipDrafter:
     """See `Drafter` for the methods."""
 
-    branches: Branches = "beside"
-    grows: Grows = "comb"
+    topology: Topology = "comb"
+    autoregressive = True
 
     def __init__(self, decoder: Decoder, skip: SkipSet, longest: int) -> None:
         """Raises UserError where the skip set does not fit the decoder."""
@@ -33,13 +35,13 @@ class LayerSkipDrafter:
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         """Nothing to size: drafts write to the target's own cache, behind the rows' lengths."""
 
-    def admit(self, state: DecoderState, texts: Tensor) -> None:
+    def add_rows(self, state: DecoderState, texts: Tensor) -> None:
         """Nothing to prepare."""
 
-    def propose(self, current: Round) -> Proposal:
-        state = current.state
-        if current.draft_length == 0:
-            return Proposal.empty(state.rows, current.pending.device)
+    def propose(self, context: DraftContext) -> Proposal:
+        state = context.state
+        if context.draft_length == 0:
+            return Proposal.empty(state.rows, context.last_token.device)
         lengths, ones = list(state.lengths), [1] * state.rows
 
         def step(token: Tensor) -> Tensor:
@@ -47,12 +49,20 @@ class LayerSkipDrafter:
             state.keep(ones)
             return self.decoder.logits(hidden)
 
-        proposal = draw_one_by_one(current, step)
+        proposal = draft_stepwise(context, step)
         state.rewind(lengths)
         return proposal
 
-    def keep(self, verdict: Verdict, hidden: Tensor) -> None:
+    def commit(self, verdict: Verdict, hidden: Tensor) -> None:
         """Nothing to learn."""
 
     def select(self, rows: Sequence[int]) -> None:
         """Nothing to move."""
+
+
+def _make(inputs: DrafterInputs) -> LayerSkipDrafter:
+    assert inputs.skip is not None
+    return LayerSkipDrafter(inputs.model.decoder, inputs.skip, inputs.longest)
+
+
+METHOD = MethodSpec("layer-skip", "the target without some of its blocks", _make, needs="skip set", preference=70)

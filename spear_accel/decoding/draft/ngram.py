@@ -12,12 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Grows, Round
+from spear_accel.decoding.context import DraftContext
+from spear_accel.decoding.draft.base import Topology
+from spear_accel.decoding.draft.spec import MethodSpec
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.errors import UserError
 from spear_accel.model import DecoderState
 
-__all__ = ["NgramDrafter", "NgramTable"]
+__all__ = ["METHOD", "NgramDrafter", "NgramTable"]
 
 LONGEST_MATCH = 4
 
@@ -53,8 +55,8 @@ class NgramTable:
 class NgramDrafter:
     """See `Drafter` for the methods. Chains only, of different lengths; it is certain of what it drafts."""
 
-    branches: Branches = "nowhere"
-    grows: Grows = "whole"
+    topology: Topology = "chain"
+    autoregressive = False
 
     def __init__(self, longest: int, table: NgramTable | None = None) -> None:
         self.longest = longest
@@ -64,21 +66,21 @@ class NgramDrafter:
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
         self._rows = []
 
-    def admit(self, state: DecoderState, texts: Tensor) -> None:
+    def add_rows(self, state: DecoderState, texts: Tensor) -> None:
         self._rows += [_Seen() for _ in texts]
 
-    def propose(self, current: Round) -> Proposal:
-        count = current.draft_length
+    def propose(self, context: DraftContext) -> Proposal:
+        count = context.draft_length
         drafts = []
-        for seen, tokens in zip(self._rows, current.committed, strict=True):
+        for seen, tokens in zip(self._rows, context.committed, strict=True):
             seen.read(tokens)
             drafts.append(seen.draft(tokens, count, self._table))
-        device = current.pending.device
+        device = context.last_token.device
         filled = [draft + [0] * (count - len(draft)) for draft in drafts]
         tokens_of = torch.tensor(filled, dtype=torch.int64, device=device).view(len(drafts), count)
         return Proposal.chain(tokens_of, torch.tensor([len(draft) for draft in drafts], device=device))
 
-    def keep(self, verdict: Verdict, hidden: Tensor) -> None:
+    def commit(self, verdict: Verdict, hidden: Tensor) -> None:
         """Nothing to learn: the next round sees all committed tokens."""
 
     def select(self, rows: Sequence[int]) -> None:
@@ -119,3 +121,9 @@ class _Seen:
                 if suffix in source:
                     return source[suffix]
         return None
+
+
+METHOD = MethodSpec(
+    "ngram", "how the last tokens went on before in the utterance", lambda inputs: NgramDrafter(inputs.longest),
+    preference=80,
+)  # fmt: skip

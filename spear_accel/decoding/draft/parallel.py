@@ -6,21 +6,24 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Grows, Round
-from spear_accel.decoding.draft.chain import draw_all
+from spear_accel.decoding.context import DraftContext
+from spear_accel.decoding.draft.base import Topology
+from spear_accel.decoding.draft.chain import draft_parallel
 from spear_accel.decoding.draft.last_states import LastStates
+from spear_accel.decoding.draft.spec import DrafterInputs, MethodSpec
 from spear_accel.decoding.proposal import Proposal, Verdict
-from spear_accel.heads import ParallelHead
+from spear_accel.heads import medusa, prophet_linear
+from spear_accel.heads.parallel import ParallelHead
 from spear_accel.model import DecoderState
 
-__all__ = ["ParallelDrafter"]
+__all__ = ["MEDUSA", "PROPHET_LINEAR", "ParallelDrafter"]
 
 
 class ParallelDrafter:
     """See `Drafter` for the methods."""
 
-    branches: Branches = "anywhere"
-    grows: Grows = "whole"
+    topology: Topology = "tree"
+    autoregressive = False
 
     def __init__(self, head: ParallelHead, longest: int) -> None:
         """Never drafts more than the head has streams."""
@@ -31,17 +34,30 @@ class ParallelDrafter:
         """Nothing to size."""
         self._states.reset()
 
-    def admit(self, state: DecoderState, texts: Tensor) -> None:
-        self._states.admit(len(texts))
+    def add_rows(self, state: DecoderState, texts: Tensor) -> None:
+        self._states.add_rows(len(texts))
 
-    def propose(self, current: Round) -> Proposal:
-        if current.draft_length == 0:
-            return Proposal.empty(current.state.rows, current.pending.device)
-        logits = self.head(self._states.values[:, 0], current.pending[:, 0])
-        return draw_all(current, logits)
+    def propose(self, context: DraftContext) -> Proposal:
+        if context.draft_length == 0:
+            return Proposal.empty(context.state.rows, context.last_token.device)
+        logits = self.head(self._states.values[:, 0], context.last_token[:, 0])
+        return draft_parallel(context, logits)
 
-    def keep(self, verdict: Verdict, hidden: Tensor) -> None:
-        self._states.keep(verdict, hidden)
+    def commit(self, verdict: Verdict, hidden: Tensor) -> None:
+        self._states.commit(verdict, hidden)
 
     def select(self, rows: Sequence[int]) -> None:
         self._states.select(rows)
+
+
+def _make(inputs: DrafterInputs) -> ParallelDrafter:
+    return ParallelDrafter(inputs.head_as(ParallelHead), inputs.longest)
+
+
+PROPHET_LINEAR = MethodSpec(
+    "prophet-linear", "one projection to several future tokens", _make, needs="head", head=prophet_linear.HEAD,
+    preference=30,
+)  # fmt: skip
+MEDUSA = MethodSpec(
+    "medusa", "a head for each future token", _make, needs="head", head=medusa.HEAD, preference=40
+)  # fmt: skip

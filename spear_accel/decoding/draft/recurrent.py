@@ -9,21 +9,23 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from spear_accel.decoding.draft.base import Branches, Grows, Round
-from spear_accel.decoding.draft.chain import draw_one_by_one
+from spear_accel.decoding.context import DraftContext
+from spear_accel.decoding.draft.base import Topology
+from spear_accel.decoding.draft.chain import draft_stepwise
 from spear_accel.decoding.draft.last_states import LastStates
+from spear_accel.decoding.draft.spec import DrafterInputs, MethodSpec
 from spear_accel.decoding.proposal import Proposal, Verdict
-from spear_accel.heads import Recurrent
+from spear_accel.heads.recurrent import HEAD, Recurrent
 from spear_accel.model import DecoderState
 
-__all__ = ["RecurrentDrafter"]
+__all__ = ["METHOD", "RecurrentDrafter"]
 
 
 class RecurrentDrafter:
     """See `Drafter` for the methods."""
 
-    branches: Branches = "beside"
-    grows: Grows = "tree"
+    topology: Topology = "tree"
+    autoregressive = True
 
     def __init__(self, head: Recurrent, longest: int) -> None:
         self.head, self.longest = head, longest
@@ -33,27 +35,36 @@ class RecurrentDrafter:
         """Nothing to size."""
         self._states.reset()
 
-    def admit(self, state: DecoderState, texts: Tensor) -> None:
-        self._states.admit(len(texts))
+    def add_rows(self, state: DecoderState, texts: Tensor) -> None:
+        self._states.add_rows(len(texts))
 
-    def propose(self, current: Round) -> Proposal:
-        if current.draft_length == 0:
-            return Proposal.empty(current.state.rows, current.pending.device)
-        cell, cross = self.head.start(self._states.values), current.state.cross
+    def propose(self, context: DraftContext) -> Proposal:
+        if context.draft_length == 0:
+            return Proposal.empty(context.state.rows, context.last_token.device)
+        cell, cross = self.head.start(self._states.values), context.state.cross
 
         def step(token: Tensor) -> Tensor:
             nonlocal cell
             cell, logits = self.head.step(cell, token, cross)
             return logits
 
-        def fork(places: list[int]) -> None:
+        def branch(places: list[int]) -> None:
             nonlocal cell
             cell = self.head.fork(cell, places)
 
-        return draw_one_by_one(current, step, fork)
+        return draft_stepwise(context, step, branch)
 
-    def keep(self, verdict: Verdict, hidden: Tensor) -> None:
-        self._states.keep(verdict, hidden)
+    def commit(self, verdict: Verdict, hidden: Tensor) -> None:
+        self._states.commit(verdict, hidden)
 
     def select(self, rows: Sequence[int]) -> None:
         self._states.select(rows)
+
+
+def _make(inputs: DrafterInputs) -> RecurrentDrafter:
+    return RecurrentDrafter(inputs.head_as(Recurrent), inputs.longest)
+
+
+METHOD = MethodSpec(
+    "recurrent", "a recurrent cell on the target's last hidden state", _make, needs="head", head=HEAD, preference=10
+)

@@ -13,6 +13,9 @@ from torch import Tensor
 from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.sampling import choose
+from spear_accel.decoding.verify.spec import RuleSpec
+
+__all__ = ["RULE", "Coupled", "follow"]
 
 
 class Coupled:
@@ -62,3 +65,9 @@ def _walk(proposal: Proposal, draws: Tensor) -> Verdict:
     padded = [[*path[1:], *[-1] * (proposal.shape.depth + 1 - len(path))] for path in paths]
     ends = torch.tensor([[len(path) - 1, path[-1] + 1] for path in paths], device=draws.device)
     return Verdict(ends[:, 0], torch.tensor(padded, device=draws.device), draws.gather(1, ends[:, 1:])[:, 0])
+
+
+RULE = RuleSpec(
+    "coupled", "the token is the target's own draw with the shared noise", lossless=True, make=lambda inputs: Coupled(),
+    drafts="tree", accepts_draws=True,
+)  # fmt: skip

@@ -14,10 +14,11 @@ from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.sampling import choose
 from spear_accel.decoding.verify.base import draft_law, undrafted
+from spear_accel.decoding.verify.spec import RuleInputs, RuleSpec
 from spear_accel.decoding.verify.tree import residual
 from spear_accel.errors import UserError
 
-__all__ = ["Grouped", "groups_within", "shares"]
+__all__ = ["RULE", "Grouped", "groups_within", "shares"]
 
 
 class Grouped:
@@ -38,7 +39,7 @@ class Grouped:
         group = self._groups_of(proposal.tokens, noise)
         p_g, q_g = group_p[:, :-1].gather(-1, group[..., None]), group_q.gather(-1, group[..., None])
         nodes = torch.arange(proposal.nodes, device=log_p.device)
-        passes = noise.judgements(proposal.nodes) * q_g[..., 0] < p_g[..., 0]
+        passes = noise.acceptance_uniforms(proposal.nodes) * q_g[..., 0] < p_g[..., 0]
         accepted = (passes & (nodes < proposal.lengths[:, None])).long().cumprod(dim=1).sum(dim=1)
         rows = torch.arange(len(accepted), device=accepted.device)
         at = accepted.clamp_max(proposal.nodes - 1)
@@ -48,12 +49,12 @@ class Grouped:
         recovered = ((left / whole) @ weights) * p[rows, accepted]
         law = torch.where((accepted < proposal.lengths)[:, None], recovered, p[rows, accepted])
         path = torch.where(nodes < accepted[:, None], nodes, -1)
-        return Verdict(accepted, path, choose(law.log(), noise.recovery(accepted)))
+        return Verdict(accepted, path, choose(law.log(), noise.residual_gumbel(accepted)))
 
     def _groups_of(self, tokens: Tensor, noise: RowNoise) -> Tensor:
         """One of the groups that hold each token, [B, N], drawn evenly."""
         held = self.shares.to(tokens.device).T[tokens]
-        uniform = noise.second_judgements(tokens.shape[1])[..., None]
+        uniform = noise.group_uniforms(tokens.shape[1])[..., None]
         return (held.cumsum(dim=-1) > uniform * held.sum(dim=-1, keepdim=True)).long().argmax(dim=-1)
 
 
@@ -80,3 +81,12 @@ def groups_within(centroids: Tensor, radius: float, vocab: int) -> Tensor:
     groups[:units, :units] = distances <= radius * mean
     groups[:units, :units] |= torch.eye(units, dtype=torch.bool)
     return groups
+
+
+def _make(inputs: RuleInputs) -> Grouped:
+    if inputs.centroids is None:
+        raise UserError("verify 'grouped' needs the centroids of the voice's speech tokenizer; take another rule")
+    return Grouped(groups_within(inputs.centroids(), inputs.options.group_radius, inputs.vocab))
+
+
+RULE = RuleSpec("grouped", "as often as the target's token is in its group of alike tokens", lossless=False, make=_make)

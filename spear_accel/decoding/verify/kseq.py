@@ -13,9 +13,10 @@ from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.sampling import choose
 from spear_accel.decoding.verify.base import undrafted
+from spear_accel.decoding.verify.spec import RuleSpec
 from spear_accel.decoding.verify.tree import residual
 
-__all__ = ["KSeq", "leftover", "rho_star"]
+__all__ = ["RULE", "KSeq", "leftover", "rho_star"]
 
 _HALVINGS = 60
 
@@ -41,7 +42,7 @@ class KSeq:
         law, going = p[:, 0], torch.ones_like(rows, dtype=torch.bool)
         for depth in range(length):
             drafted, own = tokens[:, :, depth], q[rows, leader * length + depth]
-            winner, rest = _level(law, own, drafted, alive, noise.judgement(depth, chains).double())
+            winner, rest = _level(law, own, drafted, alive, noise.candidate_uniforms(depth, chains).double())
             passed = going & (winner >= 0)
             law = torch.where((going & ~passed)[:, None], rest, law)
             leader = torch.where(passed, winner, leader)
@@ -51,7 +52,7 @@ class KSeq:
             law = torch.where(going[:, None], p[rows, leader * length + depth + 1], law)
         steps = torch.arange(length, device=rows.device)
         path = torch.where(steps < accepted[:, None], leader[:, None] * length + steps, -1)
-        return Verdict(accepted, path, choose(law.log(), noise.recovery(accepted)))
+        return Verdict(accepted, path, choose(law.log(), noise.residual_gumbel(accepted)))
 
 
 def _level(p: Tensor, q: Tensor, drafted: Tensor, alive: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,3 +87,9 @@ def leftover(p: Tensor, q: Tensor, rho: Tensor, count: Tensor) -> Tensor:
 
 def _beta(p: Tensor, q: Tensor, rho: Tensor) -> Tensor:
     return torch.minimum(q, p / rho[:, None]).sum(dim=1)
+
+
+RULE = RuleSpec(
+    "k-seq", "the first of several independent drafts that passes", lossless=True, make=lambda inputs: KSeq(),
+    drafts="independent",
+)  # fmt: skip

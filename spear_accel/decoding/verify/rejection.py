@@ -13,9 +13,10 @@ from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.sampling import choose
 from spear_accel.decoding.verify.base import draft_law, undrafted
+from spear_accel.decoding.verify.spec import RuleSpec
 from spear_accel.decoding.verify.tree import residual, verify_tree
 
-__all__ = ["Lenient", "Rejection"]
+__all__ = ["LENIENT", "RULE", "Lenient", "Rejection"]
 
 
 class Rejection:
@@ -40,7 +41,7 @@ class Rejection:
         drafted = proposal.tokens[..., None]
         p_x, q_x = p[:, :-1].gather(-1, drafted)[..., 0], q.gather(-1, drafted)[..., 0]
         # Multiplied out and strict, so that p = 0 never passes and q = 0 needs no division.
-        passes = noise.judgements(proposal.nodes) * q_x < p_x
+        passes = noise.acceptance_uniforms(proposal.nodes) * q_x < p_x
         counts = torch.arange(proposal.nodes, device=p.device) < proposal.lengths[:, None]
         return (passes & counts).long().cumprod(dim=1).sum(dim=1)
 
@@ -51,7 +52,7 @@ class Rejection:
         at_q = q[rows, accepted.clamp_max(proposal.nodes - 1)]
         rejected = accepted < proposal.lengths
         law = torch.where(rejected[:, None], residual(at_p.exp(), at_q).log(), at_p)
-        return choose(law, noise.recovery(accepted))
+        return choose(law, noise.residual_gumbel(accepted))
 
 
 class Lenient(Rejection):
@@ -68,3 +69,9 @@ def _verdict(proposal: Proposal, accepted: Tensor, final: Tensor) -> Verdict:
     nodes = torch.arange(proposal.nodes, device=accepted.device)
     path = torch.where(nodes < accepted[:, None], nodes, -1)
     return Verdict(accepted, path, final)
+
+
+RULE = RuleSpec("rejection", "with min(1, p / q): speculative sampling", lossless=True, make=lambda inputs: Rejection())
+LENIENT = RuleSpec(
+    "lenient", "with min(1, p / (lenience * q))", lossless=False, make=lambda inputs: Lenient(inputs.options.lenience)
+)

@@ -1,34 +1,28 @@
-"""The verification rules by name."""
+"""From the name of a rule to its verifier."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
 
-from spear_accel.decoding.options import RULES, DecodeOptions
+from spear_accel.decoding.options import DecodeOptions
+from spear_accel.decoding.registry import find_rule
 from spear_accel.decoding.verify.base import Verifier
-from spear_accel.decoding.verify.coupled import Coupled
-from spear_accel.decoding.verify.grouped import Grouped
-from spear_accel.decoding.verify.kseq import KSeq
-from spear_accel.decoding.verify.rejection import Lenient, Rejection
-from spear_accel.decoding.verify.typical import Typical
-from spear_accel.errors import UserError
+from spear_accel.decoding.verify.spec import RuleInputs
 
-__all__ = ["LOSSY", "make_verifier"]
-
-_PLAIN: dict[str, type[Verifier]] = {"coupled": Coupled, "rejection": Rejection, "k-seq": KSeq, "typical": Typical}
-LOSSY = tuple(name for name in RULES if name not in ("coupled", "rejection", "k-seq"))
-"""Rules that change what is said."""
+__all__ = ["make_verifier"]
 
 
-def make_verifier(options: DecodeOptions, groups: Tensor | None = None) -> Verifier:
-    """The verifier that `options.verify` names. groups: bool [G, V], for the rule "grouped".
+def make_verifier(options: DecodeOptions, centroids: Callable[[], Tensor] | None = None, vocab: int = 0) -> Verifier:
+    """Make the verifier that `options.verify` names.
 
-    Raises UserError: "grouped" without groups.
+    Args:
+        options: Of decoding.
+        centroids: Loads the centroids of the voice's speech tokenizer, float [units, D]; None where it has none.
+        vocab: V, tokens of the target.
+
+    Raises:
+        UserError: The rule needs something that the voice lacks, or its package is broken.
     """
-    if options.verify == "lenient":
-        return Lenient(options.lenience)
-    if options.verify == "grouped":
-        if groups is None:
-            raise UserError("verify 'grouped' needs the centroids of the voice's speech tokenizer; take another rule")
-        return Grouped(groups)
-    return _PLAIN[options.verify]()
+    return find_rule(options.verify).make(RuleInputs(options, vocab, centroids))

@@ -24,9 +24,9 @@ def verify_tree(proposal: Proposal, log_p: Tensor, noise: RowNoise, *, replaceme
     """
     walk = _Walk(proposal, log_p, replacement)
     for depth in range(proposal.shape.depth):
-        walk.descend(noise.judgement(depth, walk.children.shape[1]))
+        walk.descend(noise.candidate_uniforms(depth, walk.children.shape[1]))
     accepted = torch.stack(walk.path, dim=1)
-    return Verdict((accepted >= 0).sum(dim=1), accepted, choose(walk.law.log(), noise.recovery(walk.steps)))
+    return Verdict((accepted >= 0).sum(dim=1), accepted, choose(walk.law.log(), noise.residual_gumbel(walk.steps)))
 
 
 class _Walk:

@@ -15,8 +15,9 @@ from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.sampling import choose
 from spear_accel.decoding.verify.base import undrafted
+from spear_accel.decoding.verify.spec import RuleSpec
 
-__all__ = ["Typical"]
+__all__ = ["RULE", "Typical"]
 
 EPSILON, DELTA = 0.09, 0.3
 _DEPTH_FIRST = 1e4
@@ -57,3 +58,9 @@ class Typical:
         likelihood = said.clamp_min(-_DEPTH_FIRST / (10 * len(shape.depths))) @ above
         score = torch.where(reached, shape.depths * _DEPTH_FIRST + likelihood, -torch.inf)
         return torch.where(reached.any(dim=1), score.argmax(dim=1), -1)
+
+
+RULE = RuleSpec(
+    "typical", "the target does not find the token unlikely", lossless=False, make=lambda inputs: Typical(),
+    drafts="tree",
+)  # fmt: skip

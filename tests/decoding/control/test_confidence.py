@@ -6,15 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.control.confidence import Threshold
-from spear_accel.decoding.draft.base import Round
-from spear_accel.decoding.draft.chain import draw_one_by_one
+from spear_accel.decoding.context import DraftContext
+from spear_accel.decoding.control.base import DraftPlan
+from spear_accel.decoding.control.confidence import ConfidenceExitController, ConfidenceGate, ExitThreshold
+from spear_accel.decoding.draft.chain import draft_stepwise
 from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.sampling import BatchSampling, SamplingParams
+from spear_accel.decoding.stats import RowOutcome
 from spear_accel.decoding.tree import chain
 
 
-def test_the_doubtful_token_is_kept_and_nothing_follows_it() -> None:
+def test_the_unsure_token_is_kept_and_nothing_follows_it() -> None:
     """Greedy drafts of two rows whose probabilities are given by depth; the second row stops first."""
     sure = torch.tensor([[0.9, 0.9, 0.4, 0.9], [0.9, 0.3, 0.9, 0.9]])
     asked: list[int] = []
@@ -25,26 +27,23 @@ def test_the_doubtful_token_is_kept_and_nothing_follows_it() -> None:
         rest = (1.0 - sure[:, depth]) / 4
         return torch.stack([sure[:, depth], rest, rest, rest, rest], dim=-1)[:, None].log()
 
-    def doubts(log_q: Tensor, token: Tensor) -> Tensor:
-        return log_q.gather(-1, token[..., None])[..., 0].exp() < 0.5
-
-    noise = RowNoise(torch.zeros(2, 2).long(), torch.zeros(2).long(), torch.arange(5), silent=True)
+    noise = RowNoise(torch.zeros(2, 2).long(), torch.zeros(2).long(), torch.arange(5), greedy=True)
     sampling = BatchSampling([SamplingParams(1.0)] * 2, torch.device("cpu"))
-    current = Round(
-        state=None, pending=torch.zeros(2, 1).long(), committed=[[], []], noise=noise, sampling=sampling,
-        history=None, minimum=[0, 0], eos_id=4, wanted=chain(4), stop=doubts,
+    context = DraftContext(
+        state=None, last_token=torch.zeros(2, 1).long(), committed=[[], []], noise=noise, sampling=sampling,
+        history=None, minimum=[0, 0], eos_id=4, plan=DraftPlan(chain(4), ConfidenceGate(0.5)),
     )  # type: ignore[arg-type] # fmt: skip
-    proposal = draw_one_by_one(current, step)
+    proposal = draft_stepwise(context, step)
     assert proposal.lengths.tolist() == [3, 2]
-    assert proposal.tokens.shape == (2, 3) and len(asked) == 3, "no step is taken once all rows doubt"
+    assert proposal.tokens.shape == (2, 3) and len(asked) == 3, "no step is taken once all rows are unsure"
 
 
 def test_the_threshold_follows_the_published_rule() -> None:
-    threshold = Threshold(greedy=False)
-    assert threshold.value == 0.5 and Threshold(greedy=True).value == 0.8
+    threshold = ExitThreshold(greedy=False)
+    assert threshold.value == 0.5 and ExitThreshold(greedy=True).value == 0.8
     threshold.observe(1, 4, whole=True)
     assert threshold.value == pytest.approx(0.5 + 0.1 * 0.01), "too little was accepted"
-    held = Threshold(greedy=False)
+    held = ExitThreshold(greedy=False)
     held.observe(8, 8, whole=True)
     assert held.value == 0.5, "all accepted, all drafted"
     held.observe(6, 6, whole=False)
@@ -54,10 +53,22 @@ def test_the_threshold_follows_the_published_rule() -> None:
 
 
 def test_acceptance_is_smoothed() -> None:
-    threshold = Threshold(greedy=False)
+    threshold = ExitThreshold(greedy=False)
     threshold.observe(8, 8, whole=False)
     low = threshold.value
     threshold.observe(7, 8, whole=False)
     assert threshold.value < low, "the mean of 1 and 7/8 is above the target of 0.9"
     threshold.observe(4, 8, whole=False)
     assert threshold.value > low - 0.0011
+
+
+def test_the_controller_hands_the_threshold_to_the_next_draft() -> None:
+    """Rows: 3 of 4 nodes drafted and 1 accepted; 4 drafted and 0 accepted."""
+    controller = ConfidenceExitController(4, greedy=False)
+    plan = controller.plan(2)
+    assert plan == DraftPlan(chain(4), ConfidenceGate(0.5)) and controller.max_nodes == 4
+    outcomes = [RowOutcome(3, 1, path=(0,), drafted=3), RowOutcome(4, 0, drafted=4)]
+    controller.observe(plan, outcomes, 0.1)
+    threshold = ExitThreshold(greedy=False)
+    threshold.observe(1, 7, whole=False)
+    assert controller.plan(1).gate == ConfidenceGate(threshold.value)

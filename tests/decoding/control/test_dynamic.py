@@ -1,4 +1,4 @@
-"""Drafts shaped by their own doubts: what is learned of gaps, what prices do, and whether to draft at all."""
+"""Dynamic draft trees: what prices and gaps do to a draft, what is learned, and whether to draft at all."""
 
 from __future__ import annotations
 
@@ -9,54 +9,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.control.adaptive import DraftCosts
-from spear_accel.decoding.control.dynamic import Odds, Prices, Worth
-from spear_accel.decoding.control.on_off import DraftOrNot
-from spear_accel.decoding.draft.base import Round
-from spear_accel.decoding.draft.chain import draw_one_by_one
+from spear_accel.decoding.context import DraftContext
+from spear_accel.decoding.control.acceptance import AcceptanceEstimator
+from spear_accel.decoding.control.base import DraftPlan
+from spear_accel.decoding.control.costs import DraftCosts, MarginalCost
+from spear_accel.decoding.control.dynamic import DynamicTreeController, DynamicTreeGate
+from spear_accel.decoding.draft.chain import draft_stepwise
 from spear_accel.decoding.noise import RowNoise, row_words
 from spear_accel.decoding.proposal import Proposal
 from spear_accel.decoding.sampling import BatchSampling, SamplingParams
-from spear_accel.decoding.stats import Judged
+from spear_accel.decoding.stats import RowOutcome
 from spear_accel.decoding.tree import chain
 
 VOCAB = 12
 LENGTH = 6
 COSTS = DraftCosts(((0.8, 0.1),) * 4, {1: (1.0, 1.2, 1.3, 1.4, 1.5), 8: (1.0, 1.6, 2.0, 2.4, 2.8)}, {1: 0.05, 8: 0.1})
-
-
-def test_prices_are_what_the_time_brings_elsewhere() -> None:
-    alone, many = Prices.of(COSTS, 1), Prices.of(COSTS, 8)
-    speed = (1 + 0.8 + 0.8**2 + 0.8**3 + 0.8**4) / 1.5
-    assert COSTS.speedup(1)[0] >= speed
-    assert alone.depth == pytest.approx(COSTS.speedup(1)[0] * 0.1)
-    assert alone.node == pytest.approx(COSTS.speedup(1)[0] * 0.05)
-    assert many.depth == pytest.approx(8 * COSTS.speedup(8)[0] * 0.4)
-    assert Prices.of(replace(COSTS, node={}), 1).node == math.inf
-    twice = Prices.of(COSTS, 16)
-    assert (twice.depth, twice.node) == pytest.approx((2 * many.depth, 2 * many.node)), "as 8 rows, two times"
-
-
-def test_odds_begin_with_a_guess_and_learn() -> None:
-    odds = Odds()
-    chances = [odds.chances(gap) for gap in (0.1, 0.6, 1.2, 2.5, 5.0)]
-    assert [first for first, _ in chances] == sorted(first for first, _ in chances)
-    assert all(0.0 < first + second < 1.0 for first, second in chances)
-    for _ in range(2000):
-        odds.observe(0.1, 2, 2)
-        odds.observe(2.5, 0, 1)
-    first, second = odds.chances(0.1)
-    assert first < 0.05 and second > 0.9
-    assert odds.chances(2.5)[0] < 0.05
-    assert odds.chances(1.2) == chances[2], "other gaps are not touched"
-    assert odds.average < 0.05
-
-
-def test_second_candidates_count_where_they_were_offered() -> None:
-    odds, before = Odds(), Odds()
-    odds.observe(0.1, 0, 1)
-    shares = [second / (1.0 - first) for first, second in (odds.chances(0.1), before.chances(0.1))]
-    assert shares[0] == pytest.approx(shares[1])
 
 
 def sure(_: Tensor) -> Tensor:
@@ -67,39 +34,39 @@ def sure(_: Tensor) -> Tensor:
     return logits
 
 
-def start(prices: Prices | None, widest: int = 2, temperature: float = 1.0, odds: Odds | None = None) -> Round:
+def start(cost: MarginalCost | None, candidates: int = 2, temperature: float = 1.0) -> DraftContext:
     words = torch.tensor([row_words(1, key) for key in (5, 6)])
     noise = RowNoise(words, torch.tensor([3, 3]), torch.arange(VOCAB), temperature == 0.0)
-    worth = None if prices is None else Worth(odds or Odds(), prices, 2, widest)
+    gate = None if cost is None else DynamicTreeGate(AcceptanceEstimator(), cost, 2, candidates)
     sampling = BatchSampling([SamplingParams(temperature)] * 2, torch.device("cpu"))
-    return Round(
+    return DraftContext(
         None, torch.tensor([[1], [2]]), [[1] * 3, [2] * 3], noise, sampling, None, [0, 0], VOCAB - 1,  # type: ignore[arg-type]
-        chain(LENGTH), appraisal=worth,
+        DraftPlan(chain(LENGTH), gate),
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("prices", "widths"),
+    ("cost", "widths"),
     [
-        (Prices(0.0, math.inf), (1,) * LENGTH),
-        (Prices(0.0, 0.0), (2,) * LENGTH),
-        (Prices(9.0, math.inf), (1,)),
-        (Prices(9.0, 0.0), (2,)),
+        (MarginalCost(0.0, math.inf), (1,) * LENGTH),
+        (MarginalCost(0.0, 0.0), (2,) * LENGTH),
+        (MarginalCost(9.0, math.inf), (1,)),
+        (MarginalCost(9.0, 0.0), (2,)),
     ],
 )
-def test_extreme_prices(prices: Prices, widths: tuple[int, ...]) -> None:
-    assert draw_one_by_one(start(prices), sure).shape.widths == widths
-    assert draw_one_by_one(start(prices, widest=1), sure).shape.widths == (1,) * len(widths)
+def test_extreme_prices(cost: MarginalCost, widths: tuple[int, ...]) -> None:
+    assert draft_stepwise(start(cost), sure).shape.widths == widths
+    assert draft_stepwise(start(cost, candidates=1), sure).shape.widths == (1,) * len(widths)
 
 
 def test_a_depth_must_be_worth_it_to_all_rows_together() -> None:
-    """Row 0 is nearly certain at every depth; row 1 is of two minds, and adds less with each."""
-    worth = Worth(Odds(), Prices(depth=0.75, node=0.15), 2)
-    widths = [worth.judge([depth - 1], [[5.0, 0.1]])[0][0] for depth in range(4)]
-    assert worth.goes_on
+    """Row 0 is nearly certain at every depth; row 1 has two likely candidates, and adds less with each depth."""
+    gate = DynamicTreeGate(AcceptanceEstimator(), MarginalCost(depth=0.75, node=0.15), 2)
+    widths = [gate.decide([depth - 1], [[5.0, 0.1]], False)[0][0] for depth in range(4)]
+    assert gate.goes_on
     assert widths == [2, 1, 1, 1], "nobody expects row 1 to get far"
-    alone = Worth(Odds(), Prices(depth=0.75, node=0.15), 1)
-    alone.judge([-1], [[0.1]])
+    alone = DynamicTreeGate(AcceptanceEstimator(), MarginalCost(depth=0.75, node=0.15), 1)
+    alone.decide([-1], [[0.1]], False)
     assert not alone.goes_on
 
 
@@ -112,8 +79,8 @@ def test_the_spine_is_the_chain_that_would_have_been_drawn(temperature: float, n
     def step(token: Tensor) -> Tensor:
         return table[token]
 
-    plain: Proposal = draw_one_by_one(start(None, temperature=temperature), step)
-    shaped = draw_one_by_one(start(Prices(0.0, node), temperature=temperature), step)
+    plain: Proposal = draft_stepwise(start(None, temperature=temperature), step)
+    shaped = draft_stepwise(start(MarginalCost(0.0, node), temperature=temperature), step)
     assert torch.equal(shaped.tokens[:, list(shaped.shape.spine)], plain.tokens)
     if node == 0.0:
         pairs = shaped.tokens.view(2, LENGTH, 2)
@@ -132,14 +99,13 @@ def test_branches_go_on_from_their_own_past(temperature: float) -> None:
         total = (total + tokens) % VOCAB
         return table[total]
 
-    def fork(places: list[int]) -> None:
+    def branch(places: list[int]) -> None:
         nonlocal total
         total = total[:, places]
 
-    current = start(None, temperature=temperature)
-    worth = Worth(Odds(), Prices(depth=0.2, node=0.1), 2, forks=True)
-    drafted = draw_one_by_one(replace(current, appraisal=worth), step, fork)
-    shape, gumbel = drafted.shape, current.noise.gumbel(0, LENGTH)
+    context = start(MarginalCost(depth=0.2, node=0.1), temperature=temperature)
+    drafted = draft_stepwise(context, step, branch)
+    shape, gumbel = drafted.shape, context.noise.gumbel(0, LENGTH)
     assert not shape.is_chain
     assert any(shape.children[node + 1] for node, rank in enumerate(shape.ranks) if rank == 2), "a second goes on"
     for node, parent in enumerate(shape.parents):
@@ -155,37 +121,59 @@ def test_greedy_siblings_respect_what_the_law_forbids() -> None:
     """EOS has the best logit and is forbidden: the law passes it over, and it may stand as the second at most."""
     logits = torch.zeros(2, 1, VOCAB)
     logits[..., VOCAB - 1], logits[..., 4] = 3.0, 2.0
-    current = replace(start(Prices(0.0, 0.0), temperature=0.0), minimum=[99, 99])
-    drafted = draw_one_by_one(current, lambda _: logits)
+    context = replace(start(MarginalCost(0.0, 0.0), temperature=0.0), minimum=[99, 99])
+    drafted = draft_stepwise(context, lambda _: logits)
     assert drafted.tokens[:, 0].tolist() == [4, 4]
     assert bool((drafted.tokens[:, ::2] != drafted.tokens[:, 1::2]).all())
 
 
-def play(policy: DraftOrNot, live: int, rounds: int, drafted: float, none: float, accepted: int) -> list[int]:
+def play(
+    controller: DynamicTreeController, rows: int, rounds: int, drafted: float, none: float, accepted: int
+) -> list[int]:
     """Depths asked for, where rounds take `drafted` or `none` seconds and `accepted` drafts are right."""
     depths = []
     for _ in range(rounds):
-        shape = policy.shape(live)
-        depths.append(shape.depth)
-        judged = [Judged(shape.depth, accepted if shape.nodes else 0)] * live
-        policy.observe(shape, judged, drafted if shape.nodes else none)
+        plan = controller.plan(rows)
+        depth = plan.shape.depth
+        depths.append(depth)
+        controller.observe(plan, [RowOutcome(depth, accepted if depth else 0)] * rows, drafted if depth else none)
     return depths
 
 
 def test_drafting_stands_where_it_pays() -> None:
-    depths = play(DraftOrNot(COSTS, 8, 16), 1, 200, drafted=1.5, none=1.0, accepted=3)
+    depths = play(DynamicTreeController(COSTS, 8, True), 1, 200, drafted=1.5, none=1.0, accepted=3)
     assert set(depths) == {0, 8}
-    assert depths.count(0) <= 8, "a few looks at the other way"
+    assert depths.count(0) <= 8, "a few probes"
 
 
 def test_drafting_ends_where_it_does_not_pay() -> None:
     """Tuning promised much; this job accepts nothing."""
-    depths = play(DraftOrNot(COSTS, 8, 16), 1, 200, drafted=1.5, none=1.0, accepted=0)
+    depths = play(DynamicTreeController(COSTS, 8, True), 1, 200, drafted=1.5, none=1.0, accepted=0)
     assert depths[:10] == [8] * 10
     assert depths[14:].count(8) <= 8
 
 
 def test_numbers_of_rows_are_judged_apart() -> None:
-    policy = DraftOrNot(COSTS, 8, 16)
-    play(policy, 1, 50, drafted=1.5, none=1.0, accepted=0)
-    assert play(policy, 8, 5, drafted=1.5, none=1.0, accepted=3) == [8] * 5
+    controller = DynamicTreeController(COSTS, 8, True)
+    play(controller, 1, 50, drafted=1.5, none=1.0, accepted=0)
+    assert play(controller, 8, 5, drafted=1.5, none=1.0, accepted=3) == [8] * 5
+
+
+def test_a_gate_tells_what_followed_each_node() -> None:
+    """Nodes: two candidates behind the root, one behind the first of them. Rows: both first; the second; none."""
+    acceptance = AcceptanceEstimator()
+    gate = DynamicTreeGate(acceptance, MarginalCost(depth=0.0, node=0.3), 3)
+    assert gate.decide([-1], [[0.1, 0.6, 1.2]], False) == [(2, 1)]
+    assert gate.decide([0], [[2.5, 2.5, 2.5]], False) == [(1, 1)]
+    gate.learn([RowOutcome(2, 2, path=(0, 2)), RowOutcome(2, 1, path=(1,)), RowOutcome(2, 0)])
+    wanted = AcceptanceEstimator()
+    for gap, rank, width in ((0.1, 1, 2), (2.5, 1, 1), (0.6, 2, 2), (1.2, 0, 2)):
+        wanted.observe_gap(gap, rank, width)
+    for gap in (0.1, 0.6, 1.2, 2.5):
+        assert acceptance.by_gap(gap) == pytest.approx(wanted.by_gap(gap))
+
+
+def test_a_round_without_a_draft_has_no_gate() -> None:
+    controller = DynamicTreeController(COSTS, 8, True)
+    plans = [controller.plan(1) for _ in range(12)]
+    assert [plan.gate is None for plan in plans] == [False] * 10 + [True] * 2

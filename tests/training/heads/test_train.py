@@ -263,7 +263,7 @@ def hits_of(model: TextToSemantic, head: EarlyExit, record: dict[str, Any]) -> l
     trunk = trunk_pass(model, torch.tensor([[*record["text_ids"], 2]]), torch.tensor([record["tokens"]]))
     logits = head.forward_teacher_forced(trunk, torch.arange(len(said)))[0, :, 0]
     words = torch.tensor([row_words(record["seed"], utterance_key(record["text_ids"]))])
-    noise = RowNoise(words, torch.tensor([0]), torch.arange(model.config.vocab), silent=False)
+    noise = RowNoise(words, torch.tensor([0]), torch.arange(model.config.vocab), greedy=False)
     gumbel = noise.gumbel(0, len(said))
     assert gumbel is not None
     return [int((logits[i] / TEMPERATURE + gumbel[0, i]).argmax()) == token for i, token in enumerate(said)]
@@ -301,9 +301,9 @@ def test_acceptance_at_validation_is_that_of_decoding(model: TextToSemantic, spo
     assert metrics["early-exit/tokens_per_round"] == pytest.approx(1 + sum(chains))
 
     options = DecodeOptions(method="early-exit", temperature=TEMPERATURE, draft_length=STEPS_SHOWN, max_tokens=40)
-    drafter, policy = Drafting({"early-exit": head}).prepare(model, "early-exit", options)
+    drafter, controller = Drafting({"early-exit": head}).prepare(model, "early-exit", options)
     texts, seeds = [record["text_ids"] for record in spoken], [record["seed"] for record in spoken]
-    result = Engine(model, options, drafter=drafter, policy=policy).decode(texts, seeds=seeds)
+    result = Engine(model, options, drafter=drafter, controller=controller).decode(texts, seeds=seeds)
     assert [tokens.tolist() for tokens in result.tokens] == [record["tokens"] for record in spoken]
     counts = [rounds(hits, STEPS_SHOWN) for hits in table]
     assert result.stats.reached == tuple(map(sum, zip(*(offered for offered, _ in counts), strict=True)))

@@ -1,0 +1,128 @@
+"""The context of one round: what drafts start from, and how draft and target alike turn logits into probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from spear_accel.decoding.control.base import DraftGate, DraftPlan
+from spear_accel.decoding.noise import RowNoise
+from spear_accel.decoding.proposal import Proposal
+from spear_accel.decoding.sampling import BatchSampling, log_probabilities, noisy_scores
+from spear_accel.decoding.tree import TreeShape
+from spear_accel.model import DecoderState
+
+__all__ = ["DraftContext"]
+
+
+@dataclass(frozen=True)
+class DraftContext:
+    """Everything that a round starts from."""
+
+    state: DecoderState
+    """Caches of the live rows; their lengths equal the numbers of committed tokens."""
+    last_token: Tensor
+    """int64 [B, 1], each row's last committed token (the start id at first), which is not in the cache yet."""
+    committed: Sequence[Sequence[int]]
+    """All tokens of each row so far, on the host; not to be changed."""
+    noise: RowNoise
+    """Randomness of the rows."""
+    sampling: BatchSampling
+    history: Tensor | None
+    """int64 [B, W], the last W committed tokens, -1 in front of the first; None where no row has a penalty."""
+    minimum: Sequence[int]
+    """Of each row, the number of tokens before which EOS is forbidden."""
+    eos_id: int
+    plan: DraftPlan
+    """The wanted draft: at most as deep as the drafter's `longest`, and of its topology."""
+
+    @property
+    def shape(self) -> TreeShape:
+        """The wanted draft, or the deepest that the gate may allow."""
+        return self.plan.shape
+
+    @property
+    def gate(self) -> DraftGate | None:
+        """Decides how much of the shape is drafted, by drafters that draw one token after another."""
+        return self.plan.gate
+
+    @property
+    def draft_length(self) -> int:
+        """Depth of the wanted draft; 0 asks for an empty proposal."""
+        return self.plan.shape.depth
+
+    def target_log_probs(self, logits: Tensor, proposal: Proposal) -> Tensor:
+        """Log-probabilities of the target after the root and each node: logits [B, N + 1, V] -> [B, N + 1, V]."""
+        if proposal.shape.is_chain:
+            return self.log_probs(logits, 0, proposal.tokens)
+        windows = None
+        if self.history is not None:
+            known = torch.cat((self.history, proposal.tokens), dim=1)
+            windows = known[:, proposal.shape.windows(self.history.shape[1], known.device)]
+        depths = torch.nn.functional.pad(proposal.shape.on(logits.device).depths, (1, 0))
+        return log_probabilities(logits, self.sampling, windows, self._forbidden(logits, depths))
+
+    def log_probs(self, logits: Tensor, depth: int, drafted: Tensor) -> Tensor:
+        """Log-probabilities at the chain positions depth .. depth + M - 1 behind the committed tokens.
+
+        Args:
+            logits: [B, M, V].
+            depth: Tokens between the last committed one and the first position.
+            drafted: int64 [B, at least depth + M - 1], the hypothetical prefix, which penalties look at.
+
+        Returns:
+            float32 [B, M, V].
+        """
+        count = logits.shape[1]
+        windows = None
+        if self.history is not None:
+            width = self.history.shape[1]
+            seen = torch.cat((self.history, drafted[:, : depth + count - 1]), dim=1)
+            windows = seen.unfold(1, width, 1)[:, depth : depth + count]
+        return log_probabilities(logits, self.sampling, windows, self._forbidden(logits, depth))
+
+    def noisy_scores(self, logits: Tensor, depth: int, drafted: Tensor) -> Tensor:
+        """Scores behind n nodes of one depth, whose highest is the token that the target would draw.
+
+        Args:
+            logits: [B, n, V]; n is 1 where penalties apply.
+            depth: Tokens between the last committed one and the candidates.
+            drafted: int64 [B, depth], the hypothetical prefix, which penalties look at.
+
+        Returns:
+            [B, n, V].
+        """
+        windows, forbidden = None, None
+        if self.history is not None:
+            windows = torch.cat((self.history, drafted), dim=1)[:, None, -self.history.shape[1] :]
+        if self._until_all_may_end > depth:
+            forbidden = self._forbidden(logits, torch.full((logits.shape[1],), depth, device=logits.device))
+        return noisy_scores(logits, self.sampling, self.noise.gumbel(depth, 1), windows, forbidden)
+
+    @cached_property
+    def _until_all_may_end(self) -> int:
+        """Tokens until EOS is forbidden in no row."""
+        return max(least - len(tokens) for least, tokens in zip(self.minimum, self.committed, strict=True))
+
+    def _forbidden(self, logits: Tensor, depths: Tensor | int) -> Tensor | None:
+        """Mask EOS where an utterance is too short to end.
+
+        Args:
+            logits: [B, M, V].
+            depths: [M], how many tokens from now each position is; a number: of the first position, the others follow.
+
+        Returns:
+            bool [B, M, V], true where a token is forbidden; None where none is.
+        """
+        if self._until_all_may_end <= 0:
+            return None
+        missing = [least - len(tokens) for least, tokens in zip(self.minimum, self.committed, strict=True)]
+        if isinstance(depths, int):
+            depths = torch.arange(depths, depths + logits.shape[1], device=logits.device)
+        forbidden = torch.zeros_like(logits, dtype=torch.bool)
+        forbidden[..., self.eos_id] = depths < torch.tensor(missing, device=logits.device)[:, None]
+        return forbidden

@@ -15,7 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["DraftProjection", "PackedWeight", "Projection", "drafting_dtype"]
+__all__ = [
+    "DraftProjection",
+    "PackedWeight",
+    "Projection",
+    "RoundedWeight",
+    "drafting_dtype",
+    "multiplies_bfloat16",
+    "packing_works",
+    "rounding_works",
+]
 
 T = TypeVar("T", bound="_Prepared")
 _PACKED = (torch.float32, torch.bfloat16)
@@ -51,6 +60,11 @@ class PackedWeight(_Prepared):
         super().__init__()
         self._packed: Tensor | None = None
 
+    @property
+    def ready(self) -> bool:
+        """Whether the kernel's own copy of a weight is held."""
+        return self._packed is not None
+
     def multiply(
         self, x: Tensor, weight: Tensor, rows: int | None = None, bias: Tensor | None = None, gelu: bool = False
     ) -> Tensor:
@@ -69,7 +83,7 @@ class PackedWeight(_Prepared):
     def _refreshed(self, weight: Tensor, rows: int | None) -> bool:
         """Whether there is a packed weight, up to date."""
         if self._is_stale(weight):
-            fits = weight.dtype in _PACKED and weight.device.type == "cpu" and _kernel_works(weight.dtype)
+            fits = weight.dtype in _PACKED and weight.device.type == "cpu" and packing_works(weight.dtype)
             own = weight.detach() if rows is None else weight.detach()[:rows]
             self._packed = torch.ops.mkldnn._reorder_linear_weight(own, None) if fits else None
         return self._packed is not None
@@ -82,10 +96,15 @@ class RoundedWeight(_Prepared):
         super().__init__()
         self._rounded: tuple[Tensor, Tensor] | None = None
 
+    @property
+    def ready(self) -> bool:
+        """Whether the kernel's own copy of a weight is held."""
+        return self._rounded is not None
+
     def multiply(self, x: Tensor, weight: Tensor) -> Tensor | None:
         """bfloat16 x [..., I] times weight [O, I], transposed: [..., O]. None where there is no such kernel."""
         if self._is_stale(weight):
-            self._rounded = _round(weight.detach()) if weight.device.type == "cpu" and _rounding_works() else None
+            self._rounded = _round(weight.detach()) if weight.device.type == "cpu" and rounding_works() else None
         if self._rounded is None:
             return None
         product: Tensor = torch.ops.aten._weight_int8pack_mm.default(x.flatten(0, -2).contiguous(), *self._rounded)
@@ -97,10 +116,10 @@ class Projection(nn.Linear):
 
     def __init__(self, inputs: int, outputs: int, bias: bool = False, gelu: bool = False) -> None:
         super().__init__(inputs, outputs, bias=bias)
-        self._packed, self._gelu = PackedWeight(), gelu
+        self.packed, self._gelu = PackedWeight(), gelu
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._packed.multiply(x, self.weight, bias=self.bias, gelu=self._gelu)
+        return self.packed.multiply(x, self.weight, bias=self.bias, gelu=self._gelu)
 
 
 class DraftProjection(Projection):
@@ -111,14 +130,14 @@ class DraftProjection(Projection):
 
     def __init__(self, inputs: int, outputs: int, bias: bool = False, gelu: bool = False) -> None:
         super().__init__(inputs, outputs, bias, gelu)
-        self._rounded = RoundedWeight()
+        self.rounded = RoundedWeight()
         # The kernel reads sixteen numbers at a time and looks for no end among them.
         self._fits = not bias and not gelu and inputs % 16 == 0
 
     def forward(self, x: Tensor) -> Tensor:
         few = x.dtype is torch.bfloat16 and x.numel() <= _FEW_ROWS * self.in_features
         if few and self._fits and not torch.is_grad_enabled():
-            product = self._rounded.multiply(x, self.weight)
+            product = self.rounded.multiply(x, self.weight)
             if product is not None:
                 return product
         return super().forward(x)
@@ -129,18 +148,18 @@ def drafting_dtype(device: torch.device | str, dtype: torch.dtype) -> torch.dtyp
 
     Verification makes up for what a draft loses, and a step of a head takes as long as its weights take to arrive.
     """
-    quick = torch.device(device).type == "cpu" and dtype is torch.float32 and _multiplies_bfloat16()
-    return torch.bfloat16 if quick and _kernel_works(torch.bfloat16) else dtype
+    quick = torch.device(device).type == "cpu" and dtype is torch.float32 and multiplies_bfloat16()
+    return torch.bfloat16 if quick and packing_works(torch.bfloat16) else dtype
 
 
-def _multiplies_bfloat16() -> bool:
+def multiplies_bfloat16() -> bool:
     """Only with its own instructions is bfloat16 faster than float32."""
     ask = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return bool(ask and ask())
 
 
 @cache
-def _kernel_works(dtype: torch.dtype) -> bool:
+def packing_works(dtype: torch.dtype) -> bool:
     """Whether this build of torch has the kernel, which is no public name, and it computes what it should."""
     if not torch._C._has_mkldnn:
         return False
@@ -156,7 +175,7 @@ def _kernel_works(dtype: torch.dtype) -> bool:
 
 
 @cache
-def _rounding_works() -> bool:
+def rounding_works() -> bool:
     """Whether this build of torch has the kernel, which is no public name, and it computes what it should."""
     with torch.inference_mode():
         x, weight = torch.linspace(-1, 1, 3 * 32).view(3, 32), torch.linspace(-1, 1, 16 * 32).view(16, 32).sin()

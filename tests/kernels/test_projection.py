@@ -13,7 +13,7 @@ from spear_accel.kernels import projection
 from spear_accel.kernels.projection import DraftProjection, PackedWeight, Projection, drafting_dtype
 
 needs_kernel = pytest.mark.skipif(
-    not projection._kernel_works(torch.float32), reason="this build of torch lacks oneDNN's product"
+    not projection.packing_works(torch.float32), reason="this build of torch lacks oneDNN's product"
 )
 
 
@@ -42,9 +42,9 @@ def test_equals_the_plain_product_with_bias_and_gelu() -> None:
 @needs_kernel
 @torch.no_grad()
 def test_packed_at_first_use(layer: Projection) -> None:
-    assert layer._packed._packed is None
+    assert not layer.packed.ready
     layer(torch.randn(1, 24))
-    assert layer._packed._packed is not None
+    assert layer.packed.ready
 
 
 @torch.inference_mode()
@@ -113,16 +113,16 @@ def test_other_types_take_the_plain_product(layer: Projection) -> None:
 
 @torch.no_grad()
 def test_without_the_kernel_nothing_changes(layer: Projection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(projection, "_kernel_works", lambda dtype: False)
+    monkeypatch.setattr(projection, "packing_works", lambda dtype: False)
     x = torch.randn(6, 24)
     assert torch.equal(layer(x), F.linear(x, layer.weight))
-    assert layer._packed._packed is None
+    assert not layer.packed.ready
 
 
 def test_drafts_take_bfloat16_where_it_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for quick, wanted in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr(projection, "_multiplies_bfloat16", lambda quick=quick: quick)
-        monkeypatch.setattr(projection, "_kernel_works", lambda dtype: True)
+        monkeypatch.setattr(projection, "multiplies_bfloat16", lambda quick=quick: quick)
+        monkeypatch.setattr(projection, "packing_works", lambda dtype: True)
         assert drafting_dtype("cpu", torch.float32) == wanted
         assert drafting_dtype("cpu", torch.float64) == torch.float64
         assert drafting_dtype("cuda", torch.float32) == torch.float32
@@ -130,7 +130,7 @@ def test_drafts_take_bfloat16_where_it_is_quick(monkeypatch: pytest.MonkeyPatch)
 
 
 needs_rounding = pytest.mark.skipif(
-    not projection._rounding_works(), reason="this build of torch lacks the product with weights of eight bits"
+    not projection.rounding_works(), reason="this build of torch lacks the product with weights of eight bits"
 )
 
 
@@ -146,7 +146,7 @@ def draft() -> DraftProjection:
 def test_a_draft_of_few_rows_is_nearly_the_product(draft: DraftProjection, shape: tuple[int, ...]) -> None:
     x = torch.randn(shape, dtype=torch.bfloat16)
     found, exact = draft(x), F.linear(x.float(), draft.weight.float())
-    assert draft._rounded._rounded is not None and found.dtype == torch.bfloat16 and found.shape == exact.shape
+    assert draft.rounded.ready and found.dtype == torch.bfloat16 and found.shape == exact.shape
     torch.testing.assert_close(found.float(), exact, atol=0.02 * float(exact.abs().max()), rtol=0.0)
 
 
@@ -156,7 +156,7 @@ def test_a_draft_of_more_rows_or_in_float32_is_not_rounded(draft: DraftProjectio
     draft.float()
     x = torch.randn(2, 48)
     torch.testing.assert_close(draft(x), F.linear(x, draft.weight), atol=1e-5, rtol=1e-5)
-    assert draft._rounded._rounded is None
+    assert not draft.rounded.ready
 
 
 @pytest.mark.parametrize("layer", [DraftProjection(40, 16), DraftProjection(48, 16, bias=True)])
@@ -166,7 +166,7 @@ def test_what_the_kernel_cannot_do_is_not_rounded(layer: DraftProjection) -> Non
     layer = layer.to(torch.bfloat16)
     x = torch.randn(2, layer.in_features, dtype=torch.bfloat16)
     torch.testing.assert_close(layer(x), F.linear(x, layer.weight, layer.bias), atol=2e-2, rtol=2e-2)
-    assert layer._rounded._rounded is None
+    assert not layer.rounded.ready
 
 
 @needs_rounding
@@ -177,10 +177,10 @@ def test_strided_and_changed_drafts(draft: DraftProjection) -> None:
     draft.weight.mul_(2.0)
     torch.testing.assert_close(draft(x), 2.0 * before, atol=1e-2, rtol=1e-2)
     for twin in (copy.deepcopy(draft), pickle.loads(pickle.dumps(draft))):
-        assert twin._rounded._rounded is None
+        assert not twin.rounded.ready
         torch.testing.assert_close(twin(x), draft(x))
 
 
 def test_a_draft_can_be_trained(draft: DraftProjection) -> None:
     draft(torch.ones(1, 48, dtype=torch.bfloat16)).sum().backward()
-    assert draft.weight.grad is not None and draft._rounded._rounded is None
+    assert draft.weight.grad is not None and not draft.rounded.ready

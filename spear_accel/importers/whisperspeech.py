@@ -20,7 +20,7 @@ from spear_accel.model import TextToSemantic, TextToSemanticConfig
 from spear_accel.model.config import LONGEST_BLOCK
 from spear_accel.text.raw import ByteTokenizer
 
-__all__ = ["IMPORTER", "LANGUAGES", "load", "read_package"]
+__all__ = ["IMPORTER", "LANGUAGES", "config_of", "expected_keys", "load", "read_package"]
 
 LAYOUT = "WhisperSpeech text-to-semantic"
 FASTEST = 20.0
@@ -57,8 +57,8 @@ def load(path: str | Path, heads: int | None = None, head_dim: int | None = None
     for name, given, held in (("--heads", heads, sizes["n_head"]), ("--head-dim", head_dim, sizes["head_width"])):
         if given is not None and given != held:
             raise UserError(f"{path}: {name} {given} contradicts the file, whose config says {held}; leave it out")
-    config = _config(sizes, tunables)
-    check_keys(table, _keys(sizes, tunables, config), path, LAYOUT)
+    config = config_of(sizes, tunables)
+    check_keys(table, expected_keys(sizes, tunables, config), path, LAYOUT)
     model = TextToSemantic(config).eval()
     model.load_state_dict(_state(table, sizes, tunables, config))
     return model
@@ -107,7 +107,7 @@ def _encoder_layers(sizes: Mapping[str, Any], tunables: Mapping[str, Any]) -> in
     return int(2 * sizes["depth"] * tunables.get("encoder_depth_ratio", 0.25))
 
 
-def _config(sizes: Mapping[str, Any], tunables: Mapping[str, Any]) -> TextToSemanticConfig:
+def config_of(sizes: Mapping[str, Any], tunables: Mapping[str, Any]) -> TextToSemanticConfig:
     heads, width, layers = sizes["n_head"], sizes["n_head"] * sizes["head_width"], _encoder_layers(sizes, tunables)
     rates = int(tunables.get("cps_bins", 32)) if tunables.get("cps_input", True) else 0
     step = FASTEST / max(1, rates)
@@ -125,7 +125,7 @@ def _config(sizes: Mapping[str, Any], tunables: Mapping[str, Any]) -> TextToSema
     )  # fmt: skip
 
 
-def _keys(sizes: Mapping[str, Any], tunables: Mapping[str, Any], config: TextToSemanticConfig) -> Shapes:
+def expected_keys(sizes: Mapping[str, Any], tunables: Mapping[str, Any], config: TextToSemanticConfig) -> Shapes:
     """Every key of such a checkpoint with its shape."""
     width, inner = config.dim, config.ff_inner
     shapes: Shapes = {

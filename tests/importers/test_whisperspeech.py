@@ -19,9 +19,9 @@ SIZES = {
 
 def package(**changes: Any) -> dict[str, Any]:
     sizes, tunables = {**SIZES, **changes}, {"padding_token_offset": 0}
-    config = whisperspeech._config(sizes, tunables)
+    config = whisperspeech.config_of(sizes, tunables)
     torch.manual_seed(2)
-    shapes = whisperspeech._keys(sizes, tunables, config)
+    shapes = whisperspeech.expected_keys(sizes, tunables, config)
     return {
         "config": sizes, "tunables": tunables, "state_dict": {name: torch.randn(size) for name, size in shapes.items()}
     }  # fmt: skip

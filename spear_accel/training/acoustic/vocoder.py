@@ -140,7 +140,7 @@ class VocoderTask:
     def losses(
         self, modules: dict[str, nn.Module], batch: dict[str, Tensor]
     ) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
-        log_mel, real = self._pair(batch)
+        log_mel, real = self.pair(batch)
         made = modules["vocoder"](log_mel)
         adversarial = self.options.adversarial
         if adversarial.weight:
@@ -176,7 +176,7 @@ class VocoderTask:
             log_mel: Tensor = self.log_mel.to(waveform.device)(waveform)
         return log_mel
 
-    def _pair(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def pair(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The log-mel to be given and the waveform to be made, of the same frames."""
         waveform, margin = batch["waveform"], _MARGIN * self.options.mel.hop
         log_mel = self._mel_of(waveform)[:, _MARGIN:-_MARGIN]

@@ -40,11 +40,12 @@ class AttentionGuide:
             )
         self._modules = [model.decoder.stack[layer].cross for layer in layers]
         self._skipped = int(model.config.null_kv)
-        self._weights: list[Tensor] = []
+        self.weights: list[Tensor] = []
+        """What each guided layer attended to, [B, H, T, X], filled within the block."""
         self._handles: list[Any] = []
 
     def __enter__(self) -> AttentionGuide:
-        self._weights.clear()
+        self.weights.clear()
         self._handles = [module.register_forward_pre_hook(self._record) for module in self._modules]
         return self
 
@@ -60,16 +61,16 @@ class AttentionGuide:
         centres [B, T]: the place in the text of each decoder position; widths [B]: standard deviation of the band, in
         text ids; counted: bool [B, T], the positions that count.
         """
-        place = torch.arange(self._weights[0].shape[-1], device=centres.device)
+        place = torch.arange(self.weights[0].shape[-1], device=centres.device)
         away = (place - centres[:, :, None]) / widths[:, None, None]
         near = torch.exp(-away.square() / 2)
-        return torch.stack([(weights.mean(dim=1) * near).sum(dim=-1)[counted] for weights in self._weights])
+        return torch.stack([(weights.mean(dim=1) * near).sum(dim=-1)[counted] for weights in self.weights])
 
     def _record(self, module: nn.Module, arguments: tuple[Any, ...]) -> None:
         """Attention weights over the text alone, [B, H, T, X]: the null slot lies on no diagonal."""
         x, keys, _, mask = arguments
         seen = None if mask is None else mask[..., self._skipped :]
-        self._weights.append(cast("CrossReader", module).weights(x, keys[:, :, self._skipped :], seen))
+        self.weights.append(cast("CrossReader", module).weights(x, keys[:, :, self._skipped :], seen))
 
 
 def penalty(inside: Tensor) -> Tensor:

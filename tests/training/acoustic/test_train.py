@@ -111,7 +111,7 @@ def test_predicted_frames_are_aligned_with_the_waveform(corpus: Path) -> None:
     torch.manual_seed(0)
     batch = task.collate([task.dataset()[i % len(task.dataset())] for i in range(12)])
     assert 0 < int(batch["aligned"].sum()) < 12
-    log_mel, waveform = task._pair(batch)
+    log_mel, waveform = task.pair(batch)
     assert log_mel.shape == batch["log_mel"].shape == (12, 20, 80) and waveform.shape == (12, 20 * 240)
     # Told the true frames as if predicted, both kinds of crop are given the same.
     torch.testing.assert_close(log_mel, batch["log_mel"], atol=0.05, rtol=0)

@@ -39,12 +39,12 @@ def test_recorded_weights_are_those_of_the_layer() -> None:
     model, (text, semantic) = TextToSemantic(SHAPE).eval(), batch()
     with AttentionGuide(model, [1]) as guide:
         model(text, semantic)
-    weights = guide._weights[0]
+    weights = guide.weights[0]
     assert weights.shape == (2, 4, 11, 6)
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, 4, 11))
     assert weights[1, :, :, 4:].max() == 0
     model(text, semantic)
-    assert len(guide._weights) == 1  # outside the block nothing is recorded
+    assert len(guide.weights) == 1  # outside the block nothing is recorded
 
 
 def test_the_band_holds_what_lies_near_its_centre() -> None:
@@ -52,7 +52,7 @@ def test_the_band_holds_what_lies_near_its_centre() -> None:
     centres, widths = torch.tensor([[2.0, 2.0, 2.0]]), torch.tensor([1.0])
     weights = torch.zeros(1, 1, 3, 6)
     weights[0, 0, [0, 1, 2], [2, 3, 5]] = 1.0
-    guide._weights = [weights]
+    guide.weights = [weights]
     found = guide.inside(centres, widths, torch.ones(1, 3, dtype=torch.bool))
     torch.testing.assert_close(found, torch.exp(-torch.tensor([[0.0, 1.0, 9.0]]) / 2))
 

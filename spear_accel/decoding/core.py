@@ -16,13 +16,13 @@ from spear_accel.decoding.control.base import SpeculationController
 from spear_accel.decoding.control.fixed import FixedController
 from spear_accel.decoding.draft.autoregressive import Autoregressive
 from spear_accel.decoding.draft.base import Drafter
-from spear_accel.decoding.guards import Guards
 from spear_accel.decoding.options import DecodeOptions
 from spear_accel.decoding.outputs import RequestOutput, final_output, next_output
 from spear_accel.decoding.request import Request, RunningRequest, check_request
 from spear_accel.decoding.runner import BatchRunner, EngineConfig
 from spear_accel.decoding.scheduler import Scheduler
 from spear_accel.decoding.stats import DecodeCounts
+from spear_accel.decoding.stopping import StoppingCriteria
 from spear_accel.decoding.tree import chain
 from spear_accel.decoding.verify.base import Verifier
 from spear_accel.decoding.verify.rules import make_verifier
@@ -47,17 +47,17 @@ class EngineCore:
         self,
         model: TextToSemantic,
         options: DecodeOptions | None = None,
-        guards: Guards | None = None,
+        stopping: StoppingCriteria | None = None,
         drafter: Drafter | None = None,
         verifier: Verifier | None = None,
         controller: SpeculationController | None = None,
     ) -> None:
-        """Defaults: default options and guards, no draft, the rule of the options, the longest drafts."""
+        """Defaults: default options and stopping criteria, no draft, the rule of the options, the longest drafts."""
         options, drafter = options or DecodeOptions(), drafter or Autoregressive()
         self.config = EngineConfig(
             model=model.eval(),
             options=options,
-            guards=guards or Guards(),
+            stopping=stopping or StoppingCriteria(),
             drafter=drafter,
             verifier=verifier or make_verifier(options),
             controller=controller or FixedController(chain(drafter.longest)),
@@ -109,7 +109,7 @@ class EngineCore:
         number = next(self._numbers)
         config = self.config
         own = index if index is not None else number
-        running = check_request(config.model.config, request, config.options, config.guards, own)
+        running = check_request(config.model.config, request, config.options, config.stopping, own)
         if counts is not None:
             running.counts = counts
         with self._turn:

@@ -115,7 +115,7 @@ class Engine(EngineCore):
         """Requests with their places in the list, in the order to decode them. Raises UserError if one is wrong."""
         config = self.config
         checked = [
-            check_request(config.model.config, request, config.options, config.guards, index)
+            check_request(config.model.config, request, config.options, config.stopping, index)
             for index, request in enumerate(requests)
         ]
         return [(row.index, requests[row.index]) for row in longest_first(checked)]

@@ -43,7 +43,7 @@ class DecodeOptions:
     batch_size: int = 32
     """Most utterances decoded at once."""
     max_tokens: int | None = None
-    """Cap on each utterance's tokens; None leaves it to the length guard."""
+    """Cap on each utterance's tokens; None leaves it to the length bounds."""
     repetition_penalty: float = 1.0
     """Above 1, tokens seen in the last `repetition_window` become less likely (Keskar et al. 2019)."""
     repetition_window: int = 10

@@ -80,7 +80,7 @@ def next_output(row: RunningRequest) -> RequestOutput | None:
         return final_output(row, row.stop_reason)
     if row.stream is None:
         return None
-    certain = len(row.tokens) - row.watch.doubtful
+    certain = len(row.tokens) - row.detector.revocable
     if certain - row.num_streamed < row.stream[min(row.outputs, len(row.stream) - 1)]:
         return None
     new = torch.tensor(row.tokens[row.num_streamed : certain], dtype=torch.int64)
@@ -92,7 +92,7 @@ def final_output(row: RunningRequest, stop_reason: str) -> RequestOutput:
     """The end of a request, with all tokens that were not handed over yet."""
     tokens = row.tokens
     if stop_reason == "loop" and row.num_streamed:
-        tokens = tokens[: len(tokens) - row.watch.doubtful]
+        tokens = tokens[: len(tokens) - row.detector.revocable]
     whole = torch.tensor(tokens, dtype=torch.int64)
     result = RequestResult(whole, stop_reason, row.seed, row.attempt + 1, row.stats, row.error)
     return RequestOutput(row.id, row.index, whole[row.num_streamed :], result)

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 import torch
 
-from spear_accel.decoding.guards import Guards
 from spear_accel.decoding.noise import gumbel_from, retry_seed, row_words, uniforms
 from spear_accel.decoding.options import DecodeOptions
 from spear_accel.decoding.request import Request, RunningRequest, check_request
 from spear_accel.decoding.sampling import choose, log_probabilities
+from spear_accel.decoding.stopping import StoppingCriteria
 from spear_accel.model import TextToSemantic
 
 
@@ -22,27 +22,27 @@ def decode_reference(
     model: TextToSemantic,
     text: Sequence[int],
     options: DecodeOptions,
-    guards: Guards | None = None,
+    stopping: StoppingCriteria | None = None,
     text_length: int | None = None,
 ) -> tuple[list[int], str, int]:
     """Tokens, stop reason and the seed that made them, for text ids without EOS.
 
     text_length: length of the text in the unit of the length bounds; by default the number of ids.
     """
-    guards = guards or Guards()
+    stopping = stopping or StoppingCriteria()
     request = Request(text, text_length=text_length)
-    utterance = check_request(model.eval().config, request, options, guards)
+    utterance = check_request(model.eval().config, request, options, stopping)
     retries = 0 if options.temperature == 0.0 else options.loop_retries
     for attempt in range(retries + 1):
         seed = retry_seed(utterance.first_seed, attempt)
-        tokens, reason = _attempt(model, utterance, options, guards, seed)
+        tokens, reason = _attempt(model, utterance, options, stopping, seed)
         if reason != "loop":
             break
     return tokens, reason, seed
 
 
 def _attempt(
-    model: TextToSemantic, utterance: RunningRequest, options: DecodeOptions, guards: Guards, seed: int
+    model: TextToSemantic, utterance: RunningRequest, options: DecodeOptions, stopping: StoppingCriteria, seed: int
 ) -> tuple[list[int], str]:
     text = torch.tensor([utterance.text], device=model.device)
     tokens: list[int] = []
@@ -51,7 +51,7 @@ def _attempt(
         if token == model.config.eos_id:
             return tokens, "eos"
         tokens.append(token)
-        if ends_in_loop(tokens, guards.loop.span, guards.loop.period):
+        if ends_in_loop(tokens, stopping.loop.span, stopping.loop.period):
             return tokens, "loop"
         if len(tokens) >= utterance.max_tokens:
             return tokens, "max_length"

@@ -7,11 +7,11 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from spear_accel.decoding.checks import whole
-from spear_accel.decoding.guards import Guards, LoopGuard, LoopWatch
 from spear_accel.decoding.noise import retry_seed, utterance_key
 from spear_accel.decoding.options import DecodeOptions
 from spear_accel.decoding.sampling import SamplingParams
 from spear_accel.decoding.stats import DecodeCounts, DecodeStats
+from spear_accel.decoding.stopping import LoopCriterion, LoopDetector, StoppingCriteria
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemanticConfig
 from spear_accel.model.config import LONGEST_BLOCK
@@ -60,7 +60,7 @@ class RunningRequest:
     max_tokens: int
     expected_tokens: float
     retries: int
-    loop_guard: LoopGuard
+    loop_criterion: LoopCriterion
     stream: tuple[int, ...] | None = None
     counts: DecodeCounts = field(default_factory=DecodeCounts)
     """Sums of the call that the request belongs to."""
@@ -80,7 +80,7 @@ class RunningRequest:
         self._begin()
 
     def _begin(self) -> None:
-        self.watch = LoopWatch(self.loop_guard)
+        self.detector = LoopDetector(self.loop_criterion)
         self.calls = self.drafted = self.accepted = self.committed = 0
         self._started, self._seconds = time.perf_counter(), 0.0
 
@@ -123,7 +123,7 @@ class RunningRequest:
         if token == eos_id:
             return "eos"
         self.tokens.append(token)
-        if self.watch.push(self.tokens):
+        if self.detector.push(self.tokens):
             return "loop"
         return "max_length" if len(self.tokens) >= self.max_tokens else None
 
@@ -134,7 +134,7 @@ class RunningRequest:
 
 
 def check_request(
-    config: TextToSemanticConfig, request: Request, options: DecodeOptions, guards: Guards, index: int = 0
+    config: TextToSemanticConfig, request: Request, options: DecodeOptions, stopping: StoppingCriteria, index: int = 0
 ) -> RunningRequest:
     """A request with everything filled in.
 
@@ -146,8 +146,10 @@ def check_request(
     length = len(text) if request.text_length is None else request.text_length
     room = config.max_positions - LONGEST_BLOCK
     most = options.max_tokens if request.max_tokens is None else whole("max_tokens", request.max_tokens, 1)
-    maximum = min(guards.length.maximum(length), most or room, room)
-    least = guards.length.minimum(length) if request.min_tokens is None else whole("min_tokens", request.min_tokens, 0)
+    maximum = min(stopping.length.maximum(length), most or room, room)
+    least = (
+        stopping.length.minimum(length) if request.min_tokens is None else whole("min_tokens", request.min_tokens, 0)
+    )
     sampling = request.sampling or options.sampling
     retries = options.loop_retries if request.loop_retries is None else whole("loop_retries", request.loop_retries, 0)
     return RunningRequest(
@@ -159,10 +161,10 @@ def check_request(
         sampling=sampling,
         min_tokens=min(least, maximum),
         max_tokens=maximum,
-        expected_tokens=guards.length.expected(length),
+        expected_tokens=stopping.length.expected(length),
         # Another seed cannot help where no noise is used.
         retries=0 if sampling.greedy else retries,
-        loop_guard=guards.loop,
+        loop_criterion=stopping.loop,
         stream=None if request.stream is None else tuple(whole("stream", size, 1) for size in request.stream) or (1,),
     )
 

@@ -16,13 +16,13 @@ from torch import Tensor
 from spear_accel.decoding.context import DraftContext
 from spear_accel.decoding.control.base import SpeculationController
 from spear_accel.decoding.draft.base import Drafter
-from spear_accel.decoding.guards import Guards
 from spear_accel.decoding.noise import NoiseBank, row_words
 from spear_accel.decoding.options import DecodeOptions
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.request import RunningRequest
 from spear_accel.decoding.sampling import BatchSampling
 from spear_accel.decoding.stats import RowOutcome
+from spear_accel.decoding.stopping import StoppingCriteria
 from spear_accel.decoding.target import make_target
 from spear_accel.decoding.verify.base import Verifier
 from spear_accel.model import TextToSemantic
@@ -32,12 +32,11 @@ __all__ = ["BatchRunner", "EngineConfig"]
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """Everything that rounds are run with: target model, options, guards, drafter, verification rule and
-    speculation controller."""
+    """Everything that rounds are run with."""
 
     model: TextToSemantic
     options: DecodeOptions
-    guards: Guards
+    stopping: StoppingCriteria
     drafter: Drafter
     verifier: Verifier
     controller: SpeculationController

@@ -14,7 +14,7 @@ from threading import Lock
 
 from torch import Tensor
 
-from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, Guards, Request, RequestOutput
+from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, Request, RequestOutput, StoppingCriteria
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.verify.rules import make_verifier
 from spear_accel.model import TextToSemantic
@@ -35,11 +35,11 @@ class SemanticGenerator:
         model: TextToSemantic,
         tokenizer: TextTokenizer | ByteTokenizer | IdTokenizer,
         drafting: Drafting,
-        guards: Guards,
+        stopping: StoppingCriteria,
         centroids: Callable[[], Tensor] | None,
     ) -> None:
         """centroids: see `Voice`."""
-        self.model, self.tokenizer, self.drafting, self.guards = model, tokenizer, drafting, guards
+        self.model, self.tokenizer, self.drafting, self.stopping = model, tokenizer, drafting, stopping
         self._centroids = centroids
         self._engines: OrderedDict[DecodeOptions, Engine] = OrderedDict()
         self._choosing = Lock()
@@ -96,7 +96,7 @@ class SemanticGenerator:
     def _make(self, options: DecodeOptions, method: str) -> Engine:
         drafter, controller = self.drafting.prepare(self.model, method, options)
         verifier = make_verifier(options, self._centroids, self.model.config.vocab)
-        return Engine(self.model, options, self.guards, drafter, verifier, controller)
+        return Engine(self.model, options, self.stopping, drafter, verifier, controller)
 
     def _decode(self, requests: Sequence[Request], options: DecodeOptions) -> DecodeResult:
         engine, method = self.engine(len(requests), options)

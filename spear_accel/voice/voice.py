@@ -19,10 +19,10 @@ from spear_accel.decoding import (
     DecodeResult,
     DecodeStats,
     Engine,
-    Guards,
-    LengthGuard,
+    LengthBounds,
     Request,
     RequestOutput,
+    StoppingCriteria,
 )
 from spear_accel.errors import UserError
 from spear_accel.text import Normalised, normalise
@@ -36,7 +36,7 @@ from spear_accel.voice.streaming import CHUNKS, groups, sound_of, stream
 
 # Utterances in one batch: bounds the memory that a long text needs.
 _LARGEST_GROUP = 16
-# Of the expected number of tokens: below, EOS is forbidden; above (plus the guard's slack), decoding stops.
+# Of the expected number of tokens: below, EOS is forbidden; above (plus the slack), decoding stops.
 _SHORTEST, _LONGEST = 0.5, 2.0
 
 
@@ -47,8 +47,8 @@ class Voice:
         self.card, self.tokenizer, self.model = parts.card, parts.tokenizer, parts.model
         self.acoustic, self.defaults, self.drafting = parts.acoustic, parts.defaults, parts.drafting
         pace = parts.card.tokens_per_character
-        guards = Guards() if pace is None else Guards(LengthGuard(pace, _SHORTEST, _LONGEST))
-        self.generator = SemanticGenerator(parts.model, parts.tokenizer, parts.drafting, guards, parts.centroids)
+        stopping = StoppingCriteria() if pace is None else StoppingCriteria(LengthBounds(pace, _SHORTEST, _LONGEST))
+        self.generator = SemanticGenerator(parts.model, parts.tokenizer, parts.drafting, stopping, parts.centroids)
 
     @classmethod
     def load(

@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 import torch
 
-from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, Guards
+from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, StoppingCriteria
 from spear_accel.decoding.control.tuning import Tuning
 from spear_accel.decoding.methods import Drafting
 from spear_accel.model import SkipSet, TextToSemantic, TextToSemanticConfig
@@ -42,10 +42,10 @@ def autoregressive(model: TextToSemantic, texts: list[list[int]]) -> Autoregress
     """What autoregressive decoding says of `texts`, decoded once for equal options and guards."""
 
     @cache
-    def decoded(guards: Guards, options: DecodeOptions) -> DecodeResult:
+    def decoded(guards: StoppingCriteria, options: DecodeOptions) -> DecodeResult:
         return Engine(model, options, guards).decode(texts)
 
-    def autoregressive(guards: Guards = GUARDS, **fields: object) -> DecodeResult:
+    def autoregressive(guards: StoppingCriteria = GUARDS, **fields: object) -> DecodeResult:
         return decoded(guards, DecodeOptions(method="autoregressive", **fields))  # type: ignore[arg-type]
 
     return autoregressive

@@ -7,12 +7,12 @@ import copy
 import torch
 from torch import nn
 
-from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, Guards, LengthGuard
+from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, LengthBounds, StoppingCriteria
 from spear_accel.decoding.methods import Drafting
 from spear_accel.heads import EarlyExit, build_head
 from spear_accel.model import TextToSemantic
 
-GUARDS = Guards(length=LengthGuard(tokens_per_unit=5.0, shortest=0.3, longest=1.5, slack=10))
+GUARDS = StoppingCriteria(length=LengthBounds(tokens_per_unit=5.0, shortest=0.3, longest=1.5, slack=10))
 METHODS = (
     "early-exit", "prophet", "prophet-linear", "medusa", "recurrent", "draft-model", "layer-skip", "ngram", "jacobi",
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from spear_accel.decoding import DecodeOptions, Engine, Guards, LengthGuard
+from spear_accel.decoding import DecodeOptions, Engine, LengthBounds, StoppingCriteria
 from spear_accel.decoding.control.fixed import FixedController
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.tree import TreeShape, chain
@@ -57,7 +57,7 @@ def test_candidates_under_penalties_guidance_and_least_lengths(
 ) -> None:
     """A node is judged by the tokens in front of it and its own position, not by its number."""
     wide = DecodeOptions(method=method, seed=2, temperature=1.5, draft_length=3, candidates=3, **fields)  # type: ignore[arg-type]
-    guards = Guards(length=LengthGuard(tokens_per_unit=5.0, shortest=1.0, longest=1.5, slack=10))
+    guards = StoppingCriteria(length=LengthBounds(tokens_per_unit=5.0, shortest=1.0, longest=1.5, slack=10))
     wanted = autoregressive(guards, seed=2, temperature=1.5, **fields)
     drafter, controller = drafting.prepare(model, method, wide)
     found = Engine(model, wide, guards, drafter, controller=controller).decode(texts)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from spear_accel.decoding import DecodeOptions, Engine, Guards, LengthGuard
+from spear_accel.decoding import DecodeOptions, Engine, LengthBounds, StoppingCriteria
 from spear_accel.decoding.context import DraftContext
 from spear_accel.decoding.draft.base import Drafter
 from spear_accel.decoding.draft.early_exit import EarlyExitDrafter
@@ -43,7 +43,7 @@ def test_drafts_follow_the_last_committed_position(
 ) -> None:
     """The law of every draft equals that of the head, teacher forced on the committed tokens and the draft."""
     head, options = drafting.heads[kind], DecodeOptions(seed=6, draft_length=3)
-    guards = Guards(length=LengthGuard(tokens_per_unit=5.0, shortest=0.0, longest=1.5, slack=10))
+    guards = StoppingCriteria(length=LengthBounds(tokens_per_unit=5.0, shortest=0.0, longest=1.5, slack=10))
     for text in texts[:2]:
         drafter, _ = drafting.prepare(model, kind, options)
         recorder = Recorder(drafter)

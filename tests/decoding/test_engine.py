@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from spear_accel.decoding import DecodeOptions, Engine, Guards, LengthGuard, LoopGuard
+from spear_accel.decoding import DecodeOptions, Engine, LengthBounds, LoopCriterion, StoppingCriteria
 from spear_accel.decoding.context import DraftContext
 from spear_accel.decoding.noise import row_words, utterance_key
 from spear_accel.decoding.proposal import Proposal, Verdict
@@ -18,8 +18,8 @@ from spear_accel.errors import UserError
 from spear_accel.model import DecoderState, TextToSemantic
 from spear_accel.model.cache import FIRST_SLOTS
 
-GUARDS = Guards(length=LengthGuard(tokens_per_unit=5.0, shortest=0.3, longest=1.5, slack=10))
-SHORT = Guards(length=LengthGuard(tokens_per_unit=3.0, shortest=0.0, longest=1.0, slack=10))
+GUARDS = StoppingCriteria(length=LengthBounds(tokens_per_unit=5.0, shortest=0.3, longest=1.5, slack=10))
+SHORT = StoppingCriteria(length=LengthBounds(tokens_per_unit=3.0, shortest=0.0, longest=1.0, slack=10))
 
 
 def as_lists(tokens: list[Tensor]) -> list[list[int]]:
@@ -76,7 +76,7 @@ def test_seeds(model: TextToSemantic, texts: list[list[int]]) -> None:
 
 
 def test_stop_reasons_and_bounds(model: TextToSemantic, texts: list[list[int]]) -> None:
-    forced = Guards(length=LengthGuard(tokens_per_unit=4.0, shortest=1.0, longest=1.0, slack=1))
+    forced = StoppingCriteria(length=LengthBounds(tokens_per_unit=4.0, shortest=1.0, longest=1.0, slack=1))
     result = Engine(model, DecodeOptions(temperature=1.0), forced).decode(texts)
     for row, text in zip(result.tokens, texts, strict=True):
         assert 4 * len(text) <= len(row) <= 4 * len(text) + 1
@@ -113,7 +113,7 @@ def test_eos_stops_at_once(model: TextToSemantic, texts: list[list[int]]) -> Non
 
 def test_a_loop_is_retried_with_other_seeds_and_told(model: TextToSemantic) -> None:
     stuck = biased(model, 7, 1000.0)
-    guards = Guards(length=LengthGuard(tokens_per_unit=40.0), loop=LoopGuard(span=20, period=4))
+    guards = StoppingCriteria(length=LengthBounds(tokens_per_unit=40.0), loop=LoopCriterion(span=20, period=4))
     result = Engine(stuck, DecodeOptions(loop_retries=2), guards).decode([[5, 6], [7, 8, 9]])
     assert result.stop_reasons == ["loop", "loop"]
     assert result.attempts == [3, 3]
@@ -126,7 +126,9 @@ def test_a_loop_is_retried_with_other_seeds_and_told(model: TextToSemantic) -> N
 def test_a_retry_that_succeeds_names_its_seed(model: TextToSemantic) -> None:
     """A model that often holds one token: some utterances need several tries, and all say which seed they took."""
     often = biased(model, 7, 3.0)
-    guards = Guards(length=LengthGuard(tokens_per_unit=10.0, longest=1.0, slack=1), loop=LoopGuard(span=7, period=1))
+    guards = StoppingCriteria(
+        length=LengthBounds(tokens_per_unit=10.0, longest=1.0, slack=1), loop=LoopCriterion(span=7, period=1)
+    )
     texts = [[3 + n, 4, 5] for n in range(20)]
     options = DecodeOptions(temperature=1.0, loop_retries=6, batch_size=5)
     result = Engine(often, options, guards).decode(texts)
@@ -288,7 +290,7 @@ def test_a_bad_request_is_named_when_it_comes(model: TextToSemantic, texts: list
 def test_the_text_cache_grows_with_what_comes(model: TextToSemantic, texts: list[list[int]]) -> None:
     """Behind short texts one that is longer than what is first reserved, while the short ones live."""
     long = [3 + place % 26 for place in range(FIRST_SLOTS + 40)]
-    guards = Guards(length=LengthGuard(tokens_per_unit=0.2, shortest=0.3, longest=1.5, slack=10))
+    guards = StoppingCriteria(length=LengthBounds(tokens_per_unit=0.2, shortest=0.3, longest=1.5, slack=10))
     options = DecodeOptions(batch_size=3, seed=3)
     asked = [*texts[:4], long, *texts[4:]]
     found = {one.index: one.new_tokens for one in Engine(model, options, guards).decode_requests(waiting(asked))}

@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 from spear_accel.decoding import (
     DecodeOptions,
     Engine,
-    Guards,
-    LengthGuard,
-    LoopGuard,
+    LengthBounds,
+    LoopCriterion,
     RequestOutput,
     RequestResult,
+    StoppingCriteria,
 )
 from spear_accel.decoding.draft.ngram import NgramDrafter
-from spear_accel.decoding.guards import LoopWatch
+from spear_accel.decoding.stopping import LoopDetector
 from spear_accel.model import TextToSemantic
 
-GUARDS = Guards(length=LengthGuard(tokens_per_unit=5.0, shortest=0.3, longest=1.5, slack=10))
-LOOPS = Guards(length=LengthGuard(tokens_per_unit=12.0, shortest=1.0), loop=LoopGuard(span=20, period=1))
+GUARDS = StoppingCriteria(length=LengthBounds(tokens_per_unit=5.0, shortest=0.3, longest=1.5, slack=10))
+LOOPS = StoppingCriteria(length=LengthBounds(tokens_per_unit=12.0, shortest=1.0), loop=LoopCriterion(span=20, period=1))
 HELD = 20 - 1 - 12
 """Of a loop under `LOOPS`: its first token and twelve repetitions stand."""
 
@@ -132,19 +132,19 @@ def test_numbers_that_are_none_end_it_where_they_begin(model: TextToSemantic, te
 @settings(max_examples=200)
 @given(st.lists(st.integers(0, 1), max_size=80), st.integers(1, 3))
 def test_what_was_certain_stays_certain(tokens: list[int], period: int) -> None:
-    watch = LoopWatch(LoopGuard(span=75, period=period))
+    watch = LoopDetector(LoopCriterion(span=75, period=period))
     certain = 0
     for end in range(1, len(tokens) + 1):
         watch.push(tokens[:end])
-        assert certain <= end - watch.doubtful
-        certain = end - watch.doubtful
+        assert certain <= end - watch.revocable
+        certain = end - watch.revocable
 
 
 def test_a_held_token_waits_and_is_released() -> None:
-    watch, tokens = LoopWatch(LoopGuard()), []
+    watch, tokens = LoopDetector(LoopCriterion()), []
     certain = []
     for token in [1, 2, *[3] * 40, 4]:
         tokens.append(token)
         watch.push(tokens)
-        certain.append(len(tokens) - watch.doubtful)
+        certain.append(len(tokens) - watch.revocable)
     assert certain == [*range(1, 16), *[15] * 27, 43]

@@ -7,14 +7,14 @@ import random
 
 import torch
 
-from spear_accel.decoding import DecodeOptions, Engine, Guards, LengthGuard
+from spear_accel.decoding import DecodeOptions, Engine, LengthBounds, StoppingCriteria
 from spear_accel.decoding.context import DraftContext
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.proposal import Proposal
 from spear_accel.heads import build_head
 from spear_accel.model import TextToSemantic
 
-GUARDS = Guards(length=LengthGuard(tokens_per_unit=4.0, shortest=0.5, longest=1.5, slack=5))
+GUARDS = StoppingCriteria(length=LengthBounds(tokens_per_unit=4.0, shortest=0.5, longest=1.5, slack=5))
 
 
 class Weighed:

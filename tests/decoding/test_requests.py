@@ -15,20 +15,22 @@ from hypothesis import strategies as st
 from spear_accel.decoding import (
     DecodeOptions,
     Engine,
-    Guards,
-    LengthGuard,
-    LoopGuard,
+    LengthBounds,
+    LoopCriterion,
     Request,
     RequestOutput,
     RequestResult,
     SamplingParams,
+    StoppingCriteria,
 )
 from spear_accel.decoding.draft.ngram import NgramDrafter
 from spear_accel.decoding.reference import decode_reference
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic
 
-GUARDS = Guards(LengthGuard(tokens_per_unit=5.0, shortest=0.3, longest=1.5, slack=10), LoopGuard(span=500))
+GUARDS = StoppingCriteria(
+    LengthBounds(tokens_per_unit=5.0, shortest=0.3, longest=1.5, slack=10), LoopCriterion(span=500)
+)
 """No loops: what becomes of one depends on whether it was streamed."""
 MIXED = (
     SamplingParams(0.0), SamplingParams(0.7), SamplingParams(1.0, top_k=5), SamplingParams(0.9, top_p=0.8),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from spear_accel.decoding import DecodeOptions, Engine, Guards, LengthGuard
+from spear_accel.decoding import DecodeOptions, Engine, LengthBounds, StoppingCriteria
 from spear_accel.decoding.context import DraftContext
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.proposal import Proposal, Verdict
@@ -14,7 +14,7 @@ from spear_accel.heads import build_head
 from spear_accel.model import TextToSemantic
 from spear_accel.model.attention import CrossAttention
 
-GUARDS = Guards(length=LengthGuard(tokens_per_unit=8.0, shortest=0.0, longest=4.0, slack=50))
+GUARDS = StoppingCriteria(length=LengthBounds(tokens_per_unit=8.0, shortest=0.0, longest=4.0, slack=50))
 
 
 def with_prophet(model: TextToSemantic) -> Drafting:

@@ -163,8 +163,8 @@ def test_a_stage_that_stops_early_keeps_no_tokens_from_the_next() -> None:
 def test_chunks_grow(voice: Voice) -> None:
     beeps = Beeps()
     spoken = Voice(VoiceParts(voice.card, voice.tokenizer, voice.model, beeps))
-    guard = replace(spoken.generator.guards.length, tokens_per_unit=8.0, shortest=1.0)
-    spoken.generator.guards = replace(spoken.generator.guards, length=guard)
+    guard = replace(spoken.generator.stopping.length, tokens_per_unit=8.0, shortest=1.0)
+    spoken.generator.stopping = replace(spoken.generator.stopping, length=guard)
     pieces = list(spoken.stream("The quick brown fox jumps over the lazy dog.", DecodeOptions(method="autoregressive")))
     assert beeps.chunks[:3] == list(CHUNKS[:3]), beeps.chunks
     assert [len(piece.tokens) for piece in pieces] == beeps.chunks

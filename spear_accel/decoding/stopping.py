@@ -1,4 +1,4 @@
-"""Guards against utterances that end too soon, never, or in a loop. Knows token ids and counts only."""
+"""When an utterance stops, beside EOS: length bounds and loops. Knows token ids and counts only."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from spear_accel.errors import UserError
 
-# So many tokens that repeat what stands a cycle before them are no sign of a loop: a held sound or a short pause.
+# A held sound or a short pause repeats a cycle for a few tokens; that is no sign of a loop yet.
 _A_FEW = 12
 
 
 @dataclass(frozen=True)
-class LengthGuard:
+class LengthBounds:
     """Bounds on an utterance's semantic tokens from the length of its text.
 
     A text is measured in whatever unit the caller counts (characters, text ids); `tokens_per_unit` belongs to
@@ -30,7 +30,7 @@ class LengthGuard:
 
     def __post_init__(self) -> None:
         if not (self.tokens_per_unit > 0.0 and 0.0 <= self.shortest <= self.longest and self.slack >= 1):
-            raise UserError(f"length guard: needs tokens_per_unit > 0, shortest <= longest, slack >= 1: {self}")
+            raise UserError(f"length bounds: needs tokens_per_unit > 0, shortest <= longest, slack >= 1: {self}")
 
     def expected(self, units: int) -> float:
         return self.tokens_per_unit * units
@@ -43,7 +43,7 @@ class LengthGuard:
 
 
 @dataclass(frozen=True)
-class LoopGuard:
+class LoopCriterion:
     """Takes the last `span` tokens for a loop if they are one cycle of up to `period` tokens, repeated.
 
     Period 1 is a held token. A pause of a second is a run of up to 50 tokens, which must pass.
@@ -54,36 +54,38 @@ class LoopGuard:
 
     def __post_init__(self) -> None:
         if not 1 <= self.period < self.span:
-            raise UserError(f"loop guard: period must lie between 1 and span - 1: {self}")
+            raise UserError(f"loop criterion: period must lie between 1 and span - 1: {self}")
 
 
 @dataclass(frozen=True)
-class Guards:
-    length: LengthGuard = field(default_factory=LengthGuard)
-    loop: LoopGuard = field(default_factory=LoopGuard)
+class StoppingCriteria:
+    """What ends an utterance that does not end by itself."""
+
+    length: LengthBounds = field(default_factory=LengthBounds)
+    loop: LoopCriterion = field(default_factory=LoopCriterion)
 
 
-class LoopWatch:
+class LoopDetector:
     """Watches one utterance grow, token by token, for a loop."""
 
-    def __init__(self, guard: LoopGuard) -> None:
-        self.guard = guard
-        self._runs = [0] * guard.period
+    def __init__(self, criterion: LoopCriterion) -> None:
+        self.criterion = criterion
+        self._runs = [0] * criterion.period
 
     def push(self, tokens: Sequence[int]) -> bool:
         """`tokens` has grown by its last element; true if it now ends in a loop."""
         last, length = tokens[-1], len(tokens)
         looped = False
-        for period in range(1, self.guard.period + 1):
+        for period in range(1, self.criterion.period + 1):
             same = length > period and tokens[-1 - period] == last
             self._runs[period - 1] = self._runs[period - 1] + 1 if same else 0
-            looped = looped or self._runs[period - 1] + period >= self.guard.span
+            looped = looped or self._runs[period - 1] + period >= self.criterion.span
         return looped
 
     @property
-    def doubtful(self) -> int:
-        """How many of the last tokens may turn out to be a loop: those that repeat a cycle, save the first few.
+    def revocable(self) -> int:
+        """How many of the last tokens may turn out to be a loop, and be revoked: the repeated ones but for a few.
 
-        Where they begin does not move until the repetition breaks, so a loop ends at one place whenever it is asked.
+        Their beginning does not move until the repetition breaks, so a loop is cut at the same place whenever one asks.
         """
         return max(0, max(self._runs) - _A_FEW)

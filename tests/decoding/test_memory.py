@@ -14,7 +14,7 @@ from spear_accel.decoding.proposal import Proposal
 from spear_accel.heads import build_head
 from spear_accel.model import TextToSemantic
 
-GUARDS = StoppingCriteria(length=LengthBounds(tokens_per_unit=4.0, shortest=0.5, longest=1.5, slack=5))
+GUARDS = StoppingCriteria(length=LengthBounds(tokens_per_unit=2.0, shortest=0.5, longest=1.5, slack=5))
 
 
 class Weighed:

@@ -132,6 +132,6 @@ def test_no_draft_says_the_start_id(
 ) -> None:
     """At first the pending token is the start id, which has no probability of its own that a rule could look up."""
     for drafter in (JacobiDrafter(model.decoder, 3), NgramDrafter(3)):
-        options = DecodeOptions(verify=rule, temperature=temperature, batch_size=2)
+        options = DecodeOptions(verify=rule, temperature=temperature, batch_size=2, max_tokens=30)
         result = Engine(model, options, drafter=drafter).decode(texts)
         assert all(int(tokens.max()) < model.config.vocab for tokens in result.tokens if len(tokens))

@@ -17,6 +17,7 @@ from tests.recipes.test_experiments import SCRIPTS
 FOLDER = SCRIPTS.parent / "import_and_accelerate"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["spear-tts-pytorch"])
 def test_end_to_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], layout: str

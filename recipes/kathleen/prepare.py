@@ -1,8 +1,7 @@
-"""Data of the recipe: the split by prompt, manifests with phonemes, and parallel speech made with espeak-ng."""
+"""Data of the recipe: manifests with phonemes, a second voice, and parallel speech made with espeak-ng."""
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import re
@@ -12,47 +11,45 @@ from pathlib import Path
 from typing import Any
 
 import espeak
+import recordings
+from recipe import Recipe
 from tqdm import tqdm
 
-from spear_accel.data.corpus import CorpusEntry, prompt_of, read_corpus
-from spear_accel.storage.json_lines import write_manifest
+from spear_accel.data.corpus import CorpusEntry, read_corpus
+from spear_accel.data.split import split_entries
+from spear_accel.storage.json_lines import read_manifest, write_manifest
 
-__all__ = ["corpus_manifests", "split_prompts", "synthetic_manifest"]
+__all__ = ["data", "paired_manifest", "spoken_manifest", "with_phonemes"]
 
 _PLAIN = re.compile(r"[A-Za-z ,.?!;:'\"()\-]+")
 """Sentences that every reader pronounces alike: no figures, no symbols."""
 
 
-def split_prompts(corpus: Path, target: Path, *, test: int, validation: int, seed: int) -> dict[str, list[str]]:
-    """Choose the prompts that training never sees and write them to ``target``; an existing split is kept."""
-    if not target.exists():
-        prompts = sorted({prompt_of(utterance.id) for utterance in read_corpus(corpus)})
-        random.Random(seed).shuffle(prompts)
-        split = {"test": sorted(prompts[:test]), "validation": sorted(prompts[test : test + validation])}
-        target.write_text(json.dumps(split, indent=1) + "\n")
-    found: dict[str, list[str]] = json.loads(target.read_text())
-    return found
+def data(recipe: Recipe) -> None:
+    """Choose what can be used and what is held out, write manifests with phonemes, and speak with espeak-ng."""
+    espeak.check()
+    entries = recordings.clean(recipe)
+    parts: dict[str, list[CorpusEntry]] = dict(split_entries(entries, recordings.split_of(recipe, entries)))
+    parts["extra"] = read_corpus(recipe.inputs["extra"])
+    for name, chosen in parts.items():
+        write_manifest(recipe.manifest(name), with_phonemes(chosen))
+    settings = recipe.settings["synthetic"]
+    spoken_manifest(recipe.inputs["sentences"], recipe.work / "synthetic", recipe.manifest("synthetic_all"), settings)
+    paired_manifest(recipe.manifest("synthetic_all"), recipe.manifest("synthetic"), settings)
 
 
-def corpus_manifests(corpus: Path, extra: Path | None, split: Mapping[str, list[str]], folder: Path) -> None:
-    """Write ``train``, ``validation``, ``test`` and, with a second corpus, ``extra`` ``.jsonl`` to ``folder``."""
-    parts: dict[str, list[CorpusEntry]] = {"train": [], "validation": [], "test": []}
-    where = {prompt: part for part, prompts in split.items() for prompt in prompts}
-    for utterance in read_corpus(corpus):
-        parts[where.get(prompt_of(utterance.id), "train")].append(utterance)
-    if extra is not None:
-        parts["extra"] = read_corpus(extra)
-    for name, utterances in parts.items():
-        write_manifest(folder / f"{name}.jsonl", _with_phonemes(utterances))
-
-
-def synthetic_manifest(sentences: Path, folder: Path, settings: Mapping[str, Any]) -> None:
-    """Speak every plain line of ``sentences`` with espeak-ng and write ``synthetic.jsonl`` to ``folder``.
+def spoken_manifest(sentences: Path, audio: Path, target: Path, settings: Mapping[str, Any]) -> None:
+    """Speak every plain line of `sentences` with espeak-ng and write a manifest.
 
     Most lines are read by the main voice, the rest by the others, which keeps the encoder from leaning on one voice;
-    speed and pitch vary. Files that exist are kept, so the step goes on where it was stopped.
+    speed and pitch vary. Recordings that exist are kept, so the step goes on where it was stopped.
+
+    Args:
+        sentences: Text, a sentence a line.
+        audio: Folder for the recordings.
+        target: The manifest.
+        settings: The section `synthetic`.
     """
-    audio = folder.parent / "synthetic"
     audio.mkdir(parents=True, exist_ok=True)
     lines = [(i, line.strip()) for i, line in enumerate(sentences.read_text(encoding="utf-8").splitlines())]
     plain = [(i, line) for i, line in lines if _PLAIN.fullmatch(line)]
@@ -64,23 +61,23 @@ def synthetic_manifest(sentences: Path, folder: Path, settings: Mapping[str, Any
         voice = settings["main_voice"] if main else chance.choice(settings["other_voices"])
         path = audio / f"s{number:05d}.wav"
         if not path.exists():
-            espeak.synthesise(
-                line,
-                path,
-                voice=voice,
-                speed=chance.randint(*settings["speed"]),
-                pitch=chance.randint(*settings["pitch"]),
-            )
+            speed, pitch = chance.randint(*settings["speed"]), chance.randint(*settings["pitch"])
+            espeak.synthesise(line, path, voice=voice, speed=speed, pitch=pitch)
         return {"id": path.stem, "audio": str(path), "text": line, "voice": voice, "phonemes": espeak.phonemes(line)}
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        write_manifest(folder / "synthetic.jsonl", tqdm(pool.map(speak, plain), total=len(plain), desc="espeak-ng"))
+        write_manifest(target, tqdm(pool.map(speak, plain), total=len(plain), desc="espeak-ng"))
 
 
-def _with_phonemes(utterances: Iterable[CorpusEntry]) -> Iterator[dict[str, Any]]:
+def paired_manifest(source: Path, target: Path, settings: Mapping[str, Any]) -> None:
+    """The first lines of the main voice: those that text-to-semantic learns from."""
+    spoken = [record for record in read_manifest(source, ("voice",)) if record["voice"] == settings["main_voice"]]
+    write_manifest(target, spoken[: settings["paired"]])
+
+
+def with_phonemes(entries: Iterable[CorpusEntry]) -> Iterator[dict[str, Any]]:
+    """Records of a corpus with the phonemes that espeak-ng reads."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        utterances = list(utterances)
-        for utterance, phonemes in zip(
-            utterances, pool.map(espeak.phonemes, (u.text for u in utterances)), strict=True
-        ):
-            yield {"id": utterance.id, "audio": str(utterance.audio), "text": utterance.text, "phonemes": phonemes}
+        entries = list(entries)
+        for entry, phonemes in zip(entries, pool.map(espeak.phonemes, (e.text for e in entries)), strict=True):
+            yield {"id": entry.id, "audio": str(entry.audio), "text": entry.text, "phonemes": phonemes}

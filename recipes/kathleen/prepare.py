@@ -29,9 +29,8 @@ def data(recipe: Recipe) -> None:
     """Choose what can be used and what is held out, write manifests with phonemes, and speak with espeak-ng."""
     espeak.check()
     entries = recordings.clean(recipe)
-    parts: dict[str, list[CorpusEntry]] = dict(split_entries(entries, recordings.split_of(recipe, entries)))
-    parts["extra"] = read_corpus(recipe.inputs["extra"])
-    for name, chosen in parts.items():
+    parts = split_entries(entries, recordings.split_of(recipe, entries))
+    for name, chosen in (*parts.items(), ("extra", read_corpus(recipe.inputs["extra"]))):
         write_manifest(recipe.manifest(name), with_phonemes(chosen))
     settings = recipe.settings["synthetic"]
     spoken_manifest(recipe.inputs["sentences"], recipe.work / "synthetic", recipe.manifest("synthetic_all"), settings)

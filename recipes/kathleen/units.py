@@ -42,7 +42,9 @@ def mel_explained(tokens: Sequence[Tensor], mels: Sequence[Tensor], vocabulary: 
         held_out: Recordings at the end of the lists to measure on.
     """
     per_token = round(sum(map(len, mels)) / sum(map(len, tokens)))
-    inputs, outputs = zip(*(_aligned(t, m, vocabulary, per_token) for t, m in zip(tokens, mels, strict=True)), strict=True)
+    inputs, outputs = zip(
+        *(_aligned(t, m, vocabulary, per_token) for t, m in zip(tokens, mels, strict=True)), strict=True
+    )
     width = vocabulary * (2 * _NEIGHBOURS + 1)
     gram, cross = torch.zeros(width, width), torch.zeros(width, per_token * mels[0].shape[1])
     for index, output in zip(inputs[:-held_out], outputs[:-held_out], strict=True):

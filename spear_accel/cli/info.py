@@ -12,15 +12,18 @@ from spear_accel.voice.folder import VoiceFolder, list_shipped, open_voice
 
 
 def info(
-    voice: Annotated[str | None, typer.Argument(help="A name or a voice folder; lists names without.")] = None,
+    voice: Annotated[
+        str | None,
+        typer.Argument(help="Name of a shipped or installed voice, or a voice folder.", show_default="list all names"),
+    ] = None,
 ) -> None:
-    """Show a voice: language, licence, rates, parts, sizes, checksums."""
+    """Show a voice (language, licence, rates, components, sizes) and check every file of it."""
     if voice is None:
         for name in dict.fromkeys((*list_shipped(), *plugged_names())):
             typer.echo(name)
         return
     folder = open_voice(voice)
-    for name, value in (*_description(folder), *_parts(folder)):
+    for name, value in (*_description(folder), *_components(folder)):
         typer.echo(f"{name:<22}{value}")
     folder.verify()
 
@@ -40,18 +43,18 @@ def _description(folder: VoiceFolder) -> list[tuple[str, str]]:
     ]
 
 
-def _parts(folder: VoiceFolder) -> list[tuple[str, str]]:
+def _components(folder: VoiceFolder) -> list[tuple[str, str]]:
     """Each file or folder of the voice with its size and soundness."""
     names = dict.fromkeys(name.split("/")[0] for name in folder.card.files)
     return [(name, _state(folder, name)) for name in names]
 
 
-def _state(folder: VoiceFolder, part: str) -> str:
-    """Size and soundness of one part."""
-    paths = [folder.path / name for name in folder.card.files if name.split("/")[0] == part]
+def _state(folder: VoiceFolder, component: str) -> str:
+    """Size and soundness of one component."""
+    paths = [folder.path / name for name in folder.card.files if name.split("/")[0] == component]
     size = sum(path.stat().st_size for path in paths if path.is_file())
     try:
-        folder.part(part)
+        folder.part(component)
     except UserError:
         return f"{size / 1e6:.2f} MB, damaged"
     return f"{size / 1e6:.2f} MB, whole"

@@ -31,10 +31,12 @@ _MODULES = {
 
 
 def train(
-    task: Annotated[Task, typer.Argument(help="What to train.")],
-    config: Annotated[Path, typer.Argument(help="YAML file with the sections of the task; see recipes/.")],
+    task: Annotated[Task, typer.Argument(help="What to train: one part of a voice.")],
+    config: Annotated[
+        Path, typer.Argument(help="YAML file with the sections of the task; recipes/kathleen holds one of each kind.")
+    ],
 ) -> None:
-    """Train a part of a voice. A run that was killed goes on from its last checkpoint."""
+    """Train a part of a voice. A run that was killed resumes from its last checkpoint. Prints the last metrics."""
     if not config.is_file():
         raise UserError(f"{config}: no such file; the recipes hold examples")
     try:

@@ -1,0 +1,1 @@
+"""Corpora, splits, tokenized manifests and batches: what training reads. Knows no model."""

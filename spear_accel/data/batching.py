@@ -1,7 +1,4 @@
-"""Groups examples of like length into batches of bounded size.
-
-Knows lengths and nothing else: neither what an example is nor how a batch is put together.
-"""
+"""Groups examples of similar length into batches of bounded size. Knows lengths, not what an example is."""
 
 from __future__ import annotations
 
@@ -21,19 +18,21 @@ def batches_by_length(
     order: Sequence[int] | np.ndarray | None = None,
     noise: float = 0.1,
 ) -> list[list[int]]:
-    """Split indices into batches whose padded size, rows times the longest row, stays at or below ``max_total``.
+    """Split indices into batches whose padded size, rows times the longest row, is at most `max_total`.
 
-    The examples are sorted by a length that carries a little multiplicative noise, so that every epoch groups them
-    anew while little is lost to padding. The result depends on ``(number, seed)`` only.
+    Examples are sorted by a length with a little multiplicative noise, so that every epoch groups them differently
+    and padding stays small.
 
     Args:
-        lengths: Length of each example, in any unit (frames, tokens).
-        max_total: Bound on the padded size of a batch, in the same unit. An example longer than that gets a batch
-            of its own.
+        lengths: Length of each example, in frames or tokens.
+        max_total: Bound on the padded size of a batch, in the same unit. A longer example gets a batch of its own.
         number: Number of the epoch.
         seed: Seed of the run.
-        order: The indices to use, repeats allowed (weighted sampling); all of them once when left out.
+        order: Indices to use; an index may occur several times (weighted sampling). None: each once.
         noise: Standard deviation of the relative noise on the lengths.
+
+    Returns:
+        Batches of indices in random order, a function of `number` and `seed`.
     """
     generator = np.random.default_rng((seed, number))
     indices = np.arange(len(lengths)) if order is None else np.asarray(order, dtype=np.int64)
@@ -56,8 +55,14 @@ def batches_by_length(
 
 
 def shuffled_batches(count: int, batch_size: int, *, number: int, seed: int) -> list[list[int]]:
-    """Split ``range(count)``, shuffled by ``(number, seed)``, into full batches of ``batch_size`` (one short batch
-    when there are fewer examples than that)."""
+    """Split the shuffled indices below `count` into full batches; what does not fill a batch is dropped.
+
+    Args:
+        count: Number of examples. Fewer than `batch_size` make one short batch.
+        batch_size: Examples in a batch.
+        number: Number of the epoch.
+        seed: Seed of the run.
+    """
     permutation = np.random.default_rng((seed, number)).permutation(count).tolist()
     if count <= batch_size:
         return [permutation] if count else []

@@ -13,9 +13,7 @@ import torch
 from spear_accel.audio.kmeans import Codebook
 from spear_accel.audio.tokenizer import SpeechTokenizerConfig
 from spear_accel.cli import tokenize as verb
-from spear_accel.model import TextToSemanticConfig
 from spear_accel.storage.json_lines import read_manifest
-from spear_accel.training.text_to_semantic.train import Examples
 
 
 class FixedTokenizer:
@@ -92,9 +90,16 @@ def test_a_corpus_becomes_what_train_reads(run, corpus: Path, tmp_path: Path, mo
     assert done.err.count(" left out\n") == 1
     records = read_manifest(output, ("id", "text", "text_ids", "tokens"))
     assert [record["id"] for record in records] == ["a1", "a2"]
-    config = TextToSemanticConfig(text_vocab_size=38, text_eos_id=37, text_pad_id=0, semantic_units=4, dim=32, heads=2,
-                                  kv_heads=1, head_dim=16, encoder_layers=1, decoder_layers=1, ff_inner=32)  # fmt: skip
-    assert len(Examples(records, config, None, 1.0)) == 2
+    settings = {
+        "output": str(tmp_path / "model"),
+        "data": {"sources": [{"manifest": str(output)}], "validation": str(output)},
+        "model": {"text_vocab_size": 38, "text_eos_id": 37, "text_pad_id": 0, "semantic_units": 4, "dim": 32,
+                  "heads": 2, "kv_heads": 1, "head_dim": 16, "encoder_layers": 1, "decoder_layers": 1, "ff_inner": 32},
+        "loop": {"steps": 1, "learning_rate": 0.001},
+    }  # fmt: skip
+    (tmp_path / "train.yaml").write_text(json.dumps(settings))
+    trained = run("train", "text-to-semantic", tmp_path / "train.yaml")
+    assert trained.code == 0 and json.loads(trained.out)["loss"] > 0, trained.err
 
 
 @pytest.mark.parametrize(

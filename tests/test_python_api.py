@@ -9,15 +9,17 @@ from typing import Any
 import spear_accel
 from spear_accel import DecodeOptions, Speech, Voice
 
-NAMES = "DecodeOptions Speech Voice __version__"
+NAMES = "DecodeOptions Request SamplingParams Speech Voice __version__"
 
 VOICE = """
 decode_ids(text_ids: Sequence[Sequence[int]], options: DecodeOptions | None = None) -> DecodeResult
-decode_requests(source: Callable[[], Request | None], options: DecodeOptions) -> Iterator[Finished]
+decode_requests(source: Callable[[], Request | None], options: DecodeOptions) -> Iterator[RequestOutput]
+engine(options: DecodeOptions | None = None) -> Engine
 from_pretrained(name: str | Path, revision: str | None = None, device: str | torch.device = 'cpu', dtype: torch.dtype = torch.float32) -> Voice
 load(name: str | Path, device: str | torch.device = 'cpu', dtype: torch.dtype = torch.float32, draft_model: str | Path | None = None) -> Voice
 methods -> tuple[str, ...]
 plan(text: str) -> list[PlannedUtterance]
+request(text: str, options: DecodeOptions | None = None, stream: Sequence[int] | None = None) -> Request
 sample_rate -> int
 semantic_to_waveform(tokens: Tensor | Sequence[int], speed: float = 1.0) -> Tensor
 sound(planned: Sequence[PlannedUtterance], tokens: Sequence[Tensor], speed: float = 1.0) -> Tensor

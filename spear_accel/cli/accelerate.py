@@ -11,26 +11,41 @@ import typer
 from spear_accel.cli import console
 from spear_accel.errors import UserError
 
-_TRAINING = ("accelerate", "matplotlib", "optuna")
+_TRAINING = ("accelerate", "matplotlib", "optuna", "yaml")
 
 
 def accelerate(
-    voice: Annotated[Path, typer.Argument(help="Voice folder; it is replaced when all is done.")],
-    text: Annotated[str, typer.Option(help="Sentences, one a line ('-': stdin); a few thousand are good.")],
-    minutes: Annotated[float, typer.Option(help="About how long the whole may take.")] = 50.0,
+    voice: Annotated[
+        Path, typer.Argument(help="Path of the voice folder; the finished, faster voice takes its place.")
+    ],
+    text: Annotated[
+        str, typer.Option(help="File of sentences, one a line ('-': standard input); a few thousand are good.")
+    ],
+    minutes: Annotated[float, typer.Option(help="Minutes that the whole may take, roughly.")] = 50.0,
     heads: Annotated[
-        str | None, typer.Option(help="Kinds to train; the usual ones that the voice lacks if left out.")
+        str | None,
+        typer.Option(help="Comma-separated kinds of draft heads to train.", show_default="those the voice lacks"),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Training steps of each run, instead of minutes.")] = None,
-    utterances: Annotated[int, typer.Option(help="Most that the voice speaks to learn from.")] = 8000,
-    batch_sizes: Annotated[str, typer.Option(help="Of the report.")] = "1,8,32",
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Training steps of each head, for any time.", show_default="by minutes"),
+    ] = None,
+    utterances: Annotated[
+        int, typer.Option(help="Utterances that the voice speaks, at most, as training data of the heads.")
+    ] = 8000,
+    batch_sizes: Annotated[str, typer.Option(help="Comma-separated batch sizes that the report measures.")] = "1,8,32",
     report: Annotated[
-        Path | None, typer.Option(help="Folder of the report; VOICE.accelerate/report if left out.")
+        Path | None, typer.Option(help="Folder of the report.", show_default="VOICE.accelerate/report")
     ] = None,
-    work: Annotated[Path | None, typer.Option(help="Working folder; VOICE.accelerate if left out.")] = None,
-    seed: Annotated[int, typer.Option(help="Of samples and training.")] = 0,
+    work: Annotated[
+        Path | None, typer.Option(help="Folder of unfinished work.", show_default="VOICE.accelerate")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of samples and training.")] = 0,
 ) -> None:
-    """Train draft heads on the voice's own samples, measure every method, keep the best. Stop it and go on at will."""
+    """Train draft heads on the voice's own samples, measure every method and keep the best.
+
+    Can be interrupted; the same command resumes.
+    """
     from spear_accel.cli import inputs
     from spear_accel.kernels import threads
 
@@ -50,15 +65,15 @@ def accelerate(
     )  # fmt: skip
     place = voice.resolve()
     folder = work or place.with_name(place.name + ".accelerate")
-    told = report or folder / "report"
+    report_folder = report or folder / "report"
     try:
-        records = run(str(place), lines, plan, folder, told, name, console.say)
+        records = run(str(place), lines, plan, folder, report_folder, name, console.say)
     except KeyboardInterrupt as error:
-        raise UserError("stopped; the same command goes on from here") from error
+        raise UserError("stopped; run the same command to resume") from error
     for record in records:
         if record.method == "auto":
             console.say(f"batch size {record.batch_size}: {record.speedup:.2f} times as fast, by {record.method_used}")
-    console.say(f"report: {told / 'report.md'}")
+    console.say(f"report: {report_folder / 'report.md'}")
 
 
 def _check_installed() -> None:

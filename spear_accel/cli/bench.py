@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from spear_accel.cli import console, inputs
+from spear_accel.cli.decode_options import Device, Seed, Temperature, changed
 from spear_accel.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,21 +20,39 @@ if TYPE_CHECKING:
 
 
 def bench(
-    voice: Annotated[str, typer.Argument(help="Name of a shipped voice, or a voice folder.")],
-    text: Annotated[str | None, typer.Option(help="Utterances, one a line ('-': stdin); built-in if left out.")] = None,
-    utterances: Annotated[int | None, typer.Option(min=1, help="Decode only the first N.")] = None,
-    batch_sizes: Annotated[str, typer.Option(help="Most utterances decoded at once.")] = "1,8,32",
-    methods: Annotated[str | None, typer.Option(help="All that the voice has if left out.")] = None,
-    verify: Annotated[str, typer.Option(help="Rules that check drafts.")] = "coupled",
-    draft_lengths: Annotated[str, typer.Option(help="Tokens drafted a round, or auto.")] = "auto",
-    draft_model: Annotated[str | None, typer.Option(help="Small voice for method draft-model.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="The voice's default if left out.")] = None,
-    seed: Annotated[int, typer.Option(help="The same for all methods.")] = 0,
-    repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each; the median counts.")] = 3,
-    threads: Annotated[int | None, typer.Option(min=1, help="Of the processor; those idle if left out.")] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    json_output: Annotated[str | None, typer.Option("--json", help="Write records ('-': stdout, no tables).")] = None,
-    plot: Annotated[str | None, typer.Option(help="Draw a PNG chart.")] = None,
+    voice: Annotated[str, typer.Argument(help="Name of a shipped voice, or path of a voice folder.")],
+    text: Annotated[
+        str | None,
+        typer.Option(help="File of utterances, one a line ('-': standard input).", show_default="built-in sentences"),
+    ] = None,
+    utterances: Annotated[
+        int | None, typer.Option(min=1, help="Decode only the first N utterances.", show_default="all")
+    ] = None,
+    batch_sizes: Annotated[
+        str, typer.Option(help="Comma-separated: most utterances decoded at once in each measurement.")
+    ] = "1,8,32",
+    methods: Annotated[
+        str | None, typer.Option(help="Comma-separated drafters to measure.", show_default="all that the voice has")
+    ] = None,
+    verify: Annotated[str, typer.Option(help="Comma-separated acceptance rules to measure.")] = "coupled",
+    draft_lengths: Annotated[
+        str, typer.Option(help="Comma-separated draft lengths in tokens a round; auto follows what is measured.")
+    ] = "auto",
+    draft_model: Annotated[
+        str | None, typer.Option(help="Smaller voice whose model drafts, for method draft-model.")
+    ] = None,
+    temperature: Temperature = None,
+    seed: Seed = 0,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each measurement; their median is shown.")] = 3,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Processor threads to compute with.", show_default="the idle cores")
+    ] = None,
+    device: Device = "cpu",
+    json_output: Annotated[
+        str | None,
+        typer.Option("--json", help="Write the records to this JSON file ('-': standard output, and no tables)."),
+    ] = None,
+    plot: Annotated[str | None, typer.Option(help="Draw a chart into this PNG file.")] = None,
 ) -> None:
     """Measure decoding by each method against autoregressive decoding on the same texts and seeds."""
     sizes = [inputs.whole("--batch-sizes", item, 1) for item in inputs.items("--batch-sizes", batch_sizes)]
@@ -50,7 +68,7 @@ def bench(
     texts = _texts(loaded, given, text, utterances, max(sizes))
     chosen = loaded.methods if methods is None else inputs.items("--methods", methods)
     cases = make_cases(chosen, rules, lengths)
-    options = _options(loaded, seed, temperature)
+    options = changed(loaded.defaults, seed=seed, temperature=temperature)
     runs = measure(loaded, texts, cases, sizes, options, repeats)
     total = len(sizes) * repeats * len(cases)
     measured = list(console.progress(runs, unit="run", total=total))
@@ -93,11 +111,6 @@ def _set_threads(count: int | None) -> None:
         threads.apply()
     else:
         torch.set_num_threads(count)
-
-
-def _options(voice: Voice, seed: int, temperature: float | None) -> DecodeOptions:
-    options = replace(voice.defaults, seed=seed)
-    return options if temperature is None else replace(options, temperature=temperature)
 
 
 def _records(voice: Voice, runs: Sequence[Run], options: DecodeOptions) -> list[Record]:

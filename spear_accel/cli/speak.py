@@ -5,45 +5,52 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spear_accel.cli import console, inputs
+from spear_accel.cli.decode_options import Device, Method, Seed, Temperature, Verify, VoiceName, changed
 from spear_accel.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from spear_accel.cli.sound_output import Sink
-    from spear_accel.decoding import DecodeOptions
     from spear_accel.voice.speech import Speech
-    from spear_accel.voice.voice import Voice
 
 
 def speak(
-    text: Annotated[str | None, typer.Argument(help="What to say; standard input where left out.")] = None,
-    input: Annotated[str | None, typer.Option("-i", "--input", help="Read the text from a file ('-': stdin).")] = None,
+    text: Annotated[str | None, typer.Argument(help="Text to speak.", show_default="standard input")] = None,
+    input: Annotated[
+        str | None, typer.Option("-i", "--input", help="Read the text from this file ('-': standard input).")
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option(
-            "-o", "--output", help="Sound file: .wav, .flac, .ogg, .opus, .mp3; '-': WAV on stdout (default)."
+            "-o",
+            "--output",
+            help="Sound file to write: .wav, .flac, .ogg, .opus or .mp3 ('-': WAV to standard output).",
+            show_default="-",
         ),
     ] = None,
-    raw: Annotated[bool, typer.Option("--raw", help="Signed 16-bit mono samples without a header.")] = False,
-    voice: Annotated[str, typer.Option(help="Name of a shipped voice, or a voice folder.")] = "kathleen",
-    seed: Annotated[int, typer.Option(help="Another seed, another reading.")] = 0,
-    speed: Annotated[float, typer.Option(help="Tempo, 0.5 to 2; the pitch stays.")] = 1.0,
-    method: Annotated[str | None, typer.Option(help="What drafts tokens; the voice's default where left out.")] = None,
-    verify: Annotated[str | None, typer.Option(help="Rule that checks drafts; 'coupled' changes no token.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="0 is the most likely reading.")] = None,
-    tokens_out: Annotated[Path | None, typer.Option(help="Also save the semantic tokens, int64 [n], as .npy.")] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Write signed 16-bit little-endian mono samples without a header.")
+    ] = False,
+    voice: VoiceName = "kathleen",
+    seed: Seed = 0,
+    speed: Annotated[float, typer.Option(help="Factor on the tempo, 0.5 to 2; the pitch stays.")] = 1.0,
+    method: Method = None,
+    verify: Verify = None,
+    temperature: Temperature = None,
+    tokens_out: Annotated[
+        Path | None, typer.Option(help="Also save the semantic tokens, int64 [n], to this .npy file.")
+    ] = None,
+    device: Device = "cpu",
 ) -> None:
-    """Speak a text of any length. With --raw to standard output, the sound comes while the text is still spoken."""
-    words = _read_text(text, input)
+    """Speak a text of any length. With `--raw -o -` the sound comes while the text is still being decoded."""
+    wanted = _read_text(text, input)
     started = time.perf_counter()
     from spear_accel.cli import sound_output
     from spear_accel.kernels import threads
@@ -52,17 +59,17 @@ def speak(
 
     if tokens_out is not None:
         files.check_writable(tokens_out)
-    silent = open_voice(voice).card.sample_rate is None
-    if silent and (tokens_out is None or output is not None):
+    tokens_only = open_voice(voice).card.sample_rate is None
+    if tokens_only and (tokens_out is None or output is not None):
         raise UserError(f"voice {voice!r} ends at semantic tokens; save them with --tokens-out F.npy, without -o")
     output = output or "-"
-    if not silent:
+    if not tokens_only:
         sound_output.check(output, raw)
     threads.apply()
     loaded = inputs.load_voice(voice, device)
-    options = _options(loaded, seed, method, verify, temperature)
-    if silent and tokens_out is not None:
-        _save_tokens(tokens_out, [one.tokens for one in loaded.utter(words, options)])
+    options = changed(loaded.defaults, seed=seed, method=method, verify=verify, temperature=temperature)
+    if tokens_only and tokens_out is not None:
+        _save_tokens(tokens_out, [one.tokens for one in loaded.utter(wanted, options)])
         return
     if raw:
         console.say(f"signed 16-bit little-endian mono at {loaded.sample_rate} Hz")
@@ -70,7 +77,7 @@ def speak(
     with sound_output.open_sink(output, raw, loaded.sample_rate) as sink:
         # Who listens wants the sound early; a file gains nothing from it.
         speech = (loaded.stream if sound_output.is_live(output, raw) else loaded.speak_each)(
-            words, options, speed=speed
+            wanted, options, speed=speed
         )
         seconds = _write(speech, sink, tokens)
     if tokens_out is not None:
@@ -89,20 +96,9 @@ def _read_text(text: str | None, input: str | None) -> str:
     return inputs.read_text(source)
 
 
-def _options(
-    voice: Voice, seed: int, method: str | None, verify: str | None, temperature: float | None
-) -> DecodeOptions:
-    options = replace(voice.defaults, seed=seed)
-    if method is not None:
-        options = replace(options, method=method)
-    if verify is not None:
-        options = replace(options, verify=verify)
-    return options if temperature is None else replace(options, temperature=temperature)
-
-
 def _write(spoken: Iterable[Speech], sink: Sink, tokens: list[Tensor]) -> float:
     seconds, sentences = 0.0, 0
-    with console.counting(None, unit="sentence") as told:
+    with console.counting(None, unit="sentence") as progress:
         for part in spoken:
             for line in part.warnings:
                 console.warn(line)
@@ -110,7 +106,7 @@ def _write(spoken: Iterable[Speech], sink: Sink, tokens: list[Tensor]) -> float:
             tokens.append(part.tokens)
             seconds += part.seconds
             sentences += len(part.utterances)
-            told(sentences)
+            progress(sentences)
     return seconds
 
 

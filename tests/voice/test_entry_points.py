@@ -58,7 +58,7 @@ def test_a_shipped_name_wins(install: Install, tiny_voice: Path, monkeypatch: py
 )
 def test_a_package_that_cannot_be_imported_is_named(install: Install, code: str, reason: str) -> None:
     install("other", code=code)
-    with pytest.raises(UserError, match=rf"'other': .* cannot be imported \(other_voice: {reason}\); mend") as caught:
+    with pytest.raises(UserError, match=rf"'other': .* cannot be imported \(other_voice: {reason}\); fix") as caught:
         open_voice("other")
     assert "\n" not in str(caught.value)
 

@@ -1,0 +1,46 @@
+"""The decoding options that several verbs share: their help, and what they change of a voice's defaults."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from spear_accel.decoding import DecodeOptions
+
+__all__ = ["Device", "Method", "Seed", "Temperature", "Verify", "VoiceName", "changed"]
+
+VoiceName = Annotated[str, typer.Option(help="Name of a shipped voice, or path of a voice folder.")]
+Seed = Annotated[
+    int, typer.Option(help="Seed of the sampling noise. The same seed gives the same speech, another seed another.")
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        help="Sampling temperature: 0 takes the most likely token, higher values vary more.",
+        show_default="the voice's own",
+    ),
+]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        help="Drafter: auto, autoregressive (none), or one that `spear-accel info VOICE` lists.",
+        show_default="the voice's own",
+    ),
+]
+Verify = Annotated[
+    str | None,
+    typer.Option(
+        help="Acceptance rule: coupled (exactly the autoregressive tokens), rejection, k-seq (the same distribution), "
+        "lenient, typical, grouped (lossy).",
+        show_default="the voice's own",
+    ),
+]
+Device = Annotated[str, typer.Option(help="Where to compute: cpu or cuda.")]
+
+
+def changed(defaults: DecodeOptions, **given: Any) -> DecodeOptions:
+    """`defaults` with the options that were given; None means not given. Raises UserError: a value is out of range."""
+    return replace(defaults, **{name: value for name, value in given.items() if value is not None})

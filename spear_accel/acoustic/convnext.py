@@ -31,7 +31,7 @@ class ConvNeXtBlock(nn.Module):
         self.scale = nn.Parameter(torch.full((width,), scale))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """[B, frames, width] -> the same shape; ``mask`` [B, frames, 1] makes padding look like the edge."""
+        """[B, frames, width] -> the same shape; `mask` [B, frames, 1] makes padding look like the edge."""
         update = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
         update = self.contract(self.expand(self.norm(update)))
         x = x + self.dropout(self.scale * update)
@@ -48,7 +48,7 @@ class ConvNeXtStack(nn.Module):
         self.reach = blocks * (kernel // 2)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """[B, frames, width] -> the same shape. A frame depends on ``reach`` frames on each side of it."""
+        """[B, frames, width] -> the same shape. A frame depends on `reach` frames on each side of it."""
         for block in self.blocks:
             x = block(x, mask)
         normed: Tensor = self.norm(x)

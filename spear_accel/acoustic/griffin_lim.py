@@ -14,7 +14,7 @@ from spear_accel.acoustic.mel import LogMelConfig, mel_filters
 
 
 class GriffinLim(nn.Module):
-    """Log-mel frames to a waveform of exactly ``hop`` samples a frame; deterministic."""
+    """Log-mel frames to a waveform of exactly `hop` samples a frame; deterministic."""
 
     inverse: Tensor
 

@@ -17,14 +17,14 @@ _STEPS_PER_OCTAVE = 48
 
 
 def _main_lobe(distance: Tensor) -> Tensor:
-    """Magnitude of a Hann window's spectrum ``distance`` bins away from its centre, zero past the main lobe."""
+    """Magnitude of a Hann window's spectrum `distance` bins away from its centre, zero past the main lobe."""
     close = distance.abs().clamp_max(1.999)
     lobe = torch.sinc(close) / (1 - close.square()).where((close - 1).abs() > 1e-3, torch.ones(()))
     return torch.where((close - 1).abs() > 1e-3, lobe, torch.tensor(0.5)).clamp_min(0.0)
 
 
 def _comb(hz: float, config: LogMelConfig) -> Tensor:
-    """Log-mel picture [bins] of equally strong harmonics of ``hz``, relative to the local average."""
+    """Log-mel picture [bins] of equally strong harmonics of `hz`, relative to the local average."""
     bins = torch.arange(config.n_fft // 2 + 1, dtype=torch.float32)
     partials = torch.arange(1, int(config.sample_rate / 2 / hz) + 1) * hz * config.n_fft / config.sample_rate
     spectrum = _main_lobe(bins[:, None] - partials[None, :]).sum(1)

@@ -2,7 +2,7 @@
 
 Knows waveforms and mel bins. Does not know semantic tokens, networks or files.
 
-Frames are placed so that frame k is centred at sample ``k * hop + hop / 2``; a clip of ``hop * n`` samples gives
+Frames are placed so that frame k is centred at sample `k * hop + hop / 2`; a clip of `hop * n` samples gives
 exactly n frames, which makes lengths add up without rounding anywhere downstream.
 """
 

@@ -26,11 +26,11 @@ _VOICING_STEEPNESS = 4.0
 
 @dataclass(frozen=True)
 class MelDecoderConfig:
-    """Sizes of the network. ``units`` semantic tokens (ids 0..units-1) at ``frame_rate`` tokens a second.
+    """Sizes of the network. `units` semantic tokens (ids 0..units-1) at `frame_rate` tokens a second.
 
-    ``dropout`` and ``pitch_dropout`` act in the blocks of the mel and the pitch stacks; ``token_dropout`` hides whole
+    `dropout` and `pitch_dropout` act in the blocks of the mel and the pitch stacks; `token_dropout` hides whole
     tokens, which a decoder must bear that will be given predicted ones.
-    ``mel_mean`` and ``mel_scale`` are those of the vocoder; ``pitch_mean`` and ``pitch_scale`` are of natural-log Hz.
+    `mel_mean` and `mel_scale` are those of the vocoder; `pitch_mean` and `pitch_scale` are of natural-log Hz.
     """
 
     units: int

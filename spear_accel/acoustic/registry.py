@@ -1,7 +1,7 @@
 """Finding the acoustic stage of a voice folder by name: shipped stages, and those of other packages.
 
-Another package offers a stage by the entry point group ``spear_accel.acoustic``: name -> a callable that takes the
-``acoustic`` folder and returns an :class:`~spear_accel.acoustic.stage.AcousticStage`.
+Another package offers a stage by the entry point group `spear_accel.acoustic`: name -> a callable that takes the
+`acoustic` folder and returns an `AcousticStage`.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def stage_names() -> list[str]:
 
 
 def save_stage(stage: NeuralAcousticStage | GriffinLimStage, folder: Path | str) -> None:
-    """Write the ``acoustic`` folder of a shipped stage."""
+    """Write the `acoustic` folder of a shipped stage."""
     stage.save(Path(folder))
 
 
 def load_stage(folder: Path | str, name: str | None = None) -> AcousticStage:
-    """Load the stage of an ``acoustic`` folder; ``name`` takes the place of the one in its ``config.json``.
+    """Load the stage of an `acoustic` folder; `name` takes the place of the one in its `config.json`.
 
     Raises:
         UserError: The folder is damaged, no stage has that name, or the package that offers it cannot be imported.

@@ -1,7 +1,7 @@
 """The acoustic stage: semantic tokens in, sound out, whole or as a stream.
 
-:class:`AcousticStage` is what the pipeline asks of any stage. :class:`MelStage` is the shipped one: mel decoder, tempo,
-then a vocoder or Griffin-Lim. Does not know text, nor how tokens were decoded, nor file formats (see ``folder``).
+`AcousticStage` is what a voice asks of any stage. `MelStage` is the shipped one: mel decoder, tempo,
+then a vocoder or Griffin-Lim. Does not know text, nor how tokens were decoded, nor file formats (see `folder`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from spear_accel.acoustic.folder import read_parts, write_parts
 from spear_accel.acoustic.griffin_lim import GriffinLim
 from spear_accel.acoustic.mel_decoder import MelDecoder
-from spear_accel.acoustic.streaming import ContextWindow, Stretch, stretch
+from spear_accel.acoustic.streaming import ContextWindow
+from spear_accel.acoustic.tempo import Stretch, stretch
 from spear_accel.acoustic.vocoder import Vocoder
 from spear_accel.errors import UserError
 from spear_accel.storage.weights import CONFIG
@@ -36,8 +37,8 @@ class AcousticStage(Protocol):
         """Samples a second of the waveforms."""
 
     @property
-    def units(self) -> int:
-        """Number of semantic tokens: ids 0 .. units - 1."""
+    def num_tokens(self) -> int:
+        """Size of the semantic vocabulary: token ids are 0 .. num_tokens - 1."""
 
     def __call__(self, tokens: Tensor, lengths: Tensor, speed: float = 1.0) -> tuple[Tensor, Tensor]:
         """Int64 [B, T] and token counts [B] -> float32 [B, samples] and sample counts [B]."""
@@ -64,7 +65,7 @@ class MelStage:
         return self.mel_decoder.mel.sample_rate
 
     @property
-    def units(self) -> int:
+    def num_tokens(self) -> int:
         return self.mel_decoder.config.units
 
     @property
@@ -88,7 +89,7 @@ class MelStage:
         """Int64 [B, T] and token counts [B] -> float32 [B, samples] and sample counts [B]; zeros past a row's end.
 
         Raises:
-            UserError: A token id is out of range, a row is empty, or ``speed`` is not within 0.5 .. 2.
+            UserError: A token id is out of range, a row is empty, or `speed` is not within 0.5 .. 2.
         """
         check_speed(speed)
         lengths = lengths.to(self.device)
@@ -135,8 +136,10 @@ class MelStage:
             raise UserError("acoustic stage: a row has no tokens, so there is nothing to speak")
         inside = torch.arange(tokens.shape[1], device=tokens.device)[None, :] < lengths[:, None]
         tokens = torch.where(inside, tokens, 0)
-        if tokens.numel() and (int(tokens.min()) < 0 or int(tokens.max()) >= self.units):
-            raise UserError(f"acoustic stage: token ids must be 0..{self.units - 1}; these tokens are of another voice")
+        if tokens.numel() and (int(tokens.min()) < 0 or int(tokens.max()) >= self.num_tokens):
+            raise UserError(
+                f"acoustic stage: token ids must be 0..{self.num_tokens - 1}; these tokens are of another voice"
+            )
         return tokens
 
 
@@ -151,14 +154,14 @@ class NeuralAcousticStage(MelStage):
 
     @classmethod
     def from_folder(cls, folder: Path) -> NeuralAcousticStage:
-        """Load an ``acoustic`` folder. Raises UserError where it is damaged or has no vocoder."""
+        """Load an `acoustic` folder. Raises UserError if it is damaged or has no vocoder."""
         mel_decoder, vocoder = read_parts(folder)
         if vocoder is None:
             raise UserError(f'{folder}: holds no vocoder; set "stage" to {GriffinLimStage.name!r} in its {CONFIG}')
         return cls(mel_decoder, vocoder)
 
     def save(self, folder: Path) -> None:
-        """Write ``config.json`` and ``model.safetensors`` (half precision)."""
+        """Write `config.json` and `model.safetensors` (half precision)."""
         write_parts(folder, self.name, self.mel_decoder, self.vocoder)
 
 
@@ -172,11 +175,11 @@ class GriffinLimStage(MelStage):
 
     @classmethod
     def from_folder(cls, folder: Path) -> GriffinLimStage:
-        """Load an ``acoustic`` folder; a vocoder in it is left aside. Raises UserError where it is damaged."""
+        """Load an `acoustic` folder; a vocoder in it is ignored. Raises UserError if the folder is damaged."""
         return cls(read_parts(folder)[0])
 
     def save(self, folder: Path) -> None:
-        """Write ``config.json`` and ``model.safetensors`` (half precision)."""
+        """Write `config.json` and `model.safetensors` (half precision)."""
         write_parts(folder, self.name, self.mel_decoder, None)
 
 
@@ -187,7 +190,7 @@ def check_speed(speed: float) -> None:
 
 
 def _then_end(chunks: Iterable[Tensor]) -> Iterator[tuple[Tensor, bool]]:
-    """Each chunk at once and false, then an empty one and true: to know the last one, one would have to wait."""
+    """Yields (chunk, is_last). The last item is an empty chunk, so that no chunk waits for the next."""
     chunk: Tensor | None = None
     for chunk in chunks:
         yield chunk, False

@@ -22,7 +22,7 @@ _LARGEST_LOG_MAGNITUDE = 7.0
 
 @dataclass(frozen=True)
 class VocoderConfig:
-    """Sizes of the network. ``mel_mean`` and ``mel_scale`` bring log-mel values near zero mean and unit scale."""
+    """Sizes of the network. `mel_mean` and `mel_scale` bring log-mel values near zero mean and unit scale."""
 
     width: int = 320
     hidden: int = 960
@@ -37,7 +37,7 @@ class VocoderConfig:
 
 
 class InverseStft(nn.Module):
-    """Complex spectrogram to waveform, with frames placed as in :class:`LogMelConfig`."""
+    """Complex spectrogram to waveform, with frames placed as in `LogMelConfig`."""
 
     window: Tensor
 
@@ -68,7 +68,7 @@ class InverseStft(nn.Module):
 
 
 class Vocoder(nn.Module):
-    """Log-mel frames to a waveform of exactly ``hop`` samples a frame."""
+    """Log-mel frames to a waveform of exactly `hop` samples a frame."""
 
     def __init__(self, config: VocoderConfig, mel: LogMelConfig) -> None:
         super().__init__()

@@ -107,9 +107,9 @@ def _with_sound(card: VoiceCard, source: VoiceFolder, config: TextToSemanticConf
     stage = components.load_acoustic(source)
     if stage is None:
         raise UserError(f"--acoustic {source.path}: this voice has no acoustic stage itself; name another")
-    if stage.units < config.semantic_units:
+    if stage.num_tokens < config.semantic_units:
         raise UserError(
-            f"--acoustic {source.path}: its stage knows {stage.units} semantic tokens, the model writes "
+            f"--acoustic {source.path}: its stage knows {stage.num_tokens} semantic tokens, the model writes "
             f"{config.semantic_units}; name a voice of the same tokens"
         )
     kept = ("sample_rate", "frame_rate", "collapse_repeats", "tokens_per_character", "longest_utterance")

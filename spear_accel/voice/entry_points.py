@@ -1,6 +1,6 @@
-"""Voices that other packages bring by the entry point group ``spear_accel.voices``: name -> a package that is a voice.
+"""Voices that other packages bring by the entry point group `spear_accel.voices`: name -> a package that is a voice.
 
-The entry point's value is the import path of a package beside whose ``__init__.py`` lies ``voice.json``. Knows neither
+The entry point's value is the import path of a package beside whose `__init__.py` lies `voice.json`. Knows neither
 the shipped voices nor what a voice folder holds.
 """
 

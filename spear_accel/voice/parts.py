@@ -45,9 +45,9 @@ class VoiceParts:
 
     def __post_init__(self) -> None:
         acoustic, spoken = self.acoustic, self.model.config.semantic_units
-        if acoustic is not None and acoustic.units < spoken:
+        if acoustic is not None and acoustic.num_tokens < spoken:
             raise UserError(
-                f"voice {self.card.name!r}: the acoustic stage knows {acoustic.units} units, "
+                f"voice {self.card.name!r}: the acoustic stage knows {acoustic.num_tokens} tokens, "
                 f"the model speaks {spoken}; they are of different voices"
             )
 

@@ -44,6 +44,7 @@ class Voice:
     """A loaded voice. The same text, options and seed give the same tokens, whatever is spoken beside it."""
 
     def __init__(self, parts: VoiceParts) -> None:
+        self.parts = parts
         self.card, self.tokenizer, self.model = parts.card, parts.tokenizer, parts.model
         self.acoustic, self.defaults, self.drafting = parts.acoustic, parts.defaults, parts.drafting
         pace = parts.card.tokens_per_character

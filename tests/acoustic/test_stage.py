@@ -16,7 +16,7 @@ def tokens_of(*lengths: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_stages_fulfil_the_interface(stage: NeuralAcousticStage, mel_decoder: MelDecoder) -> None:
     assert isinstance(stage, AcousticStage) and isinstance(GriffinLimStage(mel_decoder), AcousticStage)
-    assert (stage.sample_rate, stage.units, stage.frame_rate) == (24000, 40, 50)
+    assert (stage.sample_rate, stage.num_tokens, stage.frame_rate) == (24000, 40, 50)
 
 
 def test_lengths_and_silence_behind_a_row(stage: NeuralAcousticStage) -> None:

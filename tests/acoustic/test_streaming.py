@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spear_accel.acoustic.streaming import ContextWindow, Stretch, stretch
+from spear_accel.acoustic.streaming import ContextWindow
+from spear_accel.acoustic.tempo import Stretch, stretch
 
 _CUTS = st.lists(st.integers(0, 9), min_size=1, max_size=12).filter(lambda sizes: sum(sizes) > 0)
 

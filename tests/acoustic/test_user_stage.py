@@ -85,7 +85,7 @@ def test_pieces_joined_are_the_whole(said: dict[str, Any], sizes: list[int], spe
 
     strings = said["strings"]
     gathering = WholePlucks(strings.sounds, strings.sample_rate, strings.hop)
-    tokens = torch.arange(23) * 7 % strings.units
+    tokens = torch.arange(23) * 7 % strings.num_tokens
     whole, counts = strings(tokens[None], torch.tensor([23]), speed)
     assert whole.shape == (1, 23 * round(480 / speed)) and counts.tolist() == [whole.shape[1]]
     for stage in (strings, gathering):

@@ -103,7 +103,7 @@ def test_groups_bound_what_is_read_ahead() -> None:
 class Beeps:
     """A stage whose sound is its tokens, two samples each; it says when it is closed."""
 
-    sample_rate, units = 10, 1000
+    sample_rate, num_tokens = 10, 1000
 
     def __init__(self, takes: int = 10**6) -> None:
         """takes: chunks that a stream takes before it ends by itself."""

@@ -13,7 +13,6 @@ from torch import Tensor
 from spear_accel import DecodeOptions, Voice
 from spear_accel.errors import UserError
 from spear_accel.voice.folder import open_voice, seal
-from spear_accel.voice.parts import VoiceParts
 
 TEXT = "Hello there. What a fine day, isn't it?\n\nThe year is 1984; the fox is quick!"
 
@@ -171,6 +170,6 @@ def test_planned_utterances_sound_as_they_are_spoken(voice: Voice) -> None:
 
 def test_a_voice_of_another_language_is_not_read_as_english(shared_voice: Path) -> None:
     loaded = Voice.load(shared_voice)
-    german = Voice(VoiceParts(replace(loaded.card, language="de"), loaded.tokenizer, loaded.model))
+    german = Voice(replace(loaded.parts, card=replace(loaded.card, language="de")))
     assert [one.text for one in german.plan("Um 3 Uhr.\n\nJa")] == ["Um 3 Uhr.", "Ja"]
     assert [one.text for one in loaded.plan("At 3.")] == ["At three."]

@@ -6,8 +6,10 @@ import inspect
 from dataclasses import MISSING, fields
 from typing import Any
 
+import pytest
+
 import spear_accel
-from spear_accel import DecodeOptions, Speech, Voice
+from spear_accel import DecodeOptions, Request, SamplingParams, Speech, Voice
 
 NAMES = "DecodeOptions Request SamplingParams Speech Voice __version__"
 
@@ -49,6 +51,27 @@ cond_scale: float = 1.0
 lenience: float = 0.7
 group_radius: float = 0.35
 loop_retries: int = 2
+"""
+
+SAMPLING_PARAMS = """
+temperature: float = 0.7
+top_k: int = 0
+top_p: float = 1.0
+repetition_penalty: float = 1.0
+repetition_window: int = 10
+"""
+
+REQUEST = """
+text: Sequence[int]
+id: Hashable | None = None
+text_length: int | None = None
+seed: int | None = None
+key: int | None = None
+sampling: SamplingParams | None = None
+min_tokens: int | None = None
+max_tokens: int | None = None
+loop_retries: int | None = None
+stream: Sequence[int] | None = None
 """
 
 SPEECH = """
@@ -103,9 +126,9 @@ def test_the_methods_of_a_voice() -> None:
     assert members(Voice) == VOICE.strip().splitlines()
 
 
-def test_the_options_of_decoding() -> None:
-    assert lines_of(DecodeOptions) == DECODE_OPTIONS.strip().splitlines()
-
-
-def test_the_fields_of_speech() -> None:
-    assert lines_of(Speech) == SPEECH.strip().splitlines()
+@pytest.mark.parametrize(
+    ("of", "wanted"),
+    [(DecodeOptions, DECODE_OPTIONS), (SamplingParams, SAMPLING_PARAMS), (Request, REQUEST), (Speech, SPEECH)],
+)
+def test_the_fields_of_what_goes_in_and_comes_out(of: type, wanted: str) -> None:
+    assert lines_of(of) == wanted.strip().splitlines()

@@ -136,6 +136,7 @@ def _note_text(recipe: Recipe, tokenizer: TextTokenizer, language: str) -> None:
         TEXT_EOS=tokenizer.vocab_size,
         TOKENS_PER_ID=round(sum(counts) / max(1, sum(ids)), 2),
         TOKENS_PER_CHARACTER=round(sum(counts) / max(1, sum(lengths)), 2),
+        SHORT_TOKENS=sorted(counts)[len(counts) // 2],
         LONGEST_UTTERANCE=max(_SHORTEST_BOUND, sorted(lengths)[int(_LONG * (len(lengths) - 1))]),
     )
 

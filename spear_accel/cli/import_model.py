@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from spear_accel.cli import console
+from spear_accel.errors import UserError
 
 HUB = "hub"
 """Not a layout: a whole voice of this package on the Hugging Face Hub."""
@@ -68,13 +69,15 @@ def import_model(
     from spear_accel import importers
 
     importers.check_target(output, acoustic)
-    if layout == HUB:
-        _copy_from_hub(file, output)
-        return
     options = importers.ImportOptions(
         text_tokenizer=text_tokenizer, heads=heads, head_dim=head_dim, early_exit_layer=early_exit_layer, cps=cps,
         language=language, licence=licence, frame_rate=frame_rate,
     )  # fmt: skip
+    if layout == HUB:
+        if acoustic is not None or options != importers.ImportOptions():
+            raise UserError("hub copies a voice as it is; leave out every option but -o")
+        _copy_from_hub(file, output)
+        return
     imported = importers.load(file, None if layout == "auto" else layout, options)
     voice = importers.save_voice(imported, output, acoustic)
     config = imported.model.config

@@ -78,6 +78,7 @@ def _corpus(folder: Path, output: str, voice: str, text_tokenizer: Path | None) 
     from spear_accel.data.pairs import Feedback, tokenize_manifest
     from spear_accel.kernels import threads
     from spear_accel.storage import files
+    from spear_accel.text.tokenizer import TextTokenizer
 
     if output == "-":
         raise UserError("--corpus: name the file to write with -o; it can be interrupted and goes on")
@@ -95,8 +96,9 @@ def _corpus(folder: Path, output: str, voice: str, text_tokenizer: Path | None) 
     )
     left_out = tokenize_manifest(tokenizer, records, Path(output), reader=reader, feedback=feedback)
     console.say(f"{output}: {len(records) - left_out} recordings, {len(found.faults) + left_out} left out")
-    size = reader.tokenizer.vocab_size
-    console.say(f"text_ids go with text_vocab_size: {size + 1} and text_eos_id: {size} in the model section of `train`")
+    if isinstance(reader.tokenizer, TextTokenizer):
+        size = reader.tokenizer.vocab_size
+        console.say(f"the model section of `train` needs text_vocab_size: {size + 1} and text_eos_id: {size}")
 
 
 def _load(voice: str) -> SpeechTokenizer:

@@ -34,8 +34,12 @@ def read_pickle(path: str | Path) -> Any:
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path}: no such file; give the checkpoint that torch.save wrote")
-    kind = _other_kind(path)
+        what = "is a folder; give the checkpoint in it" if path.is_dir() else "no such file; give the checkpoint"
+        raise UserError(f"{path}: {what} that torch.save wrote")
+    try:
+        kind = _other_kind(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot read ({error.strerror})") from error
     if kind is not None:
         raise UserError(f"{path}: not a checkpoint of torch.save, but {kind}")
     try:

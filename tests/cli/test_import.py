@@ -143,6 +143,7 @@ def test_the_hub_fails_in_one_line(run: Run, tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setitem(sys.modules, "huggingface_hub", types.SimpleNamespace(snapshot_download=download))
     assert "no network" in run("import", "hub", "owner/tiny", "-o", tmp_path / "v").error_line
+    assert "leave out every" in run("import", "hub", "owner/tiny", "-o", tmp_path / "v", "--cps", "3").error_line
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     assert "spear-accel[hub]" in run("import", "hub", "owner/tiny", "-o", tmp_path / "v").error_line
 

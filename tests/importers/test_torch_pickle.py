@@ -50,7 +50,9 @@ def test_a_truncated_file_is_refused(checkpoint: Path, share: float) -> None:
         spear_tts_pytorch.load(checkpoint)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a folder"):
+        read_pickle(tmp_path)
     with pytest.raises(UserError, match="no such file"):
         read_pickle(tmp_path / "b.pt")
 

@@ -40,6 +40,15 @@ def test_sizes(path: Path) -> None:
     assert config.max_positions - 64 == SIZES["stoks_len"] - 1  # type: ignore[operator]
 
 
+def test_the_prefix_of_a_compiled_model_is_taken_off(path: Path, tmp_path: Path) -> None:
+    held = package()
+    held["state_dict"] = {f"_orig_mod.{name}": value for name, value in held["state_dict"].items()}
+    torch.save(held, tmp_path / "compiled.model")
+    wanted = whisperspeech.load(path).state_dict()
+    found = whisperspeech.load(tmp_path / "compiled.model").state_dict()
+    assert all(torch.equal(found[name], value) for name, value in wanted.items())
+
+
 @pytest.mark.parametrize("changes", [{"stoks_width": None}, {"stoks_width": 16}, {"ttoks_width": 4}])
 def test_embeddings_may_be_factored_or_not(tmp_path: Path, changes: dict[str, Any]) -> None:
     held = package(**changes)

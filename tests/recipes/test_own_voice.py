@@ -25,7 +25,7 @@ from tests.recipes.conftest import RECIPES, script, speak_tones
 RECIPE = RECIPES / "own_voice"
 FIGURES = {
     "GAIN_DB": 1.5, "SEMANTIC_TOKENS": 32, "FRAME_RATE": 50, "TEXT_VOCABULARY": 38, "TEXT_EOS": 37,
-    "TOKENS_PER_ID": 3.1, "TOKENS_PER_CHARACTER": 3.2, "LONGEST_UTTERANCE": 90,
+    "TOKENS_PER_ID": 3.1, "TOKENS_PER_CHARACTER": 3.2, "LONGEST_UTTERANCE": 90, "SHORT_TOKENS": 200,
 }  # fmt: skip
 
 

@@ -19,10 +19,9 @@ from spear_accel.acoustic.mel_decoder import MelDecoder
 from spear_accel.acoustic.streaming import ContextWindow
 from spear_accel.acoustic.tempo import Stretch, stretch
 from spear_accel.acoustic.vocoder import Vocoder
+from spear_accel.checks import tempo
 from spear_accel.errors import UserError
 from spear_accel.storage.weights import CONFIG
-
-SLOWEST, FASTEST = 0.5, 2.0
 
 # A stream computes at least this much new sound at a time; less would be mostly context.
 _LEAST_SECONDS = 0.2
@@ -91,7 +90,7 @@ class MelStage:
         Raises:
             UserError: A token id is out of range, a row is empty, or `speed` is not within 0.5 .. 2.
         """
-        check_speed(speed)
+        tempo(speed)
         lengths = lengths.to(self.device)
         tokens = self._valid(tokens.to(self.device), lengths)
         log_mel = self.mel_decoder(tokens, lengths).log_mel
@@ -108,7 +107,7 @@ class MelStage:
         Raises:
             UserError: As for a call.
         """
-        check_speed(speed)
+        tempo(speed)
         return self._pieces(chunks, speed)
 
     def _pieces(self, chunks: Iterable[Tensor], speed: float) -> Iterator[Tensor]:
@@ -116,7 +115,7 @@ class MelStage:
         least = max(1, round(_LEAST_SECONDS * self.frame_rate))
         mels = ContextWindow(lambda tokens: decoder(tokens).log_mel, decoder.reach, decoder.frames_per_token, least)
         sound = ContextWindow(self.to_waveform, self.to_waveform.reach, hop)
-        tempo = None if speed == 1.0 else Stretch(speed)
+        stretched = None if speed == 1.0 else Stretch(speed)
         for chunk, last in _then_end(chunks):
             chunk = chunk.reshape(1, -1).to(self.device)
             chunk = self._valid(chunk, torch.tensor([chunk.shape[1]], device=self.device), may_be_empty=True)
@@ -125,7 +124,7 @@ class MelStage:
                 if log_mel is None and not last:
                     continue
                 log_mel = chunk.new_zeros(1, 0, decoder.mel.bins).float() if log_mel is None else log_mel
-                log_mel = log_mel if tempo is None else tempo.push(log_mel, last)
+                log_mel = log_mel if stretched is None else stretched.push(log_mel, last)
                 piece = sound.push(log_mel, last)
             if piece is not None:
                 yield piece[0]
@@ -181,12 +180,6 @@ class GriffinLimStage(MelStage):
     def save(self, folder: Path) -> None:
         """Write `config.json` and `model.safetensors` (half precision)."""
         write_parts(folder, self.name, self.mel_decoder, None)
-
-
-def check_speed(speed: float) -> None:
-    """Refuse a tempo that the stage was not made for."""
-    if not SLOWEST <= speed <= FASTEST:
-        raise UserError(f"speed {speed:g} is out of range; choose {SLOWEST:g} to {FASTEST:g}")
 
 
 def _then_end(chunks: Iterable[Tensor]) -> Iterator[tuple[Tensor, bool]]:

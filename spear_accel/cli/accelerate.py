@@ -69,7 +69,7 @@ def accelerate(
     try:
         records = run(str(place), lines, plan, folder, report_folder, name, console.say)
     except KeyboardInterrupt as error:
-        raise UserError("stopped; run the same command to resume") from error
+        raise KeyboardInterrupt("interrupted; run the same command to resume") from error
     for record in records:
         if record.method == "auto":
             console.say(f"batch size {record.batch_size}: {record.speedup:.2f} times as fast, by {record.method_used}")

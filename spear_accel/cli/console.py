@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
 def say(line: str) -> None:
-    """One line on standard error."""
-    print(f"spear-accel: {line}", file=sys.stderr, flush=True)
+    """One line on standard error, if that can be written to: no work is lost because nobody listens."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            print(f"spear-accel: {line}", file=sys.stderr, flush=True)
 
 
 def warn(line: str) -> None:
     say(f"warning: {line}")
 
 
+def _listening() -> bool:
+    """Whether standard error is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def progress(items: Iterable[T], unit: str, total: int | None = None) -> Iterator[T]:
     """`items`, with a bar on standard error where that is a terminal."""
-    if not sys.stderr.isatty():
+    if not _listening():
         yield from items
         return
     from tqdm import tqdm
@@ -32,7 +39,7 @@ def progress(items: Iterable[T], unit: str, total: int | None = None) -> Iterato
 @contextmanager
 def counting(total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
     """A bar that is told how much is done, on standard error where that is a terminal; total: None if not known."""
-    if not sys.stderr.isatty():
+    if not _listening():
         yield lambda done: None
         return
     from tqdm import tqdm

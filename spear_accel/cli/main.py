@@ -1,6 +1,6 @@
 """Entry point of `spear-accel`: collects the verbs and turns errors into one line and an exit code.
 
-Knows no verb's work. Exit codes: 0 done, 2 the user can mend it, 1 the reader of a pipe went away,
+Knows no verb's work. Exit codes: 0 done, 2 the user can fix it, 1 the reader of a pipe went away,
 130 interrupted.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -20,7 +21,7 @@ from spear_accel.errors import UserError
 app = typer.Typer(
     name="spear-accel",
     help="Text to speech through semantic tokens, decoded fast.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -49,30 +50,62 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def common(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
     ] = False,
 ) -> None:
     """Text to speech through semantic tokens, decoded fast."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (of this process where left out) and return its exit code."""
+    """Run one command line and return its exit code.
+
+    Args:
+        arguments: The words behind the program's name; None: those of this process.
+    """
+    _open_standard_streams()
     try:
         code = app(args=arguments, prog_name="spear-accel", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except UserError as error:
         return _refuse(str(error))
     except _USAGE_ERROR as error:
-        return _refuse(error.format_message())  # type: ignore[attr-defined]
+        return _refuse(error.format_message() + _hint(error))  # type: ignore[attr-defined]
     except BrokenPipeError:
-        # The interpreter would complain again when it closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return 1
-    except (KeyboardInterrupt, typer.Abort):
-        console.say("interrupted; nothing was left behind")
+    except OSError as error:
+        # What verbs write to files they check themselves, so this is standard output.
+        _forget_output()
+        return _refuse(f"{error.filename or 'standard output'}: cannot write ({error.strerror or error})")
+    except (KeyboardInterrupt, typer.Abort) as interruption:
+        console.say(str(interruption) or "interrupted; nothing was left behind")
         return 130
+
+
+def _open_standard_streams() -> None:
+    """Give closed standard streams to the null device, so that no file is opened under their numbers."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _forget_output() -> None:
+    """Nobody takes standard output any more; the interpreter would complain again when it closes it."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _hint(error: Exception) -> str:
+    option = getattr(error, "option_name", None)
+    return "" if option is None else f" To say a text that begins with '-', put -- in front of it: -- '{option} ...'"
 
 
 def _refuse(message: str) -> int:

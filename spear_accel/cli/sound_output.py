@@ -47,6 +47,8 @@ def check(output: str, raw: bool) -> None:
         if not raw:
             format_of(output)
         files.check_writable(output)
+    elif sys.stdout is None:
+        raise UserError("standard output is closed; name a file with -o FILE")
     elif sys.stdout.isatty():
         raise UserError("standard output is a terminal; name a file with -o FILE or pipe the sound to a player")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spear_accel.checks import tempo
 from spear_accel.cli import console, inputs
 from spear_accel.cli.decode_options import Device, Method, Seed, Temperature, Verify, VoiceName, changed
 from spear_accel.errors import UserError
@@ -51,12 +52,14 @@ def speak(
 ) -> None:
     """Speak a text of any length. With `--raw -o -` the sound comes while the text is still being decoded."""
     wanted = _read_text(text, input)
-    started = time.perf_counter()
+    started, speed = time.perf_counter(), tempo(speed)
     from spear_accel.cli import sound_output
     from spear_accel.kernels import threads
     from spear_accel.storage import files
     from spear_accel.voice.folder import open_voice
 
+    if output == "" or (tokens_out is not None and str(tokens_out) == output):
+        raise UserError(f"-o {output!r}: name a file of its own for the sound")
     if tokens_out is not None:
         files.check_writable(tokens_out)
     tokens_only = open_voice(voice).card.sample_rate is None

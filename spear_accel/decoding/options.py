@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from spear_accel.decoding.checks import number, settle, whole
+from spear_accel.checks import number, settle, whole
 from spear_accel.decoding.registry import check_method, check_rule
 from spear_accel.decoding.sampling import SamplingParams
 from spear_accel.errors import UserError

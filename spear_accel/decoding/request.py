@@ -6,7 +6,7 @@ import time
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from spear_accel.decoding.checks import whole
+from spear_accel.checks import whole
 from spear_accel.decoding.noise import retry_seed, utterance_key
 from spear_accel.decoding.options import DecodeOptions
 from spear_accel.decoding.sampling import SamplingParams

@@ -13,7 +13,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.checks import number, settle, whole
+from spear_accel.checks import number, settle, whole
 from spear_accel.errors import UserError
 
 __all__ = ["BatchSampling", "SamplingParams", "choose", "log_probabilities", "noisy_scores", "shaped_scores"]

@@ -7,6 +7,7 @@ sound.
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from torch import Tensor
 from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, Request, RequestOutput, StoppingCriteria
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.verify.rules import make_verifier
+from spear_accel.kernels.threads import survive_forks
 from spear_accel.model import TextToSemantic
 from spear_accel.text.raw import ByteTokenizer, IdTokenizer
 from spear_accel.text.tokenizer import TextTokenizer
@@ -43,6 +45,8 @@ class SemanticGenerator:
         self._centroids = centroids
         self._engines: OrderedDict[DecodeOptions, Engine] = OrderedDict()
         self._choosing = Lock()
+        self._process = os.getpid()
+        survive_forks()
 
     def texts(self, texts: Sequence[str], options: DecodeOptions) -> DecodeResult:
         """Normalised texts, each as one utterance."""
@@ -81,6 +85,9 @@ class SemanticGenerator:
         """
         method = self.drafting.resolve(options, utterances)
         key = _of_engine(options, method)
+        if self._process != os.getpid():
+            # A forked child: threads that may have been in the middle of a round are not in it.
+            self._engines, self._choosing, self._process = OrderedDict(), Lock(), os.getpid()
         with self._choosing:
             engine = self._engines.get(key)
             if engine is None or engine.closed:

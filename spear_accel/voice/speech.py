@@ -59,6 +59,12 @@ def join(parts: Sequence[Speech], stats: Sequence[DecodeStats]) -> Speech:
     )
 
 
+def is_broken(tokens: Sequence[Tensor], stop_reasons: Sequence[str]) -> bool:
+    """Whether every utterance stopped with an error before it said anything."""
+    rows = zip(tokens, stop_reasons, strict=True)
+    return all(reason == "error" and not len(said) for said, reason in rows)
+
+
 def warnings_of(planned: PlannedUtterance, said: SpokenUtterance) -> tuple[str, ...]:
     """What reading the text left out, and whether speaking it was cut off."""
     if said.stop_reason == "eos" and len(said.tokens):

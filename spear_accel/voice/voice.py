@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from spear_accel.acoustic import AcousticStage
+from spear_accel.checks import tempo
 from spear_accel.decoding import (
     DecodeOptions,
     DecodeResult,
@@ -31,7 +32,7 @@ from spear_accel.voice.folder import open_voice
 from spear_accel.voice.generator import SemanticGenerator
 from spear_accel.voice.hub import fetch_voice
 from spear_accel.voice.parts import VoiceParts, load_parts
-from spear_accel.voice.speech import Speech, SpokenUtterance, join, warnings_of
+from spear_accel.voice.speech import Speech, SpokenUtterance, is_broken, join, warnings_of
 from spear_accel.voice.streaming import CHUNKS, groups, sound_of, stream
 
 # Utterances in one batch: bounds the memory that a long text needs.
@@ -121,7 +122,7 @@ class Voice:
         "loop" and a warning. A piece holds the utterances that end in it, their counts and warnings.
         Raises as `speak`, at the first step.
         """
-        chosen, stage = self._choose(options, seed), self._stage()
+        chosen, stage, speed = self._choose(options, seed), self._stage(), tempo(speed)
         planned = plan(text, self.card.longest_utterance, self._read)
 
         def decode(group: Sequence[PlannedUtterance]) -> Generator[RequestOutput, None, None]:
@@ -134,6 +135,8 @@ class Voice:
 
         Raises UserError naming the first text in which nothing can be read aloud.
         """
+        if isinstance(texts, str):
+            raise UserError("text_to_semantic takes a list of texts; for one text write [text]")
         spoken = [self._read(text).text for text in texts]
         for index, (text, given) in enumerate(zip(spoken, texts, strict=True)):
             if not text:
@@ -220,10 +223,14 @@ class Voice:
     def _spoken(self, text: str, options: DecodeOptions, speed: float) -> Iterator[tuple[list[Speech], DecodeStats]]:
         """One Speech per utterance, decoded in groups; and each group's counts."""
         self._stage()
+        speed, said = tempo(speed), False
         planned = plan(text, self.card.longest_utterance, self._read)
         for group in groups(planned, (min(options.batch_size, _LARGEST_GROUP),)):
             result = self.generator.texts([one.text for one in group], options)
+            said = said or not is_broken(result.tokens, result.stop_reasons)
             yield [self._speech(one, result, index, speed) for index, one in enumerate(group)], result.stats
+        if not said:
+            raise UserError(f"voice {self.card.name!r}: the model returns NaN, so its weights are damaged; get it anew")
 
     def _speech(self, one: PlannedUtterance, result: DecodeResult, index: int, speed: float) -> Speech:
         said = SpokenUtterance(one.text, result.tokens[index], result.stop_reasons[index], result.seeds[index])

@@ -83,7 +83,7 @@ def test_speed_divides_the_length(speed: float, frames: int, stage: NeuralAcoust
 
 @pytest.mark.parametrize("speed", [0.0, 0.49, 2.1, float("nan")])
 def test_odd_speeds_are_refused(speed: float, stage: NeuralAcousticStage) -> None:
-    with pytest.raises(UserError, match=r"0\.5 to 2"):
+    with pytest.raises(UserError, match=r"between 0\.5 and 2"):
         stage(*tokens_of(5), speed)
     with pytest.raises(UserError, match="speed"):
         stage.stream([torch.zeros(5, dtype=torch.long)], speed)

@@ -25,11 +25,31 @@ def test_the_users_own_choice_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(threads.thread_count(), int)
 
 
-@pytest.mark.parametrize(("content", "most"), [("150000 100000", 1.5), ("max 100000", 1e9), ("", 1e9)])
-def test_a_quota_counts(tmp_path: Path, content: str, most: float) -> None:
-    quota = tmp_path / "cpu.max"
-    quota.write_text(content)
-    assert 0 < threads.available_cores(quota) <= most
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "150000 100000"}, 1.5),
+        ({"cpu.max": "765000 100000"}, 7.65),
+        ({"cpu.max": "max 100000"}, 16.0),
+        ({"cpu.max": ""}, 16.0),
+        ({"cpu/cpu.cfs_quota_us": "150000", "cpu/cpu.cfs_period_us": "100000"}, 1.5),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 16.0),
+    ],
+    ids=str,
+)
+def test_a_quota_of_either_version_counts(
+    files: dict[str, str], cores: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(16), raising=False)
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content + "\n")
+    assert threads.available_cores(tmp_path) == cores
+
+
+@pytest.mark.parametrize(("available", "expected"), [(1.5, 1), (7.65, 7), (0.3, 1)])
+def test_a_part_of_a_core_is_no_thread(available: float, expected: int) -> None:
+    assert threads.free_cores(available, 0.0) == expected
 
 
 def test_all_cores_where_the_system_knows_no_affinity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -64,3 +68,50 @@ def test_a_request_is_of_one_utterance_that_can_be_read(voice: Voice) -> None:
     assert torch.equal(output.new_tokens, voice.text_to_semantic([TEXTS[1]], DecodeOptions(seed=4)).tokens[0])
     with pytest.raises(UserError, match="nothing in the text can be read aloud"):
         voice.request("...")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_speaks(shared_voice: Path) -> None:
+    """After the parent has computed with two threads, which a fork does not take along."""
+    script = (
+        "import os, sys, torch\n"
+        "torch.set_num_threads(2)\n"
+        "from spear_accel import Voice\n"
+        "voice = Voice.load(sys.argv[1])\n"
+        "said = voice.speak('A cold night, and a long one.').tokens.tolist()\n"
+        "torch.ones(600, 600) @ torch.ones(600, 600)\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    os._exit(0 if voice.speak('A cold night, and a long one.').tokens.tolist() == said else 3)\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment.pop("OMP_NUM_THREADS", None)
+    command = [sys.executable, "-c", script, str(shared_voice)]
+    assert subprocess.run(command, env=environment, timeout=120, check=False).returncode == 0
+
+
+def test_a_text_is_no_list_of_texts(voice: Voice) -> None:
+    with pytest.raises(UserError, match="takes a list of texts"):
+        voice.text_to_semantic("Hello")
+
+
+@pytest.mark.parametrize("speed", [0, float("nan"), 3.0, "fast"])
+def test_a_tempo_out_of_range_is_refused_before_decoding(voice: Voice, speed: float) -> None:
+    for call in (voice.speak, lambda text, speed: next(voice.stream(text, speed=speed))):
+        with pytest.raises(UserError, match=r"speed must be between 0\.5 and 2"):
+            call(TEXTS[0], speed=speed)
+
+
+def test_numbers_of_numpy_are_numbers(voice: Voice) -> None:
+    options = DecodeOptions(seed=np.int64(3), batch_size=np.int32(4), temperature=np.float64(0.7), top_k=np.int8(5))
+    plain = DecodeOptions(seed=3, batch_size=4, temperature=0.7, top_k=5)
+    assert options == plain
+    assert torch.equal(voice.speak(TEXTS[0], seed=np.int64(4)).tokens, voice.speak(TEXTS[0], seed=4).tokens)
+
+
+def test_a_model_of_nan_is_an_error(voice: Voice) -> None:
+    with torch.no_grad():
+        voice.model.decoder.embedding.weight.fill_(float("nan"))
+    with pytest.raises(UserError, match="the model returns NaN"):
+        voice.speak(TEXTS[0])

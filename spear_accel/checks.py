@@ -8,6 +8,9 @@ from typing import Any
 
 from spear_accel.errors import UserError
 
+SLOWEST, FASTEST = 0.5, 2.0
+"""Factors on the tempo that speech is still understood at."""
+
 
 def choice(name: str, value: str, known: tuple[str, ...]) -> str:
     """`value`, if it is one of `known`. Raises UserError otherwise."""
@@ -31,6 +34,11 @@ def number(name: str, value: object, least: float, most: float) -> float:
         bound = f"at least {least:g}" if most == math.inf else f"between {least:g} and {most:g}"
         raise UserError(f"{name} must be {bound}, got {value!r}")
     return float(value)  # type: ignore[arg-type]
+
+
+def tempo(speed: object) -> float:
+    """A factor on the tempo of speech, 0.5 to 2. Raises UserError for anything else."""
+    return number("speed", speed, SLOWEST, FASTEST)
 
 
 def settle(options: Any, **values: object) -> None:

@@ -2,7 +2,8 @@
 
 By max-flow min-cut, what is left over is the largest excess of p over what the drafts reach,
 max over sets S of p(S) - (1 - (1 - q(S))^k). Sets are tried in order of p / q, as prefixes (Hu et al. 2025, "Towards
-optimal multi-draft speculative decoding", arXiv 2502.18779). Sun et al. 2023 (SpecTr) put the problem. Knows laws only.
+optimal multi-draft speculative decoding", arXiv 2502.18779). Sun et al. 2023 (SpecTr) put the problem. Knows
+distributions only.
 """
 
 from __future__ import annotations
@@ -17,6 +18,6 @@ def independent_bound(p: Tensor, q: Tensor, count: int) -> Tensor:
     """Chance [...] that one of `count` drafts drawn independently from q [..., V] can be a draw from p [..., V]."""
     ratio = torch.where(q > 0.0, p / q.clamp_min(torch.finfo(q.dtype).tiny), torch.inf)
     order = ratio.argsort(dim=-1, descending=True)
-    inside, drafted = (law.gather(-1, order).cumsum(-1) for law in (p, q))
+    inside, drafted = (distribution.gather(-1, order).cumsum(-1) for distribution in (p, q))
     excess = inside - (1.0 - (1.0 - drafted.clamp_max(1.0)) ** count)
     return 1.0 - excess.amax(dim=-1).clamp_min(0.0)

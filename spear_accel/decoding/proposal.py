@@ -16,9 +16,10 @@ class Proposal:
 
     tokens: int64 [B, N]; shape: which node follows which, the same in all rows; lengths: int64 [B], how many of a
     row's nodes count, from the first on.
-    log_q: float [B, N, V], the law each node was really drawn from; None where drafts are certain or no rule asks.
-    hidden: float [B, N + 1, D], where the drafter has already run the target's first `layers` layers on root
-    and nodes (and written their cache), the states that left them: the verify call goes on from there.
+    log_q: float [B, N, V], the distribution each node was really drawn from; None if drafts are certain or no rule
+    asks.
+    hidden: float [B, N + 1, D], the states that left the target's first `layers` layers on root and nodes, if the
+    drafter has run these layers already (and written their cache): the verify call goes on from there.
     """
 
     tokens: Tensor
@@ -45,7 +46,7 @@ class Proposal:
 
     @classmethod
     def chain(cls, tokens: Tensor, lengths: Tensor | None = None, log_q: Tensor | None = None) -> Proposal:
-        """One drafted sequence per row. tokens: int64 [B, N]; lengths: int64 [B], all N where left out."""
+        """One drafted sequence per row. tokens: int64 [B, N]; lengths: int64 [B]; by default all N."""
         rows, nodes = tokens.shape
         if lengths is None:
             lengths = torch.full((rows,), nodes, device=tokens.device)

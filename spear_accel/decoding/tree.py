@@ -1,6 +1,6 @@
 """Shapes of drafts: which node follows which. A chain is the tree whose node i has parent i - 1.
 
-One shape holds for all rows of a round; how many of its nodes count in a row is told elsewhere. Knows no tokens.
+One shape holds for all rows of a round; `Proposal.lengths` says how many of its nodes count in a row. Knows no tokens.
 """
 
 from __future__ import annotations

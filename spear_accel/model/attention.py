@@ -53,7 +53,7 @@ class SelfAttention(nn.Module):
     """Rotary self-attention with grouped key/value heads (Ainslie et al. 2023)."""
 
     def __init__(self, config: TextToSemanticConfig, out_gain: float, kv_heads: int | None = None) -> None:
-        """kv_heads: those of the config where left out."""
+        """kv_heads: by default those of the config."""
         super().__init__()
         self.heads, self.kv_heads, self.head_dim = config.heads, kv_heads or config.kv_heads, config.head_dim
         self.qkv = linear(

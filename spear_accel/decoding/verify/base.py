@@ -19,7 +19,7 @@ def undrafted(log_p: Tensor, noise: RowNoise) -> Verdict:
     return Verdict(nothing[:, 0], nothing[:, :0], draws[:, 0])
 
 
-def draft_law(proposal: Proposal, log_p: Tensor) -> Tensor:
+def draft_distribution(proposal: Proposal, log_p: Tensor) -> Tensor:
     """q [B, N, V] of the nodes; one-hot where the draft is certain of its tokens. log_p: the target's [B, N + 1, V]."""
     if proposal.log_q is not None:
         return proposal.log_q.exp()
@@ -30,7 +30,7 @@ class Verifier(Protocol):
     """Decides how much of a proposal is committed."""
 
     lossless: bool
-    """Whether the committed tokens follow the target's law exactly."""
+    """Whether the committed tokens follow the target's distribution exactly."""
 
     def verify(self, proposal: Proposal, log_p: Tensor, noise: RowNoise) -> Verdict:
-        """log_p: float32 [B, N + 1, V], the target's law after the root (0) and after each node i (i + 1)."""
+        """log_p: float32 [B, N + 1, V], the target's distribution after the root (0) and after each node i (i + 1)."""

@@ -1,8 +1,8 @@
 """Acceptance by groups of near-identical units (after "principled coarse-grained acceptance", arXiv 2511.13732).
 
 LOSSY on tokens, exact on groups. A unit that lies in several groups shares its probability among them. Draft and target
-are compared as laws of groups; an accepted draft keeps its own token, and a rejected one is replaced by a token of a
-group from what is left of the target's. Chains only. Knows no model: which units are alike is told from outside.
+are compared as distributions over groups; an accepted draft keeps its own token, and a rejected one is replaced by a
+token of a group from what is left of the target's. Chains only. Knows no model: the caller says which tokens are alike.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.sampling import choose
-from spear_accel.decoding.verify.base import draft_law, undrafted
+from spear_accel.decoding.verify.base import draft_distribution, undrafted
 from spear_accel.decoding.verify.spec import RuleInputs, RuleSpec
 from spear_accel.decoding.verify.tree import residual
 from spear_accel.errors import UserError
@@ -34,7 +34,7 @@ class Grouped:
         if proposal.nodes == 0:
             return undrafted(log_p, noise)
         weights = self.shares.to(log_p)
-        p, q = log_p.exp(), draft_law(proposal, log_p)
+        p, q = log_p.exp(), draft_distribution(proposal, log_p)
         group_p, group_q = p @ weights.T, q @ weights.T
         group = self._groups_of(proposal.tokens, noise)
         p_g, q_g = group_p[:, :-1].gather(-1, group[..., None]), group_q.gather(-1, group[..., None])
@@ -44,12 +44,12 @@ class Grouped:
         rows = torch.arange(len(accepted), device=accepted.device)
         at = accepted.clamp_max(proposal.nodes - 1)
         left = residual(group_p[rows, accepted], group_q[rows, at])
-        # A token of group h in proportion to its part in h: the law of the token is the sum over h.
+        # A token of group h in proportion to its part in h: the distribution of the token is the sum over h.
         whole = group_p[rows, accepted].clamp_min(torch.finfo(p.dtype).tiny)
         recovered = ((left / whole) @ weights) * p[rows, accepted]
-        law = torch.where((accepted < proposal.lengths)[:, None], recovered, p[rows, accepted])
+        distribution = torch.where((accepted < proposal.lengths)[:, None], recovered, p[rows, accepted])
         path = torch.where(nodes < accepted[:, None], nodes, -1)
-        return Verdict(accepted, path, choose(law.log(), noise.residual_gumbel(accepted)))
+        return Verdict(accepted, path, choose(distribution.log(), noise.residual_gumbel(accepted)))
 
     def _groups_of(self, tokens: Tensor, noise: RowNoise) -> Tensor:
         """One of the groups that hold each token, [B, N], drawn evenly."""

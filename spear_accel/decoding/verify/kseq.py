@@ -1,7 +1,9 @@
-"""k-SEQ: several independent drafts against one target law (SpecTr, Sun et al. 2023, arXiv 2310.15141). Lossless.
+"""k-SEQ: several independent drafts against one target distribution (SpecTr, Sun et al. 2023, arXiv 2310.15141).
+Lossless.
 
 Drafts pass with probability min(1, p / (rho q)), tried in order; rho is the smallest factor for which what is left of p
-is a law. Drafts that agree with what was accepted go on to the next depth, as many as they are. Knows no model.
+is a distribution. Drafts that agree with what was accepted go on to the next depth, as many as they are. Knows no
+model.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ class KSeq:
         if proposal.nodes == 0:
             return undrafted(log_p, noise)
         if proposal.log_q is None:
-            raise ValueError("k-seq needs the law of the drafts in Proposal.log_q")
+            raise ValueError("k-seq needs the distribution of the drafts in Proposal.log_q")
         length = proposal.shape.depth
         chains = proposal.nodes // length
         rows = torch.arange(proposal.rows, device=log_p.device)
@@ -39,24 +41,24 @@ class KSeq:
         tokens = proposal.tokens.view(-1, chains, length)
         alive = torch.ones_like(tokens[:, :, 0], dtype=torch.bool)
         leader, accepted = torch.zeros_like(rows), torch.zeros_like(rows)
-        law, going = p[:, 0], torch.ones_like(rows, dtype=torch.bool)
+        distribution, going = p[:, 0], torch.ones_like(rows, dtype=torch.bool)
         for depth in range(length):
             drafted, own = tokens[:, :, depth], q[rows, leader * length + depth]
-            winner, rest = _level(law, own, drafted, alive, noise.candidate_uniforms(depth, chains).double())
+            winner, rest = _level(distribution, own, drafted, alive, noise.candidate_uniforms(depth, chains).double())
             passed = going & (winner >= 0)
-            law = torch.where((going & ~passed)[:, None], rest, law)
+            distribution = torch.where((going & ~passed)[:, None], rest, distribution)
             leader = torch.where(passed, winner, leader)
             agree = drafted == drafted.gather(1, leader[:, None])
             alive = torch.where(passed[:, None], alive & agree, alive)
             accepted, going = accepted + passed, passed
-            law = torch.where(going[:, None], p[rows, leader * length + depth + 1], law)
+            distribution = torch.where(going[:, None], p[rows, leader * length + depth + 1], distribution)
         steps = torch.arange(length, device=rows.device)
         path = torch.where(steps < accepted[:, None], leader[:, None] * length + steps, -1)
-        return Verdict(accepted, path, choose(law.log(), noise.residual_gumbel(accepted)))
+        return Verdict(accepted, path, choose(distribution.log(), noise.residual_gumbel(accepted)))
 
 
 def _level(p: Tensor, q: Tensor, drafted: Tensor, alive: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
-    """First live chain that passes, [B], -1 where none does, and the law [B, V] to draw from in that case."""
+    """First live chain that passes, [B], -1 where none does, and the distribution [B, V] to draw from in that case."""
     count = alive.sum(dim=1).double()
     rho = rho_star(p, q, count)
     p_x, q_x = p.gather(1, drafted), q.gather(1, drafted)

@@ -1,7 +1,8 @@
 """Speculative sampling (Leviathan et al. 2022, arXiv 2211.17192; Chen et al. 2023, arXiv 2302.01318).
 
-Keeps the law of the target, not its tokens: the same seed gives other tokens than `coupled` does. With a lenience below
-1 (Leviathan's appendix) more drafts pass and the law is no longer kept; that is for chains only. Knows no model.
+Keeps the distribution of the target, not its tokens: the same seed gives other tokens than `coupled` does. With a
+lenience below 1 (Leviathan's appendix) more drafts pass and the distribution is no longer kept; that is for chains
+only. Knows no model.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from torch import Tensor
 from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.sampling import choose
-from spear_accel.decoding.verify.base import draft_law, undrafted
+from spear_accel.decoding.verify.base import draft_distribution, undrafted
 from spear_accel.decoding.verify.spec import RuleSpec
 from spear_accel.decoding.verify.tree import residual, verify_tree
 
@@ -26,13 +27,13 @@ class Rejection:
     lenience = 1.0
 
     def verify(self, proposal: Proposal, log_p: Tensor, noise: RowNoise) -> Verdict:
-        """See `Verifier.verify`. `proposal.log_q` must be the law each token was really drawn from; a proposal without
-        one is certain of its tokens."""
+        """See `Verifier.verify`. `proposal.log_q` must be the distribution each token was really drawn from; a proposal
+        without one is certain of its tokens."""
         if proposal.nodes == 0:
             return undrafted(log_p, noise)
         if not proposal.shape.is_chain:
             return verify_tree(proposal, log_p, noise)
-        q = draft_law(proposal, log_p) * self.lenience
+        q = draft_distribution(proposal, log_p) * self.lenience
         accepted = self._accepted(proposal, log_p.exp(), q, noise)
         return _verdict(proposal, accepted, self._final(proposal, log_p, q, accepted, noise))
 
@@ -51,8 +52,8 @@ class Rejection:
         at_p = log_p[rows, accepted]
         at_q = q[rows, accepted.clamp_max(proposal.nodes - 1)]
         rejected = accepted < proposal.lengths
-        law = torch.where(rejected[:, None], residual(at_p.exp(), at_q).log(), at_p)
-        return choose(law, noise.residual_gumbel(accepted))
+        distribution = torch.where(rejected[:, None], residual(at_p.exp(), at_q).log(), at_p)
+        return choose(distribution, noise.residual_gumbel(accepted))
 
 
 class Lenient(Rejection):

@@ -1,8 +1,9 @@
-"""Typical acceptance (Medusa, Cai et al. 2024, arXiv 2401.10774). LOSSY: it keeps neither the tokens nor their law.
+"""Typical acceptance (Medusa, Cai et al. 2024, arXiv 2401.10774). LOSSY: it keeps neither the tokens nor their
+distribution.
 
 A draft token passes where the target does not find it unlikely: p(x) > min(epsilon, delta exp(-H(p))), H the entropy in
-nats of the law after temperature. The longest path wins, of equal ones the likelier; on chains and trees. Knows no
-model.
+nats of the distribution after temperature. The longest path wins, of equal ones the likelier; on chains and trees.
+Knows no model.
 """
 
 from __future__ import annotations

@@ -68,8 +68,8 @@ class HeadLoss:
             cross = F.cross_entropy(scores / labels.distill_temperature, wanted.flatten(0, 2), reduction="none")
             cost = cost + self.distill * (cross.view_as(cost) - ahead(labels.entropy, positions, horizon))
         if self.cross_entropy:
-            law = scores / labels.token_temperature
-            said = F.cross_entropy(law, tokens.flatten(), reduction="none", ignore_index=IGNORED)
+            distribution = scores / labels.token_temperature
+            said = F.cross_entropy(distribution, tokens.flatten(), reduction="none", ignore_index=IGNORED)
             cost = cost + self.cross_entropy * said.view_as(cost)
         return (cost * weight).sum(), weight.sum()
 
@@ -91,9 +91,9 @@ class Labels:
     @classmethod
     def of(cls, logits: Tensor, tokens: Tensor, distill_temperature: float, token_temperature: float) -> Labels:
         """logits: the decoder's [B, T + 1, V]; no gradient flows back to it."""
-        law = (logits.detach().float() / distill_temperature).log_softmax(-1)
-        probabilities = law.exp()
-        entropy = -torch.linalg.vecdot(probabilities, law)
+        distribution = (logits.detach().float() / distill_temperature).log_softmax(-1)
+        probabilities = distribution.exp()
+        entropy = -torch.linalg.vecdot(probabilities, distribution)
         return cls(tokens, probabilities, entropy, distill_temperature, token_temperature)
 
 

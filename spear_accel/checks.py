@@ -12,13 +12,6 @@ SLOWEST, FASTEST = 0.5, 2.0
 """Factors on the tempo that speech is still understood at."""
 
 
-def choice(name: str, value: str, known: tuple[str, ...]) -> str:
-    """`value`, if it is one of `known`. Raises UserError otherwise."""
-    if value not in known:
-        raise UserError(f"{name} {value!r} is unknown; choose one of {', '.join(known)}")
-    return str(value)
-
-
 def whole(name: str, value: object, least: int | None = None) -> int:
     """A whole number of at least `least`, numpy's included. Raises UserError for anything else."""
     if isinstance(value, bool) or not isinstance(value, Integral) or (least is not None and int(value) < least):

@@ -25,7 +25,10 @@ from tests.importers.conftest import spear_table
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
-RUN_ELSEWHERE = {"docs/acoustic-stage.md": "tests/acoustic/test_user_stage.py"}
+RUN_ELSEWHERE = {
+    "docs/acoustic-stage.md": "tests/acoustic/test_user_stage.py",
+    "docs/add_a_drafter.md": "tests/decoding/test_user_drafter.py",
+}
 """Pages that are a worked example, and the test that runs the whole of it."""
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from spear_accel.cli import console, inputs
-from spear_accel.cli.decode_options import Device, Seed, Temperature, changed
+from spear_accel.cli.decode_options import METHODS, RULES, Device, Seed, Temperature, changed
 from spear_accel.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,9 +32,10 @@ def bench(
         str, typer.Option(help="Comma-separated: most utterances decoded at once in each measurement.")
     ] = "1,8,32",
     methods: Annotated[
-        str | None, typer.Option(help="Comma-separated drafters to measure.", show_default="all that the voice has")
+        str | None,
+        typer.Option(help=f"Comma-separated methods to measure: auto, {METHODS}.", show_default="all that the voice has"),
     ] = None,
-    verify: Annotated[str, typer.Option(help="Comma-separated acceptance rules to measure.")] = "coupled",
+    verify: Annotated[str, typer.Option(help=f"Comma-separated acceptance rules to measure: {RULES}.")] = "coupled",
     draft_lengths: Annotated[
         str, typer.Option(help="Comma-separated draft lengths in tokens a round; auto follows what is measured.")
     ] = "auto",

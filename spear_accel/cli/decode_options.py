@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spear_accel.decoding.registry import installed_names, method_names, rule_names
+
 if TYPE_CHECKING:
     from spear_accel.decoding import DecodeOptions
 
-__all__ = ["Device", "Method", "Seed", "Temperature", "Verify", "VoiceName", "changed"]
+__all__ = ["METHODS", "RULES", "Device", "Method", "Seed", "Temperature", "Verify", "VoiceName", "changed"]
+
+METHODS, RULES = ", ".join(method_names()), ", ".join(rule_names())
+"""Names for help, those of installed packages included."""
+_OTHER_RULES = "".join(f", {name}" for name in installed_names()["rules"])
 
 VoiceName = Annotated[str, typer.Option(help="Name of a shipped voice, or path of a voice folder.")]
 Seed = Annotated[
@@ -26,7 +32,7 @@ Temperature = Annotated[
 Method = Annotated[
     str | None,
     typer.Option(
-        help="Drafter: auto, autoregressive (none), or one that `spear-accel info VOICE` lists.",
+        help=f"What drafts tokens: auto (the fastest that was measured), {METHODS}.",
         show_default="the voice's own",
     ),
 ]
@@ -34,7 +40,7 @@ Verify = Annotated[
     str | None,
     typer.Option(
         help="Acceptance rule: coupled (exactly the autoregressive tokens), rejection, k-seq (the same distribution), "
-        "lenient, typical, grouped (lossy).",
+        f"lenient, typical, grouped (lossy){_OTHER_RULES}.",
         show_default="the voice's own",
     ),
 ]

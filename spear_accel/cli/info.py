@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from spear_accel.decoding.registry import installed_names
 from spear_accel.errors import UserError
 from spear_accel.voice.entry_points import plugged_names
 from spear_accel.voice.folder import VoiceFolder, list_shipped, open_voice
@@ -23,7 +24,7 @@ def info(
             typer.echo(name)
         return
     folder = open_voice(voice)
-    for name, value in (*_description(folder), *_components(folder)):
+    for name, value in (*_description(folder), *_plugged(), *_components(folder)):
         typer.echo(f"{name:<22}{value}")
     folder.verify()
 
@@ -41,6 +42,11 @@ def _description(folder: VoiceFolder) -> list[tuple[str, str]]:
         ("longest utterance", f"{card.longest_utterance} characters"),
         ("format version", str(card.format_version)),
     ]
+
+
+def _plugged() -> list[tuple[str, str]]:
+    """Methods and rules that other packages bring, for every voice."""
+    return [(f"installed {kind}", ", ".join(names)) for kind, names in installed_names().items() if names]
 
 
 def _components(folder: VoiceFolder) -> list[tuple[str, str]]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from spear_accel.decoding.verify.spec import RuleSpec
 
 __all__ = [
-    "DRAFTERS", "VERIFIERS", "check_method", "check_rule", "find_method", "find_rule", "is_built_in", "loadable",
-    "method_names", "rule_names",
+    "DRAFTERS", "VERIFIERS", "check_method", "check_rule", "find_method", "find_rule", "installed_names", "is_built_in",
+    "loadable", "method_names", "rule_names",
 ]  # fmt: skip
 
 DRAFTERS, VERIFIERS = "spear_accel.drafters", "spear_accel.verifiers"
@@ -59,6 +59,11 @@ def method_names() -> tuple[str, ...]:
 def rule_names() -> tuple[str, ...]:
     """Names of all verification rules: those of this package, then those of installed packages."""
     return (*_RULES, *sorted(set(_installed(VERIFIERS, tuple(sys.path))) - set(_RULES)))
+
+
+def installed_names() -> dict[str, tuple[str, ...]]:
+    """Names that other packages bring, by what they are: methods and rules."""
+    return {"methods": method_names()[len(_METHODS) :], "rules": rule_names()[len(_RULES) :]}
 
 
 def is_built_in(method: str) -> bool:

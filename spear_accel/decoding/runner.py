@@ -26,6 +26,7 @@ from spear_accel.decoding.stopping import StoppingCriteria
 from spear_accel.decoding.target import make_target
 from spear_accel.decoding.verify.base import Verifier
 from spear_accel.model import TextToSemantic
+from spear_accel.model.config import LONGEST_BLOCK
 
 __all__ = ["BatchRunner", "EngineConfig"]
 
@@ -40,6 +41,10 @@ class EngineConfig:
     drafter: Drafter
     verifier: Verifier
     controller: SpeculationController
+
+    def __post_init__(self) -> None:
+        if self.controller.max_nodes >= LONGEST_BLOCK:
+            raise ValueError(f"drafts of {self.controller.max_nodes} nodes; a cache holds {LONGEST_BLOCK - 1} at most")
 
 
 class BatchRunner:

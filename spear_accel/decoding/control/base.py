@@ -71,7 +71,7 @@ class SpeculationController(Protocol):
     """
 
     max_nodes: int
-    """Of any draft that it plans; the engine sizes the cache by it."""
+    """Of any draft that it plans; the engine has room for `LONGEST_BLOCK` - 1 nodes."""
 
     def plan(self, rows: int) -> DraftPlan:
         """Plan a round of `rows` live rows."""

@@ -1,4 +1,4 @@
-"""Drafting with what the target said last time: its draws behind the last accepted position are the next draft.
+"""Drafting with the target's last outputs: its draws behind the last accepted position are the next draft.
 
 Jacobi decoding (Santilli et al. 2023, arXiv 2305.10427; cf. lookahead decoding, Fu et al. 2024). With the coupled rule
 the noise of a position is fixed, so sampling too is a fixed point that the rounds run into. Free and without training.
@@ -38,14 +38,14 @@ class JacobiDrafter:
         self._guess = None
 
     def add_rows(self, state: DecoderState, texts: Tensor) -> None:
-        """New rows have said nothing: -1 stands for their pending token, whatever it will be."""
+        """New rows have no draws yet: -1 stands for their last token, whatever it will be."""
         fresh = texts.new_full((len(texts), self.longest), -1)
         self._guess = fresh if self._guess is None else torch.cat((self._guess, fresh))
 
     def propose(self, context: DraftContext) -> Proposal:
         assert self._guess is not None
         guess = self._guess[:, : context.draft_length]
-        # The start id is a token to read, but none to say.
+        # The start id can be read but not drafted.
         last = context.last_token % len(context.noise.tokens)
         proposal = Proposal.chain(torch.where(guess < 0, last, guess))
         self._round, self._proposal = context, proposal
@@ -56,11 +56,11 @@ class JacobiDrafter:
         assert self._round is not None and self._proposal is not None and self._guess is not None
         count = hidden.shape[1]
         log_p = self._round.log_probs(self.decoder.logits(hidden), 0, self._proposal.tokens)
-        said = choose(log_p, self._round.noise.gumbel(0, count))
+        draws = choose(log_p, self._round.noise.gumbel(0, count))
         # Behind the accepted path stands the final token, which is committed; the guess begins one further on.
         ahead = verdict.accepted[:, None] + 1 + torch.arange(self.longest, device=hidden.device)
-        guess = said.gather(1, ahead.clamp_max(count - 1))
-        # What was said behind a made-up first draft is no guess.
+        guess = draws.gather(1, ahead.clamp_max(count - 1))
+        # Draws behind a made-up first draft are no guess.
         self._guess = torch.where(self._round.last_token < len(self._round.noise.tokens), guess, -1)
 
     def select(self, rows: Sequence[int]) -> None:

@@ -54,10 +54,10 @@ def _walk(proposal: Proposal, draws: Tensor) -> Verdict:
     """`follow` on a tree, on the host: a few comparisons a row, where tensors would take a dozen operations."""
     children = proposal.shape.children
     paths: list[list[int]] = []
-    for said, drafted, count in zip(draws.tolist(), proposal.tokens.tolist(), proposal.lengths.tolist(), strict=True):
+    for draw, drafted, count in zip(draws.tolist(), proposal.tokens.tolist(), proposal.lengths.tolist(), strict=True):
         path = [-1]
         while len(path) <= proposal.shape.depth:
-            right = [node for node in children[path[-1] + 1] if node < count and drafted[node] == said[path[-1] + 1]]
+            right = [node for node in children[path[-1] + 1] if node < count and drafted[node] == draw[path[-1] + 1]]
             if not right:
                 break
             path.append(right[0])

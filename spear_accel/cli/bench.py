@@ -33,7 +33,9 @@ def bench(
     ] = "1,8,32",
     methods: Annotated[
         str | None,
-        typer.Option(help=f"Comma-separated methods to measure: auto, {METHODS}.", show_default="all that the voice has"),
+        typer.Option(
+            help=f"Comma-separated methods to measure: auto, {METHODS}.", show_default="all that the voice has"
+        ),
     ] = None,
     verify: Annotated[str, typer.Option(help=f"Comma-separated acceptance rules to measure: {RULES}.")] = "coupled",
     draft_lengths: Annotated[

@@ -106,7 +106,7 @@ class Poisoned(Recorder):
 
     def propose(self, context: DraftContext) -> Proposal:
         assert isinstance(self.inner, EarlyExitDrafter)
-        for cache in (context.state.own, self.inner._cache):
+        for cache in (context.state.own, self.inner.cache):
             for row, length in enumerate(cache.lengths):
                 cache.storage[:, :, row, :, length:] = self.value
                 self.slots += cache.storage.shape[4] - length

@@ -37,13 +37,13 @@ class EarlyExitDrafter:
         self.head, self.decoder, self.longest = head, decoder, longest
         self.layers = slice(0, head.config.exit_layer)
         self._dtype = head.projection.weight.dtype
-        self._cache: KeyValueCache
+        self.cache: KeyValueCache
 
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
-        self._cache = self.head.new_cache(rows, capacity)
+        self.cache = self.head.new_cache(rows, capacity)
 
     def add_rows(self, state: DecoderState, texts: Tensor) -> None:
-        self._cache.admit(len(texts))
+        self.cache.admit(len(texts))
 
     def propose(self, context: DraftContext) -> Proposal:
         """The last draft is run through the layers too: its states are verified, and its keys may stay."""
@@ -53,9 +53,9 @@ class EarlyExitDrafter:
 
         def run(token: Tensor) -> Tensor:
             left.append(self.decoder.forward(token, state, self.layers))
-            hidden = self.head.step(left[-1].to(self._dtype), self._cache, state.cross)
+            hidden = self.head.step(left[-1].to(self._dtype), self.cache, state.cross)
             state.keep(ones)
-            self._cache.keep(ones)
+            self.cache.keep(ones)
             return hidden
 
         if context.draft_length:
@@ -65,14 +65,14 @@ class EarlyExitDrafter:
             proposal = Proposal.empty(state.rows, context.last_token.device)
             run(context.last_token)
         state.rewind(lengths)
-        self._cache.rewind(lengths)
+        self.cache.rewind(lengths)
         return replace(proposal, hidden=torch.cat(left, dim=1), layers=self.layers.stop)
 
     def commit(self, verdict: Verdict, hidden: Tensor) -> None:
-        self._cache.keep([count + 1 for count in verdict.accepted.tolist()])
+        self.cache.keep([count + 1 for count in verdict.accepted.tolist()])
 
     def select(self, rows: Sequence[int]) -> None:
-        self._cache.select(rows)
+        self.cache.select(rows)
 
 
 def _make(inputs: DrafterInputs) -> EarlyExitDrafter:

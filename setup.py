@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 import re
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "spear_accel/__init__.py").read_text(), re.MULTILINE)
@@ -58,6 +59,27 @@ DEV = [*CHECKS, *READERS, *FAIRSEQ2, *TRAIN, *EVAL, *HUB]
 NAMES = sorted(card.parent.name for card in (ROOT / "checkpoints").glob("*/voice.json"))
 VOICES = {f"spear_accel.voices.{name}": f"checkpoints/{name}" for name in NAMES}
 
+# The native step: one source, built once for each set of instructions and chosen when it runs. Without a compiler the
+# package installs all the same, and PyTorch does the work.
+NATIVE = "spear_accel/native/csrc"
+# Contraction is off because the compiler would decide on it case by case, and equal sums would differ by bits.
+FLAGS = ["-std=c++17", "-O3", "-g0", "-w", "-ffp-contract=off", "-fvisibility=hidden", "-pthread"]
+INSTRUCTIONS: dict[str, list[str]] = {"portable": []}
+if platform.machine().lower() in ("x86_64", "amd64"):
+    INSTRUCTIONS["avx2"] = ["-mavx2", "-mfma"]
+    INSTRUCTIONS["avx512"] = ["-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
+KERNELS = [
+    Extension(
+        f"spear_accel.native._{name}",
+        [f"{NATIVE}/step.cpp"],
+        depends=[f"{NATIVE}/{header}.h" for header in ("step", "linear", "parts", "pool", "simd")],
+        extra_compile_args=[*FLAGS, *instructions],
+        extra_link_args=["-pthread"],
+        optional=True,
+    )
+    for name, instructions in INSTRUCTIONS.items()
+]
+
 setup(
     name="spear-accel",
     version=VERSION[1],
@@ -69,7 +91,8 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["spear_accel", "spear_accel.*"]), *VOICES],
     package_dir=VOICES,
-    package_data={"spear_accel": ["py.typed"], **{package: ["*", "**/*"] for package in VOICES}},
+    ext_modules=KERNELS,
+    package_data={"spear_accel": ["py.typed", "native/csrc/*"], **{package: ["*", "**/*"] for package in VOICES}},
     zip_safe=False,
     install_requires=BASE,
     extras_require={

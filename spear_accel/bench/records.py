@@ -17,6 +17,7 @@ from torch import Tensor
 import spear_accel
 from spear_accel.bench.speed import AUTOREGRESSIVE, Case, Run
 from spear_accel.decoding import DecodeOptions, DecodeStats
+from spear_accel.native import TORCH, choose_kernel
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Record:
     device: str
     dtype: str
     threads: int
+    kernel: str
+    """What computed the target model: "torch", or a build of the native step."""
     versions: dict[str, str]
     acceptance_by_position: tuple[float, ...]
     """P(first i drafts all accepted), i = 1, 2, ..., among drafts that were that long."""
@@ -101,6 +104,7 @@ class Conditions:
     device: str
     dtype: str
     threads: int
+    kernel: str
     versions: dict[str, str]
 
     @classmethod
@@ -113,7 +117,8 @@ class Conditions:
         }
         device = str(parameter.device)
         dtype = str(parameter.dtype).removeprefix("torch.")
-        return cls(options.temperature, options.seed, device, dtype, torch.get_num_threads(), versions)
+        kernel = choose_kernel().name if parameter.device.type == "cpu" else TORCH
+        return cls(options.temperature, options.seed, device, dtype, torch.get_num_threads(), kernel, versions)
 
 
 def make_records(runs: Sequence[Run], conditions: Conditions) -> list[Record]:
@@ -168,6 +173,7 @@ def _record(repeats: Sequence[Run], references: Sequence[Run], conditions: Condi
         device=conditions.device,
         dtype=conditions.dtype,
         threads=conditions.threads,
+        kernel=conditions.kernel,
         versions=conditions.versions,
         acceptance_by_position=stats.acceptance_by_position,
         draft_cost=_draft_cost(stats, token),

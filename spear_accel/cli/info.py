@@ -8,6 +8,7 @@ import typer
 
 from spear_accel.decoding.registry import installed_names
 from spear_accel.errors import UserError
+from spear_accel.native import choose_kernel
 from spear_accel.voice.entry_points import plugged_names
 from spear_accel.voice.folder import VoiceFolder, list_shipped, open_voice
 
@@ -30,7 +31,7 @@ def info(
 
 
 def _description(folder: VoiceFolder) -> list[tuple[str, str]]:
-    card = folder.card
+    card, kernel = folder.card, choose_kernel()
     collapsed = ", repeats collapsed" if card.collapse_repeats else ""
     return [
         ("name", card.name),
@@ -41,6 +42,7 @@ def _description(folder: VoiceFolder) -> list[tuple[str, str]]:
         ("sample rate", "none: ends at semantic tokens" if card.sample_rate is None else f"{card.sample_rate} Hz"),
         ("longest utterance", f"{card.longest_utterance} characters"),
         ("format version", str(card.format_version)),
+        ("kernel", f"{kernel.name}: {kernel.reason}"),
     ]
 
 

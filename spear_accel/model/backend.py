@@ -47,6 +47,10 @@ class SkipSet:
 class DecoderBackend(Protocol):
     """Computes one decoder. Results of two backends differ by rounding only."""
 
+    @property
+    def batch_invariant(self) -> bool:
+        """Whether no bit of a row's results depends on how it is batched: on other rows, block or tree."""
+
     def forward(
         self,
         block: Tensor,

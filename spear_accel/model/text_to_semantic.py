@@ -19,7 +19,7 @@ from spear_accel.model.config import TextToSemanticConfig
 from spear_accel.model.decoder import Decoder, Memory
 from spear_accel.model.encoder import Encoder
 from spear_accel.model.layers import EMBEDDING_STD
-from spear_accel.model.torch_backend import TorchBackend
+from spear_accel.model.native_backend import make_backend
 
 _TEXT_STEP = 16
 
@@ -34,7 +34,7 @@ class TextToSemantic(nn.Module):
         nn.init.normal_(self.text_embedding.weight, std=EMBEDDING_STD)
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
-        self.decoder.backend = TorchBackend(self.decoder)
+        self.decoder.backend = make_backend(self.decoder)
         self.conditions = Conditions(config) if config.languages or config.speaking_rates else None
         self.text_start = nn.Parameter(torch.randn(config.dim)) if config.text_target else None
 
@@ -122,7 +122,17 @@ class TextToSemantic(nn.Module):
         return DecoderState(self.config, rows, capacity, text_capacity, self.decoder.embedding.weight)
 
     def admit(self, state: DecoderState, text: Tensor) -> None:
-        """Encode text ids [n, X], project cross-attention once, and add n rows at position 0 to `state`."""
+        """Encode text ids [n, X], project cross-attention once, and add n rows at position 0 to `state`.
+
+        If decoding is batch-invariant, so is what it reads: each text is then encoded alone, at a width of its own.
+        """
+        if not self.decoder.backend.batch_invariant:
+            self._admit(state, text)
+            return
+        for row in text.tolist():
+            self._admit(state, self.pad_text([[letter for letter in row if letter != self.config.text_pad_id]]))
+
+    def _admit(self, state: DecoderState, text: Tensor) -> None:
         memory = self.encode(text)
         keys, values = self.decoder.project(memory.hidden)
         lengths = (memory.visible.sum(dim=1) + int(self.config.null_kv)).tolist()

@@ -17,6 +17,8 @@ NOTHING = SkipSet()
 class TorchBackend:
     """See `DecoderBackend` for the methods."""
 
+    batch_invariant = False
+
     def __init__(self, decoder: Decoder) -> None:
         self.decoder = decoder
 

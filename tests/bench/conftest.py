@@ -68,7 +68,9 @@ def voice() -> ScriptedVoice:
 
 @pytest.fixture
 def conditions() -> Conditions:
-    return Conditions(temperature=0.7, seed=5, device="cpu", dtype="float32", threads=1, versions=VERSIONS)
+    return Conditions(
+        temperature=0.7, seed=5, device="cpu", dtype="float32", threads=1, kernel="torch", versions=VERSIONS
+    )
 
 
 @pytest.fixture

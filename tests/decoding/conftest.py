@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, StoppingCriteria
-from spear_accel.decoding.control.tuning import Tuning
 from spear_accel.decoding.methods import Drafting
-from spear_accel.model import SkipSet, TextToSemantic, TextToSemanticConfig
-from tests.decoding.drafters import GUARDS, early_exit_like, noisy, prophet_like
+from spear_accel.model import TextToSemantic, TextToSemanticConfig
+from tests.decoding.drafters import GUARDS, drafting_for
 
 Autoregressive = Callable[..., DecodeResult]
 
@@ -53,13 +52,4 @@ def autoregressive(model: TextToSemantic, texts: list[list[int]]) -> Autoregress
 
 @pytest.fixture(scope="session")
 def drafting(model: TextToSemantic) -> Drafting:
-    draft_model = noisy(model, 0.05)
-    assert isinstance(draft_model, TextToSemantic)
-    heads = {
-        "early-exit": early_exit_like(model, 0.1),
-        "prophet": prophet_like("prophet", model, {"starts": 3}),
-        "prophet-linear": prophet_like("prophet-linear", model, {"horizon": 8}),
-        "medusa": prophet_like("medusa", model, {"horizon": 8}),
-        "recurrent": prophet_like("recurrent", model, {"inner": 48}),
-    }
-    return Drafting(heads, draft_model, Tuning(skip=SkipSet((1,), (0,))))
+    return drafting_for(model)

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, LengthBounds, StoppingCriteria
+from spear_accel.decoding.control.tuning import Tuning
 from spear_accel.decoding.methods import Drafting
 from spear_accel.heads import EarlyExit, build_head
-from spear_accel.model import TextToSemantic
+from spear_accel.model import SkipSet, TextToSemantic
 
 GUARDS = StoppingCriteria(length=LengthBounds(tokens_per_unit=5.0, shortest=0.3, longest=1.5, slack=10))
 METHODS = (
@@ -48,6 +49,20 @@ def prophet_like(kind: str, model: TextToSemantic, values: dict[str, int]) -> nn
     head = build_head(kind, values, model.config)
     head.init_from_embedding(model.decoder.embedding.weight)  # type: ignore[operator]
     return head
+
+
+def drafting_for(model: TextToSemantic) -> Drafting:
+    """All that can draft for a model of at least three layers."""
+    draft_model = noisy(model, 0.05)
+    assert isinstance(draft_model, TextToSemantic)
+    heads = {
+        "early-exit": early_exit_like(model, 0.1),
+        "prophet": prophet_like("prophet", model, {"starts": 3}),
+        "prophet-linear": prophet_like("prophet-linear", model, {"horizon": 8}),
+        "medusa": prophet_like("medusa", model, {"horizon": 8}),
+        "recurrent": prophet_like("recurrent", model, {"inner": 48}),
+    }
+    return Drafting(heads, draft_model, Tuning(skip=SkipSet((1,), (0,))))
 
 
 def decode(model: TextToSemantic, drafting: Drafting, options: DecodeOptions, texts: list[list[int]]) -> DecodeResult:

@@ -1,0 +1,274 @@
+"""The decoder by the native step, in place on the tensors of a `DecoderState`; by PyTorch whatever the step cannot do.
+
+Which of the two computes depends on the model, its device and its precision alone, never on batch, block or tree: the
+native step gives the same bits for a token however it is batched, and drafts are verified by the same arithmetic that
+autoregressive decoding uses.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spear_accel.errors import UserError
+from spear_accel.model.backend import DecoderBackend, SkipSet
+from spear_accel.model.cache import DecoderState, TreeMask
+from spear_accel.model.decoder import Decoder
+from spear_accel.model.decoder_layer import DecoderLayer
+from spear_accel.model.layers import FeedForward, RMSNorm
+from spear_accel.model.torch_backend import TorchBackend
+from spear_accel.native import VARIABLE, Choice, choose_kernel
+from spear_accel.native.structures import Block, Layer, Linear, Norm
+from spear_accel.native.weights import Precision, StepWeights
+
+__all__ = ["NativeBackend", "make_backend"]
+
+_PRECISION_OF: dict[torch.dtype, Precision] = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
+_CACHE_CODES = {torch.float32: 0, torch.bfloat16: 1}
+_NO_MEMORY, _BAD_TOKEN, _BAD_POSITION = 3, 1, 2
+
+
+def make_backend(decoder: Decoder) -> DecoderBackend:
+    """What runs `decoder`: the native step wherever it can, else PyTorch.
+
+    Raises:
+        UserError: The environment variable SPEAR_ACCEL_KERNEL names a kernel that this machine does not have.
+    """
+    return NativeBackend(decoder)
+
+
+class NativeBackend:
+    """See `DecoderBackend` for the methods."""
+
+    def __init__(self, decoder: Decoder, kernel: str | None = None, precision: Precision | None = None) -> None:
+        """
+        Args:
+            decoder: Whose weights are used; they may change at any time.
+            kernel: Name of a kernel or "torch"; by default the variable SPEAR_ACCEL_KERNEL or the fastest decides.
+            precision: Of the weights of linear maps; by default that of the model.
+
+        Raises:
+            UserError: This machine does not have the kernel.
+        """
+        self.decoder, self.precision = decoder, precision
+        self._kernel = kernel
+        if kernel or os.environ.get(VARIABLE):
+            # Whoever names a kernel hears at once if there is none of that name; by default nothing is loaded yet.
+            choose_kernel(kernel)
+        self._torch = TorchBackend(decoder)
+        self._weights: StepWeights | None = None
+        self._versions: list[tuple[int, int]] = []
+
+    @cached_property
+    def choice(self) -> Choice:
+        """What computes on a CPU, and why."""
+        return choose_kernel(self._kernel)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies pack weights of their own."""
+        return {"decoder": self.decoder, "kernel": self._kernel, "precision": self.precision}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    @property
+    def batch_invariant(self) -> bool:
+        return self._computes()
+
+    def forward(
+        self,
+        block: Tensor,
+        state: DecoderState,
+        layers: slice,
+        skip: SkipSet | None,
+        tree: TreeMask | None,
+        collect: list[Tensor] | None,
+    ) -> Tensor:
+        weights = self._packed()
+        if weights is None:
+            return self._torch.forward(block, state, layers, skip, tree, collect)
+        call = _Call(weights, block, state, layers, skip, tree)
+        if collect is not None:
+            collect.extend(call.collected())
+        return call.run()
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        weights = self._packed()
+        if weights is None:
+            return self._torch.logits(hidden)
+        source = hidden.float().contiguous()
+        logits = torch.empty(*hidden.shape[:-1], weights.model.output.outputs)
+        tokens = source.numel() // source.shape[-1]
+        fault = weights.kernel.library.spear_logits(
+            weights.model, source.data_ptr(), tokens, logits.data_ptr(), torch.get_num_threads()
+        )
+        _check(fault)
+        return logits.to(hidden.dtype)
+
+    def _packed(self) -> StepWeights | None:
+        """The weights as they are now; None if PyTorch must compute."""
+        if not self._computes() or self.choice.kernel is None:
+            return None
+        versions = [_version(parameters[name]) for parameters, name in self._sources]
+        if versions != self._versions:
+            precision = self.precision or _PRECISION_OF[self.decoder.embedding.weight.dtype]
+            self._weights = _describe(self.decoder, StepWeights(self.choice.kernel, precision))
+            self._versions = versions
+        return self._weights
+
+    def _computes(self) -> bool:
+        """Whether the native step can do what is asked for."""
+        weight = self.decoder.embedding.weight
+        fits = weight.device.type == "cpu" and weight.dtype in _PRECISION_OF
+        plain = not torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
+        return fits and plain and self.choice.kernel is not None
+
+    @cached_property
+    def _sources(self) -> list[tuple[dict[str, Tensor], str]]:
+        """Where the decoder keeps its parameters: the tensors themselves may be exchanged."""
+        modules = self.decoder.modules()
+        return [(m._parameters, name) for m in modules for name, p in m._parameters.items() if p is not None]  # type: ignore[misc]
+
+
+def _version(parameter: Tensor) -> tuple[int, int]:
+    return parameter.data_ptr(), 0 if parameter.is_inference() else parameter._version
+
+
+class _Call:
+    """One block on its way through the native step."""
+
+    def __init__(
+        self,
+        weights: StepWeights,
+        block: Tensor,
+        state: DecoderState,
+        layers: slice,
+        skip: SkipSet | None,
+        tree: TreeMask | None,
+    ) -> None:
+        placed = state.own.place(block.shape[1], tree)
+        model, own, cross = weights.model, state.own.storage, state.cross.storage
+        if own.dtype not in _CACHE_CODES or own.dtype != cross.dtype:
+            raise UserError(f"the native step has no caches in {own.dtype}; use SPEAR_ACCEL_KERNEL=torch")
+        first, last, _ = layers.indices(model.layer_count)
+        rows, count = block.shape[:2]
+        self.dtype, self.weights, self.state, self.skip = own.dtype, weights, state, skip
+        self.left = torch.empty(rows, count, model.dim)
+        self._kept: list[object] = []
+        self.block = Block(
+            left=self.left.data_ptr(), cache=own.data_ptr(), cross=cross.data_ptr(),
+            lengths=self._numbers(placed.lengths), text=self._numbers(state.cross.lengths),
+            rows=rows, count=count, first=first, last=max(first, last), cache_rows=own.shape[2],
+            cache_slots=own.shape[4], cross_rows=cross.shape[2], cross_slots=cross.shape[4],
+            cache_precision=_CACHE_CODES[own.dtype], threads=torch.get_num_threads(),
+        )  # fmt: skip
+        if first == 0:
+            self.block.ids = self._address(block.long())
+            if state.added is not None:
+                self.block.added = self._address(state.added.float())
+        else:
+            self.block.hidden = self._address(block.float())
+        if tree is not None:
+            self.block.depths, self.block.visible = self._address(tree.depths), self._address(tree.visible)
+        if skip is not None:
+            self.block.skip_attention = self._flags(skip.attention)
+            self.block.skip_feed = self._flags(skip.feed_forward)
+
+    def collected(self) -> list[Tensor]:
+        """What each layer that attends will fill with its attention to the text: float32 [B, H, T, X]."""
+        block, model = self.block, self.weights.model
+        skipped = () if self.skip is None else self.skip.attention
+        attending = sum(layer not in skipped for layer in range(block.first, block.last))
+        slots = max(self.state.cross.lengths) - model.null_slots
+        room = torch.empty(attending, block.rows, model.heads, block.count, slots)
+        block.collected, block.collected_slots = self._address(room), slots
+        return list(room.unbind(0))
+
+    def run(self) -> Tensor:
+        """Hidden states [B, T, D] that left the last layer."""
+        fault = self.weights.kernel.library.spear_forward(self.weights.model, self.block)
+        _check(fault)
+        return self.left.to(self.dtype)
+
+    def _numbers(self, values: Any) -> int:
+        array = (ctypes.c_int32 * len(values))(*values)
+        self._kept.append(array)
+        return ctypes.addressof(array)
+
+    def _flags(self, layers: tuple[int, ...]) -> int:
+        array = (ctypes.c_uint8 * self.weights.model.layer_count)(*(0,) * self.weights.model.layer_count)
+        for layer in layers:
+            array[layer] = 1
+        self._kept.append(array)
+        return ctypes.addressof(array)
+
+    def _address(self, tensor: Tensor) -> int:
+        tensor = tensor.contiguous()
+        self._kept.append(tensor)
+        return tensor.data_ptr()
+
+
+def _check(fault: int) -> None:
+    if fault == _BAD_TOKEN:
+        raise IndexError("native step: a token lies outside the vocabulary")
+    if fault == _BAD_POSITION:
+        raise ValueError("native step: a token's position or slot lies outside the tables")
+    if fault == _NO_MEMORY:
+        raise MemoryError("native step: no memory for the activations of this block")
+
+
+def _describe(decoder: Decoder, weights: StepWeights) -> StepWeights:
+    """Pack all weights of a decoder."""
+    config, model = decoder.config, weights.model
+    weights.stack([_layer(layer, weights) for layer in decoder.stack])
+    rotary = decoder.rotary_factors
+    model.embedding = weights.table(decoder.embedding.weight)
+    model.rotary = weights.table(None if rotary is None else torch.view_as_real(rotary))
+    model.times = weights.table(None if decoder.times is None else decoder.times.values)
+    model.learned = weights.table(decoder.positions)
+    model.final_norm = _norm(decoder.final_norm, weights)
+    if decoder.output is not None:
+        model.output = _linear(decoder.output, weights)
+    else:
+        model.output = weights.linear(decoder.embedding.weight[: config.vocab], None)
+    model.embedding_scale, model.dim, model.heads = config.embedding_scale, config.dim, config.heads
+    model.kv_heads, model.cross_kv_heads = config.kv_heads, config.cross_kv_heads or config.kv_heads
+    model.head_dim, model.inner, model.null_slots = config.head_dim, config.ff_inner, int(config.null_kv)
+    model.vocab, model.positions = config.vocab + 1, config.max_positions
+    return weights
+
+
+def _layer(layer: DecoderLayer, weights: StepWeights) -> Layer:
+    feed = layer.feed_forward
+    described = Layer(
+        attention_norm=_norm(layer.attention_norm, weights), cross_norm=_norm(layer.cross_norm, weights),
+        feed_forward_norm=_norm(layer.feed_forward_norm, weights), qkv=_linear(layer.attention.qkv, weights),
+        out=_linear(layer.attention.out, weights), query=_linear(layer.cross.query, weights),
+        cross_out=_linear(layer.cross.out, weights), contract=_linear(feed.out, weights),
+    )  # fmt: skip
+    if isinstance(feed, FeedForward):
+        expand = feed.expand
+        inner = expand.out_features // 2
+        value, gate = expand.weight[:inner], expand.weight[inner:]
+        biases = (None, None) if expand.bias is None else (expand.bias[:inner], expand.bias[inner:])
+        described.expand, described.gate = weights.linear(value, biases[0]), weights.linear(gate, biases[1])
+    else:
+        described.expand = _linear(feed.expand, weights)
+    return described
+
+
+def _linear(linear: nn.Module | Tensor, weights: StepWeights) -> Linear:
+    assert isinstance(linear, nn.Linear)
+    return weights.linear(linear.weight, linear.bias)
+
+
+def _norm(norm: nn.Module, weights: StepWeights) -> Norm:
+    if isinstance(norm, RMSNorm):
+        return weights.norm(norm.gain, None, norm.eps, False)
+    assert isinstance(norm, nn.LayerNorm)
+    return weights.norm(norm.weight, norm.bias, norm.eps, True)

@@ -1,0 +1,82 @@
+// Plain C interface of the native step. Mirrored by spear_accel/native/structures.py; change both together.
+//
+// Shapes: B rows, T new tokens per row, D width, H heads, G key/value heads, C head width, V vocabulary, L layers,
+// S slots of the cache, X slots of the text. All arrays are contiguous.
+#pragma once
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SPEAR_API __attribute__((visibility("default")))
+
+enum { SPEAR_FLOAT32 = 0, SPEAR_BFLOAT16 = 1, SPEAR_INT8 = 2 };
+enum { SPEAR_OK = 0, SPEAR_BAD_TOKEN = 1, SPEAR_BAD_POSITION = 2, SPEAR_NO_MEMORY = 3 };
+
+// y = W x + bias. weights: as `spear_pack` lays them out; bias, scale: a multiple of 16 numbers, or NULL.
+typedef struct {
+    const void *weights;
+    const float *bias;
+    const float *scale;
+    int32_t inputs, outputs, precision, reserved;
+} SpearLinear;
+
+// RMS norm, or layer norm where `centred`. bias may be NULL.
+typedef struct {
+    const float *gain;
+    const float *bias;
+    float eps;
+    int32_t centred;
+} SpearNorm;
+
+// Pre-norm layer. gate.weights is NULL where the feed-forward is not gated.
+typedef struct {
+    SpearNorm attention_norm, cross_norm, feed_forward_norm;
+    SpearLinear qkv, out, query, cross_out, expand, gate, contract;
+} SpearLayer;
+
+typedef struct {
+    const SpearLayer *layers;
+    const float *embedding;  // [vocab, D], the start vector included
+    const float *rotary;     // [positions, C / 2, 2] cosine and sine, or NULL
+    const float *times;      // [positions, D], or NULL
+    const float *learned;    // [positions, D], or NULL
+    SpearNorm final_norm;
+    SpearLinear output;
+    float embedding_scale;
+    int32_t layer_count, dim, heads, kv_heads, cross_kv_heads, head_dim, inner, vocab, positions, null_slots;
+} SpearModel;
+
+typedef struct {
+    const int64_t *ids;       // [B, T], or NULL where `hidden` goes in
+    const float *hidden;      // [B, T, D]
+    float *left;              // [B, T, D], what leaves the last layer
+    const float *added;       // [B, D], or NULL
+    void *cache;              // [2, L, cache_rows, G, cache_slots, C]
+    const void *cross;        // [2, L, cross_rows, G', cross_slots, C]
+    const int32_t *lengths;   // [B]
+    const int32_t *text;      // [B], visible slots of the text
+    const int64_t *depths;    // [T], or NULL: a plain sequence
+    const uint8_t *visible;   // [T, T]
+    const uint8_t *skip_attention, *skip_feed;  // [L], or NULL
+    float *collected;         // [layers that attend, B, H, T, collected_slots], or NULL
+    int32_t rows, count, first, last, cache_rows, cache_slots, cross_rows, cross_slots, collected_slots;
+    int32_t cache_precision, threads, reserved;
+} SpearBlock;
+
+SPEAR_API int32_t spear_forward(const SpearModel *model, const SpearBlock *block);
+// hidden [tokens, D] -> logits [tokens, output.outputs], behind the final norm.
+SPEAR_API int32_t spear_logits(const SpearModel *model, const float *hidden, int64_t tokens, float *logits,
+                               int32_t threads);
+SPEAR_API int64_t spear_packed_bytes(int64_t outputs, int64_t inputs, int32_t precision);
+// weight [outputs, inputs]; scale: [outputs rounded up to 16], written where the precision is int8.
+SPEAR_API void spear_pack(const float *weight, int64_t outputs, int64_t inputs, int32_t precision, void *packed,
+                          float *scale);
+// Whether this processor has what a build ("portable", "avx2", "avx512") needs.
+SPEAR_API int32_t spear_supports(const char *kernel);
+
+#ifdef __cplusplus
+}
+#endif

@@ -145,6 +145,14 @@ def test_a_working_folder_of_another_job_is_refused(
     assert "metadata.csv: no such file" in capsys.readouterr().err
 
 
+def test_a_base_lends_its_tokenizer_and_its_sound(corpus: Path, tmp_path: Path) -> None:
+    command = ["--corpus", str(corpus), "--work", str(tmp_path / "w"), "--output", str(tmp_path / "v"), "--smoke"]
+    assert script("own_voice").main([*command, "--base", "kathleen", "--only", "data"]) == 0
+    for part in ("speech_tokenizer", "acoustic"):
+        held = {path.name: path.read_bytes() for path in (tmp_path / "w" / part).iterdir()}
+        assert held == {path.name: path.read_bytes() for path in open_voice("kathleen").part(part).iterdir()}
+
+
 def start(corpus: Path, folder: Path) -> subprocess.Popen[str]:
     command = [
         sys.executable, str(RECIPE / "own_voice.py"), "--corpus", str(corpus), "--work", str(folder / "work"),

@@ -17,7 +17,7 @@ from spear_accel.storage import folders
 from spear_accel.storage.json_lines import read_manifest, write_manifest
 from spear_accel.training.heads.train import load_trained_heads
 from spear_accel.training.loop.settings import build
-from spear_accel.training.text_to_semantic.letter_times import Speller, places
+from spear_accel.training.text_to_semantic.ctc_aligner import CtcAligner, align
 from spear_accel.training.text_to_semantic.train import load_trained
 from spear_accel.voice.components import save_head, save_text_to_semantic
 from spear_accel.voice.folder import (
@@ -31,7 +31,7 @@ from spear_accel.voice.folder import (
     seal,
 )
 
-__all__ = ["assemble", "date_letters", "task_of", "tune"]
+__all__ = ["assemble", "align_pairs", "task_of", "tune"]
 
 
 def assemble(recipe: Recipe, model: Path, heads: Sequence[Path]) -> VoiceFolder:
@@ -71,14 +71,14 @@ def tune(voice: Path, texts: Path, plan: TunePlan) -> None:
         tune_voice(building, [record["text_ids"] for record in read_manifest(texts, ("text_ids",))], plan)
 
 
-def date_letters(speller: Speller, pairs: Path, rows: int = 32) -> None:
-    """Add `places` to every record of a manifest of pairs: where in its text each token is."""
+def align_pairs(aligner: CtcAligner, pairs: Path, rows: int = 32) -> None:
+    """Add `alignment` to every record of a manifest of pairs: where in its text each token is."""
     records = read_manifest(pairs, ("text_ids", "tokens"))
     order = sorted(range(len(records)), key=lambda index: len(records[index]["tokens"]))
     for first in range(0, len(order), rows):
         batch = [records[index] for index in order[first : first + rows]]
-        for record, found in zip(batch, places(speller, batch), strict=True):
-            record["places"] = found
+        for record, found in zip(batch, align(aligner, batch), strict=True):
+            record["alignment"] = found
     write_manifest(pairs, records)
 
 

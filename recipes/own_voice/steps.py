@@ -30,7 +30,7 @@ from spear_accel.training.acoustic.train import load_trained_stage
 from spear_accel.training.acoustic.train import train as train_acoustic
 from spear_accel.training.heads.train import train as train_heads
 from spear_accel.training.loop.settings import build
-from spear_accel.training.text_to_semantic import letter_times
+from spear_accel.training.text_to_semantic import ctc_aligner
 from spear_accel.training.text_to_semantic.train import train as train_text_to_semantic
 from spear_accel.voice.folder import ACOUSTIC, SPEECH_TOKENIZER, TOKENIZER, open_voice
 
@@ -150,10 +150,10 @@ def times(recipe: Recipe) -> None:
     """Learn to spell tokens, and note in every pair where in its text each token is said."""
     for name in _runs(recipe, "times"):
         path = recipe.run_file(name)
-        letter_times.train(path)
-        speller = letter_times.load_trained(path)
+        ctc_aligner.train(path)
+        aligner = ctc_aligner.load_trained(path)
         for pair in _paired(recipe):
-            assemble.date_letters(speller, recipe.pairs(pair))
+            assemble.align_pairs(aligner, recipe.pairs(pair))
 
 
 def model(recipe: Recipe) -> None:

@@ -3,86 +3,75 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
 
 from spear_accel.accelerate.plan import FEWEST_STEPS, MOST_STEPS, AcceleratePlan, HeadRun
 from spear_accel.accelerate.state import JobState
 from spear_accel.accelerate.texts import Texts
-from spear_accel.heads import build_head, head_config
 from spear_accel.kernels.projection import drafting_dtype
-from spear_accel.training.heads.config import DraftHeadTraining
+from spear_accel.training.heads.config import HeadOptions
 from spear_accel.training.heads.losses import HeadLoss
-from spear_accel.training.heads.on_policy import SampleSettings, own_samples
-from spear_accel.training.heads.task import NAME, DraftHeadTask
-from spear_accel.training.loop.trainer import LoopConfig, run
+from spear_accel.training.heads.on_policy import OnPolicySettings, on_policy_records
+from spear_accel.training.heads.task import DraftHeadTask, HeadRecords
+from spear_accel.training.heads.train import folder_config, new_heads
+from spear_accel.training.loop.config import LoopConfig, Precision
+from spear_accel.training.loop.trainer import run, seconds_per_step
 from spear_accel.voice.voice import Voice
 
 __all__ = ["own_speech", "train_heads"]
 
-Records = list[dict[str, Any]]
 _CHUNK = 256
 """Utterances after which the clock is looked at."""
 _PROBED = 4
 """Steps by which the time of one is measured, after one that warms up."""
+_VALIDATION = 1.1
+"""Factor on the time of the steps: validations and checkpoints come on top."""
 
 
 def own_speech(
     voice: Voice, texts: Texts, plan: AcceleratePlan, folder: Path, state: JobState, seconds: float
-) -> tuple[Records, Records]:
+) -> HeadRecords:
     """What the model says of the training texts, until the time is up, and of the texts held back."""
-    settings = SampleSettings(str(folder), temperature=voice.defaults.temperature, seed=plan.seed)
-    held = own_samples(voice.model, texts.held, settings, folder / "validation.jsonl", len(texts.held))
+    temperature = voice.defaults.temperature
+    settings = OnPolicySettings(str(folder), temperature=temperature, seed=plan.seed)
+    held = on_policy_records(voice.model, texts.held, settings, folder / "validation.jsonl", len(texts.held))
     path, count = folder / "training.jsonl", state.decided("utterances")
     if count is not None:
-        return own_samples(voice.model, texts.training, settings, path, count), held
+        records = on_policy_records(voice.model, texts.training, settings, path, count)
+        return HeadRecords(records, held, temperature)
     ends = time.monotonic() + seconds - state.seconds.get("sample", 0.0)
-    records = own_samples(voice.model, texts.training, settings, path, min(_CHUNK, plan.utterances))
+    records = on_policy_records(voice.model, texts.training, settings, path, min(_CHUNK, plan.utterances))
     while len(records) < plan.utterances and time.monotonic() < ends:
         wanted = min(plan.utterances, len(records) + _CHUNK)
-        records = own_samples(voice.model, texts.training, settings, path, wanted)
+        records = on_policy_records(voice.model, texts.training, settings, path, wanted)
     state.decide("utterances", len(records))
-    return records, held
+    return HeadRecords(records, held, temperature)
 
 
 def train_heads(
-    voice: Voice, heads: HeadRun, records: tuple[Records, Records], plan: AcceleratePlan, folder: Path,
-    state: JobState, seconds: float,
+    voice: Voice, heads: HeadRun, records: HeadRecords, plan: AcceleratePlan, folder: Path, state: JobState,
+    seconds: float,
 ) -> None:  # fmt: skip
-    """Train the heads of a run in `folder`, for as many steps as fit into `seconds`; goes on with the steps of an
+    """Trains the heads of a run in `folder`, for as many steps as fit into `seconds`; goes on with the steps of an
     earlier start."""
-    task = _task(voice, heads, records, plan)
+    torch.manual_seed(plan.seed)
+    built = new_heads(heads.heads, voice.model, 0.0, "accelerate")
+    task = DraftHeadTask(
+        _options(voice, heads, plan), voice.model, built, {kind: HeadLoss() for kind in built}, records
+    )
     steps = state.decided(f"steps {heads.name}")
     if steps is None:
         steps = plan.steps or _fitting_steps(task, heads, plan, seconds)
         state.decide(f"steps {heads.name}", steps)
-    built: Mapping[str, nn.Module] = dict(task.modules[NAME].heads.items())  # type: ignore[union-attr, operator]
-    shape = {
-        "trunk": voice.model.config.to_dict(), "joint": False,
-        "heads": {kind: head_config(head) for kind, head in built.items()},
-    }  # fmt: skip
-    run(task, _loop(heads, steps, plan), folder, shape)
+    run(task, _loop(heads, steps, plan), folder, folder_config(voice.model, built, joint=False), asdict(plan))
 
 
-def _task(voice: Voice, heads: HeadRun, records: tuple[Records, Records], plan: AcceleratePlan) -> DraftHeadTask:
-    temperature = voice.defaults.temperature
-    config = DraftHeadTraining(
-        trunk=voice.card.name, validation="held back", sources=("own samples",), targets="samples",
-        samples=SampleSettings("samples", temperature=temperature), distill_temperature=temperature or 0.7,
-        batch_tokens=plan.batch_tokens, positions=heads.positions, dropout=0.0,
-    )  # fmt: skip
-    torch.manual_seed(plan.seed)
-    target = replace(voice.model.config, dropout=0.0)
-    built: dict[str, nn.Module] = {}
-    for kind, shape in heads.heads.items():
-        built[kind] = build_head(kind, shape, target)
-        built[kind].init_from_embedding(voice.model.decoder.embedding.weight.detach())  # type: ignore[operator]
-    return DraftHeadTask(config, voice.model, built, {kind: HeadLoss() for kind in built}, *records)
+def _options(voice: Voice, heads: HeadRun, plan: AcceleratePlan) -> HeadOptions:
+    temperature = voice.defaults.temperature or 0.7
+    return HeadOptions(distill_temperature=temperature, batch_tokens=plan.batch_tokens, positions=heads.positions)
 
 
 def _loop(heads: HeadRun, steps: int, plan: AcceleratePlan) -> LoopConfig:
@@ -93,21 +82,12 @@ def _loop(heads: HeadRun, steps: int, plan: AcceleratePlan) -> LoopConfig:
     )  # fmt: skip
 
 
-def _precision() -> str:
+def _precision() -> Precision:
     """bfloat16 where the processor multiplies it."""
     return "bf16" if drafting_dtype("cpu", torch.float32) is torch.bfloat16 else "auto"
 
 
 def _fitting_steps(task: DraftHeadTask, heads: HeadRun, plan: AcceleratePlan, seconds: float) -> int:
-    """How many steps fit, by the time of a few on the first batches; the task is as before afterwards."""
-    examples, times = task.dataset(), []
-    for indices in task.epoch(0, plan.seed)[: _PROBED + 1]:
-        started = time.monotonic()
-        with torch.autocast("cpu", torch.bfloat16, enabled=_precision() == "bf16"):
-            for _, loss, _ in task.losses(task.modules, task.collate([examples[index] for index in indices])):
-                loss.backward()  # type: ignore[no-untyped-call]
-        times.append(time.monotonic() - started)
-    task.modules[NAME].zero_grad(set_to_none=True)
-    each = sum(times[1:] or times) / len(times[1:] or times)
-    # The update itself and the validations come on top.
-    return max(FEWEST_STEPS, min(MOST_STEPS, int(seconds / (1.15 * each))))
+    """How many steps fit into `seconds`, by the time of a few."""
+    each = seconds_per_step(task, _loop(heads, FEWEST_STEPS, plan), _PROBED)
+    return max(FEWEST_STEPS, min(MOST_STEPS, int(seconds / (_VALIDATION * each))))

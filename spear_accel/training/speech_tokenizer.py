@@ -6,7 +6,7 @@ The recogniser is only a means: a middle layer of its encoder, clustered, become
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,51 +20,52 @@ from spear_accel.data.batching import batches_by_length
 from spear_accel.errors import UserError
 from spear_accel.storage.json_lines import read_manifest
 from spear_accel.storage.weights import CONFIG, read_config
+from spear_accel.training.loop.config import LoopConfig
 from spear_accel.training.loop.losses import best_path, ctc_loss_per_symbol, symbol_errors
-from spear_accel.training.loop.settings import build, read_settings
-from spear_accel.training.loop.trainer import LoopConfig, load_modules, run
+from spear_accel.training.loop.settings import NotNegativeInt, Positive, Settings, build, read_sections
+from spear_accel.training.loop.trainer import load_modules, run
 
-__all__ = ["CtcConfig", "CtcSource", "CtcTask", "load_trained", "read_symbols", "train"]
+__all__ = ["SpeechCtcData", "SpeechCtcSource", "SpeechCtcTask", "load_trained", "read_symbols", "train"]
 
 BLANK = "<blank>"
 
 
 @dataclass(frozen=True)
-class CtcSource:
-    """A manifest of recordings (``id``, ``audio``, ``phonemes``) and how many of them an epoch takes."""
+class SpeechCtcSource:
+    """A manifest of recordings (`id`, `audio`, `phonemes`) and how many of them an epoch takes."""
 
     manifest: str
-    per_epoch: int = 0
+    per_epoch: NotNegativeInt = 0
     """Utterances drawn for an epoch; 0 takes each once."""
 
 
 @dataclass(frozen=True)
-class CtcConfig:
-    """Data and size of the recogniser's training."""
+class SpeechCtcData:
+    """The `data` section of the recogniser's training."""
 
-    sources: tuple[CtcSource, ...]
+    sources: tuple[SpeechCtcSource, ...]
     validation: str
     """Manifest of recordings that training never sees."""
-    symbols: tuple[str, ...]
-    """The CTC output classes; the first is the blank."""
-    batch_seconds: float = 80.0
+    batch_seconds: Positive = 80.0
     """Padded audio in a batch."""
-    longest_seconds: float = 16.0
+    longest_seconds: Positive = 16.0
     """Longer recordings are left out."""
-    frequency_mask: int = 20
+    frequency_mask: NotNegativeInt = 20
     """Widest band of filterbank channels that training hides (SpecAugment, arXiv 1904.08779); 0 hides none."""
-    model: dict[str, Any] = field(default_factory=dict)
-    """Fields of `FbankEncoderConfig` other than ``symbols``."""
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise UserError("sources is empty; name at least one manifest")
 
 
-class CtcTask:
-    """The `Task` of `spear_accel.training.loop` that trains a `CtcModel`."""
+class SpeechCtcTask:
+    """The `Task` of `spear_accel.training.loop.trainer` that trains a `CtcModel`."""
 
-    def __init__(self, config: CtcConfig) -> None:
-        self.config = config
-        self.encoder = FbankEncoderConfig(symbols=len(config.symbols), **config.model)
-        self.modules: dict[str, nn.Module] = {"encoder": create_ctc_model(self.encoder)}
-        self._index = {symbol: index for index, symbol in enumerate(config.symbols)}
+    def __init__(self, config: SpeechCtcData, encoder: FbankEncoderConfig, symbols: Sequence[str]) -> None:
+        """`symbols`: the CTC output classes; the first is the blank."""
+        self.config, self.encoder = config, encoder
+        self.modules: dict[str, nn.Module] = {"encoder": create_ctc_model(encoder)}
+        self._index = {symbol: index for index, symbol in enumerate(symbols)}
         self._groups: list[np.ndarray] = []
         records: list[dict[str, Any]] = []
         for source in config.sources:
@@ -106,7 +107,7 @@ class CtcTask:
         yield "encoder", loss, {"loss": float(loss.detach())}
 
     def validate(self, modules: dict[str, nn.Module]) -> dict[str, float]:
-        said: list[list[int]] = []
+        found: list[list[int]] = []
         wanted: list[list[int]] = []
         loss, batches = 0.0, batches_by_length(self._validation.lengths, 6000, number=0, seed=0)
         device = next(modules["encoder"].parameters()).device
@@ -115,9 +116,9 @@ class CtcTask:
             batch = {key: value.to(device) for key, value in self.collate(examples).items()}
             logits, lengths = modules["encoder"](batch["features"], batch["lengths"])
             loss += float(ctc_loss_per_symbol(logits, lengths, batch["targets"], batch["target_lengths"]))
-            said += best_path(logits, lengths)
+            found += best_path(logits, lengths)
             wanted += [target.tolist() for _, target in examples]
-        return {"loss": loss / len(batches), "symbol_error_rate": symbol_errors(said, wanted)}
+        return {"loss": loss / len(batches), "symbol_error_rate": symbol_errors(found, wanted)}
 
 
 class _Recordings(Sequence[tuple[Tensor, Tensor]]):
@@ -167,7 +168,7 @@ def _mask_band(features: Tensor, widest: int) -> Tensor:
 
 
 def read_symbols(manifests: Sequence[str], least: int = 20) -> tuple[str, ...]:
-    """The symbols seen at least ``least`` times, after the blank; rarer ones are skipped in the targets."""
+    """The symbols seen at least `least` times, after the blank; rarer ones are skipped in the targets."""
     counts: dict[str, int] = {}
     for manifest in manifests:
         for record in read_manifest(manifest, ("phonemes",)):
@@ -189,19 +190,19 @@ def load_trained(folder: Path) -> tuple[FbankEncoderConfig, dict[str, Tensor]]:
     return FbankEncoderConfig(**read_config(folder)), weights["encoder"]
 
 
-def train(settings: Path | str) -> dict[str, float]:
-    """Train from a YAML file with the sections ``data``, ``model`` and ``loop`` and an ``output`` folder.
+def train(settings: Settings) -> dict[str, float]:
+    """Trains from settings with the sections `data`, `model` and `loop` and an `output` folder.
+
+    Returns:
+        The metrics of the last validation. The output folder holds the loop's files and the encoder's config.json.
 
     Raises:
         UserError: A setting or a file it names is missing or wrong.
     """
-    given = read_settings(settings, ("data", "model", "loop", "output"))
-    data = dict(given["data"])
-    sources = tuple(build(CtcSource, source, f"{settings}, data.sources") for source in data.pop("sources", ()))
-    if not sources:
-        raise UserError(f"{settings}: data.sources is empty; name at least one manifest")
-    symbols = read_symbols([source.manifest for source in sources])
-    values = {**data, "sources": sources, "symbols": symbols, "model": given["model"]}
-    task = CtcTask(build(CtcConfig, values, f"{settings}, data"))
-    loop, folder = build(LoopConfig, given["loop"], f"{settings}, loop"), Path(given["output"])
-    return run(task, loop, folder, asdict(task.encoder))
+    given = read_sections(settings, ("data", "model"))
+    data, loop = given.build(SpeechCtcData, "data"), given.build(LoopConfig, "loop")
+    symbols = read_symbols([source.manifest for source in data.sources])
+    shape = {**(given.values["model"] or {}), "symbols": len(symbols)}
+    encoder = build(FbankEncoderConfig, shape, f"{given.place}, model")
+    torch.manual_seed(loop.seed)
+    return run(SpeechCtcTask(data, encoder, symbols), loop, given.output, asdict(encoder), given.values)

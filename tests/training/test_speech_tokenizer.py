@@ -10,11 +10,18 @@ import soundfile
 import torch
 import yaml
 
-from spear_accel.audio.encoder import SpeechEncoder
+from spear_accel.audio.encoder import FbankEncoderConfig, SpeechEncoder
 from spear_accel.errors import UserError
 from spear_accel.storage.json_lines import write_manifest
 from spear_accel.training.loop.trainer import load_modules
-from spear_accel.training.speech_tokenizer import BLANK, CtcConfig, CtcSource, CtcTask, read_symbols, train
+from spear_accel.training.speech_tokenizer import (
+    BLANK,
+    SpeechCtcData,
+    SpeechCtcSource,
+    SpeechCtcTask,
+    read_symbols,
+    train,
+)
 from tests.extras import need_fairseq2
 
 need_fairseq2()
@@ -55,12 +62,15 @@ def settings(manifest: Path, folder: Path, steps: int) -> Path:
     return folder / "ctc.yaml"
 
 
+def task_of(data: SpeechCtcData, **changes: float) -> SpeechCtcTask:
+    encoder = FbankEncoderConfig(symbols=4, **{**MODEL, **changes})
+    return SpeechCtcTask(data, encoder, (BLANK, "a", "b", "c"))
+
+
 def test_learns_and_its_encoder_loads(manifest: Path, tmp_path: Path) -> None:
     metrics = train(settings(manifest, tmp_path, 60))
     assert metrics["symbol_error_rate"] < 0.5
-    task = CtcTask(
-        CtcConfig((CtcSource(str(manifest)),), str(manifest), read_symbols([str(manifest)], least=1), model=MODEL)
-    )
+    task = task_of(SpeechCtcData((SpeechCtcSource(str(manifest)),), str(manifest)))
     weights = load_modules(tmp_path / "run")["encoder"]
     encoder = SpeechEncoder.from_config(task.encoder, weights, last_layer=1)
     assert encoder([torch.randn(3200)], (1,))[0][1].shape == (10, 32)
@@ -72,20 +82,15 @@ def test_symbols_are_counted_over_manifests(manifest: Path) -> None:
 
 
 def test_epochs_draw_from_large_sources(manifest: Path) -> None:
-    config = CtcConfig(
-        (CtcSource(str(manifest)), CtcSource(str(manifest), per_epoch=5)), str(manifest), (BLANK, "a", "b", "c"),
-        model=MODEL,
-    )  # fmt: skip
-    task = CtcTask(config)
+    sources = SpeechCtcSource(str(manifest)), SpeechCtcSource(str(manifest), per_epoch=5)
+    task = task_of(SpeechCtcData(sources, str(manifest)))
     first, second = task.epoch(0, 0), task.epoch(1, 0)
     assert sum(map(len, first)) == sum(map(len, second)) == 29
     assert first == task.epoch(0, 0) != second
 
 
 def test_every_parameter_learns(manifest: Path) -> None:
-    config = CtcConfig((CtcSource(str(manifest)),), str(manifest), (BLANK, "a", "b", "c"),
-                       model={**MODEL, "mask_probability": 0.5})  # fmt: skip
-    task = CtcTask(config)
+    task = task_of(SpeechCtcData((SpeechCtcSource(str(manifest)),), str(manifest)), mask_probability=0.5)
     module = task.modules["encoder"].train()
     torch.manual_seed(0)
     batch = task.collate([task.dataset()[i] for i in range(8)])
@@ -100,7 +105,7 @@ def test_faults_are_told(manifest: Path, tmp_path: Path) -> None:
     values = yaml.safe_load(path.read_text())
     values["data"]["sources"] = []
     path.write_text(yaml.safe_dump(values))
-    with pytest.raises(UserError, match=r"data\.sources is empty"):
+    with pytest.raises(UserError, match=r"ctc\.yaml, data: sources is empty"):
         train(path)
     values["data"] = {"sources": [{"manifest": str(tmp_path / "none.jsonl")}], "validation": str(manifest)}
     path.write_text(yaml.safe_dump(values))

@@ -18,6 +18,7 @@ from spear_accel.data.corpus import read_corpus
 from spear_accel.data.split import Split, read_split
 from spear_accel.errors import UserError
 from spear_accel.storage import files
+from spear_accel.training.loop.settings import Positive, Strings
 
 _FULL_SCALE = 32767.0
 
@@ -31,17 +32,15 @@ class RecordingsConfig:
     ``gain_db`` is applied to every clip, and a clip whose peak would pass ``peak`` is turned down as a whole.
     """
 
-    folders: tuple[str, ...]
+    folders: Strings
     cache: str
     split: str | None = None
     gain_db: float = 8.0
-    peak: float = 0.95
+    peak: Positive = 0.95
 
     def __post_init__(self) -> None:
-        folders = (self.folders,) if isinstance(self.folders, str) else tuple(self.folders)
-        object.__setattr__(self, "folders", folders)
-        if not folders:
-            raise UserError("data.folders is empty; name at least one corpus in LJSpeech layout")
+        if not self.folders:
+            raise UserError("folders is empty; name at least one corpus in LJSpeech layout")
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,15 @@
-"""Entry point of acoustic training: a YAML file in, a trained vocoder or mel decoder out.
+"""Entry point of acoustic training: settings in, a trained vocoder or mel decoder out.
 
-``task: vocoder`` or ``task: mel-decoder`` chooses what is trained; both write a training folder that can be resumed.
-Knows the YAML sections. Does not know networks or losses. Run alone with
-``python -m spear_accel.training.acoustic CONFIG.yaml [--steps N] [--output DIR]``.
+`task: vocoder` or `task: mel-decoder` chooses what is trained; both write a training folder that can be resumed.
+Knows the sections of the settings. Does not know networks or losses.
 """
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
-import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +19,7 @@ from spear_accel.acoustic.mel_decoder import MelDecoder, MelDecoderConfig
 from spear_accel.acoustic.stage import NeuralAcousticStage
 from spear_accel.acoustic.vocoder import Vocoder, VocoderConfig
 from spear_accel.errors import UserError
-from spear_accel.storage import files
+from spear_accel.storage.weights import CONFIG, read_config
 from spear_accel.training.acoustic.mel_decoder import (
     MelDecoderTask,
     MelDecoderTraining,
@@ -32,132 +30,133 @@ from spear_accel.training.acoustic.mel_decoder import (
 from spear_accel.training.acoustic.pitch import PitchConfig
 from spear_accel.training.acoustic.recordings import Recording, RecordingsConfig, load_recordings, split_recordings
 from spear_accel.training.acoustic.vocoder import AdversarialConfig, VocoderTask, VocoderTraining
-from spear_accel.training.loop.settings import build, read_settings
-from spear_accel.training.loop.trainer import LoopConfig, load_modules, run
+from spear_accel.training.loop.config import LoopConfig
+from spear_accel.training.loop.settings import Sections, Settings, build, read_sections, read_settings
+from spear_accel.training.loop.trainer import load_modules, run
 
-MODEL = "model.json"
+__all__ = ["load_mel_decoder", "load_trained_stage", "load_vocoder", "train"]
+
+Kind = Literal["vocoder", "mel-decoder"]
+Options = TypeVar("Options")
+_OPTIONAL = ("mel", "model", "training", "init_from")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Aligned:
-    """Lets a vocoder learn a mel decoder's frames: its training folder, and the tokens of the recordings."""
+    """The `aligned` section: a vocoder learns a mel decoder's frames, of its training folder and these tokens."""
 
     mel_decoder: str
     tokens: str
 
 
-def train(config: Path | dict[str, Any], folder: Path | None = None, steps: int | None = None) -> dict[str, float]:
-    """Train what ``config`` says, resuming if its output folder holds a checkpoint.
-
-    Args:
-        config: The YAML file or its content.
-        folder: Takes the place of ``output``.
-        steps: Takes the place of ``loop.steps``.
+def train(settings: Settings) -> dict[str, float]:
+    """Trains from settings with `task`, the sections `data` and `loop`, and an `output` folder.
 
     Returns:
-        The metrics of the last validation.
+        The metrics of the last validation. The output folder holds the loop's files and config.json.
 
     Raises:
-        UserError: A setting is unknown, missing or does not fit.
+        UserError: A setting or a file it names is missing or wrong.
     """
-    values = dict(config) if isinstance(config, dict) else read_settings(config, ("task", "data", "loop"))
-    tasks = {"vocoder": _train_vocoder, "mel-decoder": _train_mel_decoder}
-    task = values.pop("task", None)
-    if task not in tasks:
-        raise UserError(f"task: {task!r} is unknown; choose one of {', '.join(tasks)}")
-    output = folder or values.pop("output", None)
-    if output is None:
-        raise UserError("output: name the folder for checkpoints and log")
-    values.pop("output", None)
-    loop = dict(values.pop("loop", {}))
-    if steps is not None:
-        loop["steps"] = steps
-    options = build(LoopConfig, loop, "loop")
-    torch.manual_seed(options.seed)
-    return tasks[task](values, options, Path(output))
+    named = read_settings(settings, ("task",))
+    place = "settings" if isinstance(settings, Mapping) else str(settings)
+    if build(Kind, named["task"], f"{place}, task") == "vocoder":  # type: ignore[arg-type]
+        own = ("adversarial", "aligned")
+        return _train_vocoder(read_sections(settings, ("task", "data"), (*_OPTIONAL, *own)))
+    return _train_mel_decoder(read_sections(settings, ("task", "data", "tokens"), (*_OPTIONAL, "pitch")))
 
 
 def load_mel_decoder(folder: Path) -> MelDecoder:
-    """The newest mel decoder of a training folder, in evaluation mode. Raises UserError where there is none."""
+    """The newest mel decoder of a training folder, in evaluation mode.
+
+    Raises:
+        UserError: The folder holds none.
+    """
     description = _description(folder, "mel-decoder")
-    mel = build(LogMelConfig, description["mel"], f"{folder / MODEL}: mel")
-    decoder = MelDecoder(build(MelDecoderConfig, description["model"], f"{folder / MODEL}: model"), mel)
+    mel = build(LogMelConfig, description["mel"], f"{folder / CONFIG}: mel")
+    decoder = MelDecoder(build(MelDecoderConfig, description["model"], f"{folder / CONFIG}: model"), mel)
     decoder.load_state_dict(load_modules(folder)["mel_decoder"])
     return decoder.eval()
 
 
 def load_vocoder(folder: Path) -> Vocoder:
-    """The newest vocoder of a training folder, in evaluation mode. Raises UserError where there is none."""
+    """The newest vocoder of a training folder, in evaluation mode.
+
+    Raises:
+        UserError: The folder holds none.
+    """
     description = _description(folder, "vocoder")
-    mel = build(LogMelConfig, description["mel"], f"{folder / MODEL}: mel")
-    vocoder = Vocoder(build(VocoderConfig, description["model"], f"{folder / MODEL}: model"), mel)
+    mel = build(LogMelConfig, description["mel"], f"{folder / CONFIG}: mel")
+    vocoder = Vocoder(build(VocoderConfig, description["model"], f"{folder / CONFIG}: model"), mel)
     vocoder.load_state_dict(load_modules(folder)["vocoder"])
     return vocoder.eval()
 
 
 def load_trained_stage(mel_decoder: Path, vocoder: Path) -> NeuralAcousticStage:
-    """The stage of two training folders. Raises UserError where one of them holds no such thing."""
+    """The stage of two training folders.
+
+    Raises:
+        UserError: One of them holds no such thing.
+    """
     return NeuralAcousticStage(load_mel_decoder(mel_decoder), load_vocoder(vocoder))
 
 
-def _description(folder: Path, task: str) -> dict[str, Any]:
-    path = folder / MODEL
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; {folder} is no training folder of a {task}")
-    description = files.read_json(path)
-    if description["task"] != task:
-        raise UserError(f"{folder}: holds a {description['task']}, wanted a {task}")
+def _description(folder: Path, task: Kind) -> dict[str, Any]:
+    """The config.json of a training folder, which says what was trained in which size."""
+    if not (folder / CONFIG).is_file():
+        raise UserError(f"{folder / CONFIG}: no such file; {folder} is no training folder of a {task}")
+    description = read_config(folder)
+    if description.get("task") != task:
+        raise UserError(f"{folder}: holds a {description.get('task')}, wanted a {task}")
     return description
 
 
-def _describe(folder: Path, task: str, mel: LogMelConfig, model: VocoderConfig | MelDecoderConfig) -> None:
-    """Write the sizes beside the checkpoints, so that a training folder can be read without its YAML."""
-    folder.mkdir(parents=True, exist_ok=True)
-    description = {"task": task, "mel": dataclasses.asdict(mel), "model": dataclasses.asdict(model)}
-    files.write_json(folder / MODEL, description)
+def _describe(task: Kind, mel: LogMelConfig, model: VocoderConfig | MelDecoderConfig) -> dict[str, Any]:
+    return {"task": task, "mel": asdict(mel), "model": asdict(model)}
 
 
-def _check_sections(values: dict[str, Any], known: set[str]) -> None:
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise UserError(f"unknown section {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-
-
-def _start(modules: dict[str, nn.Module], initial: str | None, output: Path) -> None:
-    """Take starting weights from the training folder ``initial``, unless ``output`` has a run of its own to go on with.
+def _start(modules: dict[str, nn.Module], given: Sections) -> None:
+    """Takes starting weights from the training folder `init_from`, unless the output folder has a run to go on with.
 
     A module that the earlier run had not (a discriminator) keeps its random start.
     """
-    if initial is None or (output / "checkpoint").exists():
+    initial = given.build(str | None, "init_from")  # type: ignore[arg-type]
+    if initial is None or (given.output / "checkpoint").exists():
         return
     states = load_modules(Path(initial))
     for name in set(modules) & set(states):
         try:
             modules[name].load_state_dict(states[name])
         except RuntimeError as error:
-            raise UserError(f"initial: {name} in {initial} has other sizes than this configuration") from error
+            raise UserError(f"init_from: {name} in {initial} has other sizes than this configuration") from error
 
 
-def _train_vocoder(values: dict[str, Any], loop: LoopConfig, output: Path) -> dict[str, float]:
-    _check_sections(values, {"data", "mel", "model", "adversarial", "training", "initial", "aligned"})
-    nested = {
-        "mel": build(LogMelConfig, values.get("mel", {}), "mel"),
-        "model": build(VocoderConfig, values.get("model", {}), "model"),
-        "adversarial": build(AdversarialConfig, values.get("adversarial", {}), "adversarial"),
-    }
-    options = build(VocoderTraining, values.get("training", {}) | nested, "training")
-    data = build(RecordingsConfig, values.get("data", {}), "data")
-    training, validation, _ = split_recordings(load_recordings(data, options.mel.sample_rate), data.split)
+def _recordings(given: Sections, sample_rate: int) -> tuple[list[Recording], list[Recording], Path]:
+    """Recordings to train on and to validate on, and the folder for what is computed from them."""
+    data = given.build(RecordingsConfig, "data")
+    training, validation, _ = split_recordings(load_recordings(data, sample_rate), data.split)
+    return training, validation, Path(data.cache)
+
+
+def _options(given: Sections, kind: type[Options], sections: Mapping[str, type[Any]]) -> Options:
+    """The `training` section with the other sections that belong to the same dataclass."""
+    nested = {name: given.build(section, name) for name, section in sections.items()}
+    return build(kind, {**(given.values.get("training") or {}), **nested}, f"{given.place}, training")
+
+
+def _train_vocoder(given: Sections) -> dict[str, float]:
+    sections = {"mel": LogMelConfig, "model": VocoderConfig, "adversarial": AdversarialConfig}
+    options, loop = _options(given, VocoderTraining, sections), given.build(LoopConfig, "loop")
+    torch.manual_seed(loop.seed)
+    training, validation, cache = _recordings(given, options.mel.sample_rate)
     mels = None
-    if "aligned" in values:
-        aligned = build(Aligned, values["aligned"], "aligned")
-        mels = _aligned_mels(aligned, training + validation, Path(data.cache))
+    if "aligned" in given.values:
+        mels = _aligned_mels(given.build(Aligned, "aligned"), training + validation, cache)
         training = [recording for recording in training if recording.name in mels]
         validation = [recording for recording in validation if recording.name in mels]
     task = VocoderTask(options, training, validation, mels)
-    _start(task.modules, values.get("initial"), output)
-    _describe(output, "vocoder", options.mel, options.model)
-    return run(task, loop, output)
+    _start(task.modules, given)
+    return run(task, loop, given.output, _describe("vocoder", options.mel, options.model), given.values)
 
 
 def _aligned_mels(aligned: Aligned, recordings: list[Recording], cache: Path) -> dict[str, Tensor]:
@@ -167,39 +166,13 @@ def _aligned_mels(aligned: Aligned, recordings: list[Recording], cache: Path) ->
     return predicted_mels(decoder, load_utterances(recordings, tokens, options, cache))
 
 
-def _train_mel_decoder(values: dict[str, Any], loop: LoopConfig, output: Path) -> dict[str, float]:
-    _check_sections(values, {"data", "tokens", "mel", "model", "pitch", "training", "initial"})
-    if "tokens" not in values:
-        raise UserError("tokens: name the JSONL file with id and tokens of each recording")
-    nested = {
-        "mel": build(LogMelConfig, values.get("mel", {}), "mel"),
-        "model": build(MelDecoderConfig, values.get("model", {}), "model"),
-        "pitch": build(PitchConfig, values.get("pitch", {}), "pitch"),
-    }
-    options = build(MelDecoderTraining, values.get("training", {}) | nested, "training")
-    data = build(RecordingsConfig, values.get("data", {}), "data")
-    training, validation, _ = split_recordings(load_recordings(data, options.mel.sample_rate), data.split)
-    tokens, cache = read_tokens(Path(values["tokens"]), options.model.units), Path(data.cache)
+def _train_mel_decoder(given: Sections) -> dict[str, float]:
+    sections = {"mel": LogMelConfig, "model": MelDecoderConfig, "pitch": PitchConfig}
+    options, loop = _options(given, MelDecoderTraining, sections), given.build(LoopConfig, "loop")
+    torch.manual_seed(loop.seed)
+    training, validation, cache = _recordings(given, options.mel.sample_rate)
+    tokens = read_tokens(Path(given.build(str, "tokens")), options.model.units)
     sets = [load_utterances(part, tokens, options, cache) for part in (training, validation)]
     task = MelDecoderTask(options, sets[0], sets[1])
-    _start(task.modules, values.get("initial"), output)
-    _describe(output, "mel-decoder", options.mel, options.model)
-    return run(task, loop, output)
-
-
-def main() -> None:
-    """Command line of this module; ``spear-accel train acoustic`` is the usual way in."""
-    parser = argparse.ArgumentParser(description="train a vocoder or a mel decoder")
-    parser.add_argument("config", type=Path)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--output", type=Path)
-    arguments = parser.parse_args()
-    try:
-        print(train(arguments.config, arguments.output, arguments.steps), file=sys.stderr)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-
-
-if __name__ == "__main__":
-    main()
+    _start(task.modules, given)
+    return run(task, loop, given.output, _describe("mel-decoder", options.mel, options.model), given.values)

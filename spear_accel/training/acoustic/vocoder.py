@@ -43,10 +43,6 @@ class AdversarialConfig:
     periods: tuple[int, ...] = (2, 3, 5, 7)
     channels: int = 32
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "resolutions", tuple(self.resolutions))
-        object.__setattr__(self, "periods", tuple(self.periods))
-
 
 @dataclass(frozen=True)
 class VocoderTraining:
@@ -66,10 +62,9 @@ class VocoderTraining:
     distance_sizes: tuple[int, ...] = (256, 512, 1024, 2048)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "distance_sizes", tuple(self.distance_sizes))
         longest = max(self.distance_sizes + self.adversarial.resolutions)
         if self.crop_frames * self.mel.hop < 2 * longest:
-            raise UserError(f"training.crop_frames {self.crop_frames} is too short for windows of {longest} samples")
+            raise UserError(f"crop_frames {self.crop_frames} is too short for windows of {longest} samples")
 
 
 class Crops(Sequence[Any]):

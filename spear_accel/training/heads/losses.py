@@ -14,7 +14,9 @@ from torch import Tensor
 
 from spear_accel.decoding.sampling import SamplingParams, choose, log_probabilities
 from spear_accel.errors import UserError
+from spear_accel.training.heads.config import PositionShare
 from spear_accel.training.loop.losses import IGNORED
+from spear_accel.training.loop.settings import NotNegative
 
 __all__ = ["AcceptanceCounts", "HeadLoss", "HeadReport", "Labels", "ahead"]
 
@@ -27,23 +29,20 @@ _DECAY = 0.8
 class HeadLoss:
     """What a head is rewarded for."""
 
-    distill: float = 1.0
+    distill: NotNegative = 1.0
     """Weight of the divergence from the decoder's own distribution."""
-    cross_entropy: float = 0.0
+    cross_entropy: NotNegative = 0.0
     """Weight of the negative log-probability of the token itself."""
-    position_weights: tuple[float, ...] = ()
-    """Weight of each depth of the draft; 1, 0.8, 0.64 ... where left out: a token counts only after the earlier."""
-    positions: float | None = None
-    """Share of the positions that a batch uses; data.positions where left out."""
+    position_weights: tuple[NotNegative, ...] = ()
+    """Weight of each depth of the draft; if empty, 1, 0.8, 0.64 ...: a token counts only after the earlier ones."""
+    positions: PositionShare | None = None
+    """Share of the positions that a batch uses; data.positions if None."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "position_weights", tuple(self.position_weights))
-        if min(self.distill, self.cross_entropy) < 0.0 or self.distill + self.cross_entropy == 0.0:
-            raise UserError("loss: distill and cross_entropy must be 0 or more, and one of them above 0")
-        if self.position_weights and (min(self.position_weights) < 0.0 or self.position_weights[0] == 0.0):
-            raise UserError("loss: position_weights must be 0 or more, the first above 0")
-        if self.positions is not None and not 0.0 < self.positions <= 1.0:
-            raise UserError(f"loss: positions is {self.positions}; it must lie in (0, 1]")
+        if self.distill + self.cross_entropy == 0.0:
+            raise UserError("distill or cross_entropy must be above 0")
+        if self.position_weights and self.position_weights[0] == 0.0:
+            raise UserError("the first of position_weights must be above 0")
 
     def weights(self, horizon: int) -> list[float]:
         """One weight a depth. Raises UserError where the list given has another length."""
@@ -76,25 +75,28 @@ class HeadLoss:
 
 @dataclass(frozen=True)
 class Labels:
-    """What the heads should say after each input.
+    """What the heads should predict after each input."""
 
-    tokens: int64 [B, T + 1], `IGNORED` where nothing is said; probabilities: the decoder's [B, T + 1, V] at
-    distill_temperature; entropy: theirs [B, T + 1], in nats; token_temperature: at which the tokens were drawn.
-    """
-
+    logits: Tensor
+    """The decoder's [B, T + 1, V]; no gradient flows back to it."""
     tokens: Tensor
+    """int64 [B, T + 1], `IGNORED` where nothing is to be predicted."""
     probabilities: Tensor
+    """The decoder's [B, T + 1, V] at `distill_temperature`."""
     entropy: Tensor
+    """Of the probabilities, [B, T + 1], in nats."""
     distill_temperature: float
     token_temperature: float
+    """At which the tokens were drawn."""
 
     @classmethod
     def of(cls, logits: Tensor, tokens: Tensor, distill_temperature: float, token_temperature: float) -> Labels:
-        """logits: the decoder's [B, T + 1, V]; no gradient flows back to it."""
-        distribution = (logits.detach().float() / distill_temperature).log_softmax(-1)
-        probabilities = distribution.exp()
-        entropy = -torch.linalg.vecdot(probabilities, distribution)
-        return cls(tokens, probabilities, entropy, distill_temperature, token_temperature)
+        """Makes labels from the decoder's logits and the tokens."""
+        logits = logits.detach()
+        log_probs = (logits.float() / distill_temperature).log_softmax(-1)
+        probabilities = log_probs.exp()
+        entropy = -torch.linalg.vecdot(probabilities, log_probs)
+        return cls(logits, tokens, probabilities, entropy, distill_temperature, token_temperature)
 
 
 def ahead(values: Tensor, positions: Tensor, count: int, beyond: int | None = None) -> Tensor:
@@ -132,8 +134,8 @@ class AcceptanceCounts:
             own[:] = [a + b for a, b in zip(own or [0.0] * len(new), new, strict=True)]
 
     def metrics(self) -> dict[str, float]:
-        """``acceptance_j``: of the j-th draft where those before it are right; ``chain_j``: that the first j are all
-        accepted; ``tokens_per_round``: expected for the longest draft, the recovered or bonus token included."""
+        """`acceptance_j`: of the j-th draft where those before it are right; `chain_j`: that the first j are all
+        accepted; `tokens_per_round`: expected for the longest draft, the recovered or bonus token included."""
         number = [max(1.0, count) for count in self.counted]
         chains = [hit / count for hit, count in zip(self.chains, number, strict=True)]
         return {
@@ -147,30 +149,38 @@ class AcceptanceCounts:
 class HeadReport:
     """A head's validation, summed over batches."""
 
+    loss: HeadLoss
+    sampling: SamplingParams
+    """With which head and decoder draw."""
     cost: float = 0.0
     weight: float = 0.0
     agreed: int = 0
     counted: int = 0
     acceptance: AcceptanceCounts = field(default_factory=AcceptanceCounts)
 
-    def add(
-        self, loss: HeadLoss, draft: Tensor, positions: Tensor, labels: Labels, trunk: Tensor,
-        sampling: SamplingParams, gumbel: Tensor | None,
-    ) -> None:  # fmt: skip
-        """draft: the head's logits [B, P, n, V]; trunk: the decoder's [B, T + 1, V]; gumbel: shared noise like them."""
+    def add(self, draft: Tensor, positions: Tensor, labels: Labels, gumbel: Tensor | None) -> None:
+        """Takes in a batch.
+
+        Args:
+            draft: The head's logits [B, P, n, V].
+            positions: [P], where its drafts start.
+            labels: What it should have predicted.
+            gumbel: [B, T + 1, V], the noise that head and decoder share; None if they draw greedily.
+        """
         count = draft.shape[2]
-        cost, weight = loss(draft, labels, positions)
+        cost, weight = self.loss(draft, labels, positions)
         ignored = ahead(labels.tokens, positions, count, IGNORED) == IGNORED
-        likeliest = draft.argmax(-1) == ahead(trunk.argmax(-1), positions, count)
+        likeliest = draft.argmax(-1) == ahead(labels.logits.argmax(-1), positions, count)
         noise = None if gumbel is None else ahead(gumbel, positions, count)
-        said = ahead(choose(log_probabilities(trunk, sampling), gumbel), positions, count)
-        self.acceptance.add(choose(log_probabilities(draft, sampling), noise), said.masked_fill(ignored, IGNORED))
+        drawn = choose(log_probabilities(draft, self.sampling), noise)
+        wanted = ahead(choose(log_probabilities(labels.logits, self.sampling), gumbel), positions, count)
+        self.acceptance.add(drawn, wanted.masked_fill(ignored, IGNORED))
         self.cost, self.weight = self.cost + float(cost), self.weight + float(weight)
         self.agreed += int((likeliest & ~ignored).sum())
         self.counted += int((~ignored).sum())
 
     def metrics(self) -> dict[str, float]:
-        """``loss``, ``top1`` (share of equal most likely tokens) and those of `AcceptanceCounts`."""
+        """`loss`, `top1` (share of equal most likely tokens) and those of `AcceptanceCounts`."""
         own = {"loss": self.cost / self.weight, "top1": self.agreed / self.counted}
         return own | self.acceptance.metrics()
 

@@ -1,4 +1,4 @@
-"""A model's own utterances as a manifest: what a draft head is taught on, and what it will have to guess.
+"""On-policy data: a model's own utterances as a manifest, which draft heads learn from by self-distillation.
 
 Sampled with the decoding engine, chunk by chunk, so that a killed run goes on where it stopped. Knows texts as ids;
 does not know what the samples are for.
@@ -22,22 +22,23 @@ from spear_accel.model import TextToSemantic
 from spear_accel.storage import files
 from spear_accel.storage.identity import claim
 from spear_accel.storage.json_lines import append_records, recovered_records
+from spear_accel.training.loop.settings import AtLeastOne, Strings
 
-__all__ = ["SampleSettings", "own_samples"]
+__all__ = ["OnPolicySettings", "on_policy_records"]
 
 _CHUNK_BATCHES = 4
 """Batches in a chunk: a kill loses one chunk, and only the end of a chunk leaves rows empty."""
 
 
 @dataclass(frozen=True)
-class SampleSettings:
+class OnPolicySettings:
     """How much of which texts a model speaks."""
 
     folder: str
     """Where the manifests are kept and found again."""
-    texts: tuple[str, ...] = ()
-    """Manifests of ``text_ids`` (without EOS) a line; the training data's own where left out."""
-    count: int = 2000
+    texts: Strings = ()
+    """Manifests of `text_ids` (without EOS) a line; if empty, the training data's own."""
+    count: AtLeastOne = 2000
     """Utterances. More than there are different texts speaks texts again, with the next seed."""
     temperature: float = 0.7
     seed: int = 0
@@ -46,29 +47,25 @@ class SampleSettings:
     """Longer utterances are cut off."""
 
     def __post_init__(self) -> None:
-        given = (self.texts,) if isinstance(self.texts, str) else self.texts
-        object.__setattr__(self, "texts", tuple(given))
-        if self.count < 1:
-            raise UserError(f"data.samples.count is {self.count}; it must be 1 or more")
-        # Checked here, before a model is loaded.
+        # Decoding checks its options; here, before a model is loaded.
         self.options()
 
     def options(self) -> DecodeOptions:
-        """What the engine is told."""
+        """Options of the decoding engine that draws the samples."""
         return DecodeOptions(
             method="autoregressive", temperature=self.temperature, seed=self.seed, batch_size=self.batch_size,
             max_tokens=self.longest_tokens,
         )  # fmt: skip
 
 
-def own_samples(
-    model: TextToSemantic, texts: Sequence[Sequence[int]], settings: SampleSettings, path: Path, count: int
+def on_policy_records(
+    model: TextToSemantic, texts: Sequence[Sequence[int]], settings: OnPolicySettings, path: Path, count: int
 ) -> list[dict[str, Any]]:
     """`count` utterances of the model, from the manifest at `path` or, where that holds fewer, spoken and added to it.
 
     Line n says the n-th of the different texts, again and again, with `settings.seed` and the number of the turn as
-    seed; it depends on its text and seed alone. A record holds ``id``, ``text_ids``, ``tokens``, ``stop_reason`` and
-    the ``seed`` that was used, which differs where a loop was decoded again.
+    seed; it depends on its text and seed alone. A record holds `id`, `text_ids`, `tokens`, `stop_reason` and
+    the `seed` that was used, which differs where a loop was decoded again.
 
     Raises:
         UserError: There are no texts, the manifest was made by another model or with other settings, or the disk is
@@ -104,7 +101,7 @@ def _speak(engine: Engine, texts: Sequence[Sequence[int]], numbers: range, seed:
     ]
 
 
-def _header(model: TextToSemantic, texts: Sequence[Sequence[int]], settings: SampleSettings) -> dict[str, Any]:
+def _header(model: TextToSemantic, texts: Sequence[Sequence[int]], settings: OnPolicySettings) -> dict[str, Any]:
     """All that a line depends on; the number of lines and of rows at once is not among it."""
     return {
         "model": _fingerprint(model),

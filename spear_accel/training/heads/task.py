@@ -6,9 +6,9 @@ Does not know where the decoder, the heads or the records come from, nor optimis
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
@@ -19,12 +19,12 @@ from spear_accel.decoding.sampling import SamplingParams
 from spear_accel.errors import UserError
 from spear_accel.heads import DraftHead, Trunk, trunk_pass
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
-from spear_accel.training.heads.config import DraftHeadTraining
+from spear_accel.training.heads.config import HeadOptions
 from spear_accel.training.heads.losses import AcceptanceCounts, HeadLoss, HeadReport, Labels
 from spear_accel.training.loop.losses import IGNORED, sequence_loss
-from spear_accel.training.text_to_semantic.train import Examples
+from spear_accel.training.text_to_semantic.examples import WeightedExamples, text_ids
 
-__all__ = ["DraftHeadTask", "DraftHeads"]
+__all__ = ["DraftHeadTask", "DraftHeads", "HeadRecords"]
 
 NAME = "draft_heads"
 """Of the one module that the loop updates."""
@@ -53,68 +53,76 @@ class DraftHeads(nn.Module):
         }
 
 
-class _Utterances(Examples):
+@dataclass(frozen=True)
+class HeadRecords:
+    """What heads learn from: records with `text_ids` and `tokens`, and the `seed` of tokens drawn by decoding."""
+
+    training: Sequence[dict[str, Any]]
+    validation: Sequence[dict[str, Any]]
+    drawn_at: float | None = None
+    """The temperature at which the model itself drew the tokens; None if they are those of a corpus."""
+
+
+class _OnPolicyExamples(WeightedExamples[dict[str, Tensor]]):
     """Item: source [X], tokens [T], the words of the utterance's noise [2] and its end [1], EOS or `IGNORED`; int64."""
 
-    def __init__(self, records: Sequence[dict[str, Any]], shape: TextToSemanticConfig) -> None:
-        super().__init__(records, shape, None, 1.0)
+    def __init__(self, records: Sequence[dict[str, Any]], config: TextToSemanticConfig) -> None:
+        super().__init__(records, config)
+        self._text = [text_ids(record, config) for record in records]
         words = [row_words(int(r.get("seed", 0)), utterance_key(r["text_ids"])) for r in records]
-        self.words = torch.tensor(words, dtype=torch.int64)
+        self._words = torch.tensor(words, dtype=torch.int64)
         # An utterance that was cut off does not end where its tokens do.
-        self.ends = [shape.eos_id if r.get("stop_reason", "eos") == "eos" else IGNORED for r in records]
+        self._ends = [config.eos_id if r.get("stop_reason", "eos") == "eos" else IGNORED for r in records]
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:  # type: ignore[override]
         return {
-            "source": self.text[index], "tokens": self.tokens[index], "words": self.words[index],
-            "end": torch.tensor([self.ends[index]]),
-        }  # fmt: skip
+            "source": self._text[index],
+            "tokens": self.tokens[index],
+            "words": self._words[index],
+            "end": torch.tensor([self._ends[index]]),
+        }
 
 
 class DraftHeadTask:
-    """The `Task` of `spear_accel.training.loop` for all heads at once."""
+    """The `Task` of `spear_accel.training.loop.trainer` for all heads at once."""
 
     def __init__(
         self,
-        config: DraftHeadTraining,
+        options: HeadOptions,
         model: TextToSemantic,
         heads: Mapping[str, nn.Module],
         losses: Mapping[str, HeadLoss],
-        training: Sequence[dict[str, Any]],
-        validation: Sequence[dict[str, Any]],
+        records: HeadRecords,
     ) -> None:
-        """training, validation: records with ``text_ids`` and ``tokens``, and the ``seed`` of tokens drawn by decoding.
+        """Checks the records.
 
         Raises:
             UserError: No record is left to learn from, or one holds ids that the model does not know.
         """
-        self.config, self.shape, self._losses = config, model.config, dict(losses)
+        self.options, self.shape, self._losses = options, model.config, dict(losses)
+        self._drawn_at = records.drawn_at
         self._single_step = {name: cast("DraftHead", head).single_step for name, head in heads.items()}
-        joint = config.trunk_weight > 0.0
+        joint = options.trunk_weight > 0.0
         self._frozen = None if joint else model.eval()
-        self.modules: dict[str, nn.Module] = {NAME: DraftHeads(heads, model if joint else None, config.detach)}
-        self._training = self._examples(training, "training")
-        self._validation = self._examples(validation, "validation")
+        self.modules: dict[str, nn.Module] = {NAME: DraftHeads(heads, model if joint else None, options.detach)}
+        self._training = self._examples(records.training, "training")
+        self._validation = self._examples(records.validation, "validation")
 
     def dataset(self) -> Sequence[Any]:
         return self._training
 
     def epoch(self, number: int, seed: int) -> list[list[int]]:
-        weights = self._training.weights
-        counts = np.floor(weights + np.random.default_rng((seed, number, 1)).random(len(weights))).astype(np.int64)
-        order = np.repeat(np.arange(len(weights)), counts)
-        return batches_by_length(
-            self._training.lengths, self.config.batch_tokens, number=number, seed=seed, order=order
-        )
+        return self._training.epoch(self.options.batch_tokens, number, seed)
 
     def collate(self, examples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         """source [B, X], semantic [B, T], targets [B, T + 1] with EOS, `IGNORED` at padding; words [B, 2]."""
         pad = self.shape.semantic_pad_id
         tokens = [example["tokens"] for example in examples]
-        said = [torch.cat((example["tokens"], example["end"])) for example in examples]
+        ended = [torch.cat((example["tokens"], example["end"])) for example in examples]
         return {
             "source": pad_sequence([e["source"] for e in examples], True, self.shape.text_pad_id),
             "semantic": pad_sequence(tokens, True, pad),
-            "targets": pad_sequence(said, True, IGNORED),
+            "targets": pad_sequence(ended, True, IGNORED),
             "words": torch.stack([e["words"] for e in examples]),
         }
 
@@ -132,9 +140,9 @@ class DraftHeadTask:
             metrics[f"{name}/loss"] = float(loss.detach())
             total = total + loss
         if self._frozen is None:
-            own = sequence_loss(logits, batch["targets"], self.config.label_smoothing)
+            own = sequence_loss(logits, batch["targets"], self.options.label_smoothing)
             metrics["trunk/loss"] = float(own.detach())
-            total = total + self.config.trunk_weight * own
+            total = total + self.options.trunk_weight * own
         yield NAME, total, metrics
 
     def validate(self, modules: dict[str, nn.Module]) -> dict[str, float]:
@@ -144,18 +152,18 @@ class DraftHeadTask:
         utterances, averaged over all positions where a round may start.
         """
         reports = {
-            name: HeadReport(acceptance=AcceptanceCounts(single_step))
+            name: HeadReport(self._losses[name], self._sampling, acceptance=AcceptanceCounts(single_step))
             for name, single_step in self._single_step.items()
         }
         own, number = 0.0, 0
-        for indices in batches_by_length(self._validation.lengths, self.config.batch_tokens, number=0, seed=0):
+        for indices in batches_by_length(self._validation.lengths, self.options.batch_tokens, number=0, seed=0):
             device = next(modules[NAME].parameters()).device
             batch = {k: v.to(device) for k, v in self.collate([self._validation[i] for i in indices]).items()}
             positions = {name: self._spread(name, batch["targets"].shape[1]).to(device) for name in self._single_step}
             logits, drafts = modules[NAME](batch, self._trunk(batch), positions)
             labels, gumbel = self._labels(logits, batch), self._noise(batch)
             for name, draft in drafts.items():
-                reports[name].add(self._losses[name], draft, positions[name], labels, logits, self._sampling, gumbel)
+                reports[name].add(draft, positions[name], labels, gumbel)
             own += float(sequence_loss(logits, batch["targets"], reduction="sum"))
             number += int((batch["targets"] != IGNORED).sum())
         metrics = {f"{name}/{key}": v for name, report in reports.items() for key, v in report.metrics().items()}
@@ -163,7 +171,8 @@ class DraftHeadTask:
 
     @property
     def _sampling(self) -> SamplingParams:
-        return SamplingParams(self.config.sampling_temperature)
+        """Of decoding: acceptance is measured at it."""
+        return SamplingParams(self.options.distill_temperature if self._drawn_at is None else self._drawn_at)
 
     def _trunk(self, batch: dict[str, Tensor]) -> Trunk | None:
         if self._frozen is None:
@@ -173,12 +182,14 @@ class DraftHeadTask:
             return trunk_pass(self._frozen.to(batch["source"].device), batch["source"], batch["semantic"])
 
     def _labels(self, logits: Tensor, batch: dict[str, Tensor]) -> Labels:
-        return Labels.of(logits, batch["targets"], self.config.distill_temperature, self.config.token_temperature)
+        # Tokens that were drawn greedily teach like those of a corpus.
+        token_temperature = self._drawn_at or 1.0
+        return Labels.of(logits, batch["targets"], self.options.distill_temperature, token_temperature)
 
     def _share(self, name: str) -> float:
         """A single_step head gets all positions at no more cost."""
         given = self._losses[name].positions
-        return given or (1.0 if self._single_step[name] else self.config.positions)
+        return given or (1.0 if self._single_step[name] else self.options.positions)
 
     def _drawn(self, name: str, length: int) -> Tensor:
         """Positions for a training batch of `length` inputs, from torch's generator."""
@@ -199,10 +210,10 @@ class DraftHeadTask:
         slots = torch.arange(targets.shape[1], device=targets.device).expand_as(targets)
         return gumbel_from(uniforms(batch["words"], slots, torch.arange(self.shape.vocab, device=targets.device)))
 
-    def _examples(self, records: Sequence[dict[str, Any]], part: str) -> _Utterances:
-        longest = self.config.longest_tokens
+    def _examples(self, records: Sequence[dict[str, Any]], part: str) -> _OnPolicyExamples:
+        longest = self.options.longest_tokens
         usable = ("eos", "max_length")
         kept = [r for r in records if 0 < len(r["tokens"]) <= longest and r.get("stop_reason", "eos") in usable]
         if not kept:
             raise UserError(f"no usable {part} utterance of 1 to {longest} tokens; add texts or train the trunk longer")
-        return _Utterances(kept, self.shape)
+        return _OnPolicyExamples(kept, self.shape)

@@ -23,23 +23,24 @@ from spear_accel.storage.json_lines import read_manifest
 from spear_accel.storage.weights import CONFIG, WEIGHTS
 from spear_accel.training.heads.config import DraftHeadTraining
 from spear_accel.training.heads.losses import HeadLoss
-from spear_accel.training.heads.on_policy import SampleSettings, own_samples
-from spear_accel.training.heads.task import NAME, DraftHeadTask
-from spear_accel.training.loop.settings import build, read_settings
-from spear_accel.training.loop.trainer import LoopConfig, load_modules, run
+from spear_accel.training.heads.on_policy import on_policy_records
+from spear_accel.training.heads.task import NAME, DraftHeadTask, HeadRecords
+from spear_accel.training.loop.config import LoopConfig
+from spear_accel.training.loop.settings import Settings, build, read_sections
+from spear_accel.training.loop.trainer import load_modules, run
 from spear_accel.training.text_to_semantic.train import load_trained
 from spear_accel.voice import components
 from spear_accel.voice.folder import CARD, list_shipped, open_voice
 
-__all__ = ["load_trained_heads", "load_trained_trunk", "load_trunk", "train"]
+__all__ = ["folder_config", "load_trained_heads", "load_trained_trunk", "load_trunk", "new_heads", "train"]
 
 Records = list[dict[str, Any]]
 
 
-def train(settings: Path | str) -> dict[str, float]:
-    """Train from a YAML file with the sections ``data``, ``heads`` and ``loop`` and an ``output`` folder.
+def train(settings: Settings) -> dict[str, float]:
+    """Trains from settings with the sections `data`, `heads` and `loop` and an `output` folder.
 
-    ``heads`` maps the kind of each head to its shape and, under ``loss``, to a `HeadLoss`.
+    `heads` maps the kind of each head to its shape and, under `loss`, to a `HeadLoss`.
 
     Returns:
         The metrics of the last validation. The output folder holds the loop's files and config.json.
@@ -47,23 +48,49 @@ def train(settings: Path | str) -> dict[str, float]:
     Raises:
         UserError: A setting or a file it names is missing or wrong.
     """
-    given = read_settings(settings, ("data", "heads", "loop", "output"))
-    loop = build(LoopConfig, given["loop"], f"{settings}, loop")
-    config = _training(given["data"], f"{settings}, data")
-    losses, shapes = _split(given["heads"], f"{settings}, heads")
+    given = read_sections(settings, ("data", "heads"))
+    loop, config = given.build(LoopConfig, "loop"), given.build(DraftHeadTraining, "data")
+    place = f"{given.place}, heads"
+    losses, shapes = _split(given.values["heads"], place)
     model = load_trunk(config.trunk)
     torch.manual_seed(loop.seed)
-    heads = {kind: _fresh(kind, shape, model, config, f"{settings}, heads.{kind}") for kind, shape in shapes.items()}
+    heads = new_heads(shapes, model, config.dropout, place)
     for kind, head in heads.items():
         losses[kind].weights(int(head.horizon))  # type: ignore[arg-type]
-    training, validation = _records(config, model)
-    task = DraftHeadTask(config, model, heads, losses, training, validation)
-    shape = {
-        "trunk": model.config.to_dict(),
-        "joint": config.trunk_weight > 0.0,
-        "heads": {kind: head_config(head) for kind, head in heads.items()},
-    }
-    return run(task, loop, Path(given["output"]), shape)
+    task = DraftHeadTask(config, model, heads, losses, _records(config, model))
+    shape = folder_config(model, heads, joint=config.trunk_weight > 0.0)
+    return run(task, loop, given.output, shape, given.values)
+
+
+def new_heads(
+    shapes: Mapping[str, Mapping[str, Any]], model: TextToSemantic, dropout: float | None, place: str
+) -> dict[str, nn.Module]:
+    """Heads by kind, with fresh weights that start from the model's own embedding.
+
+    Args:
+        shapes: The fields of each kind's config.
+        model: The model that they draft for.
+        dropout: In the heads; the model's if None.
+        place: Names the section in errors.
+
+    Raises:
+        UserError: A kind or a field is unknown, missing or out of range.
+    """
+    target = model.config if dropout is None else replace(model.config, dropout=dropout)
+    heads: dict[str, nn.Module] = {}
+    for kind, shape in shapes.items():
+        heads[kind] = build_head(kind, shape, target, f"{place}.{kind}")
+        heads[kind].init_from_embedding(model.decoder.embedding.weight.detach())  # type: ignore[operator]
+    return heads
+
+
+def folder_config(model: TextToSemantic, heads: Mapping[str, nn.Module], *, joint: bool) -> dict[str, Any]:
+    """The config.json of a training folder: what loading the heads again needs to know.
+
+    `joint`: whether the model learns along, so that its weights are in the folder, too.
+    """
+    shapes = {kind: head_config(head) for kind, head in heads.items()}
+    return {"trunk": model.config.to_dict(), "joint": joint, "heads": shapes}
 
 
 def load_trained_heads(folder: Path | str) -> dict[str, nn.Module]:
@@ -113,12 +140,6 @@ def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
-def _training(data: Mapping[str, Any], place: str) -> DraftHeadTraining:
-    given = (data or {}).get("samples")
-    samples = None if given is None else build(SampleSettings, given, f"{place}.samples")
-    return build(DraftHeadTraining, {**(data or {}), "samples": samples}, place)
-
-
 def _split(heads: Any, place: str) -> tuple[dict[str, HeadLoss], dict[str, dict[str, Any]]]:
     """Losses and shapes by kind."""
     if not isinstance(heads, Mapping) or not heads:
@@ -128,34 +149,25 @@ def _split(heads: Any, place: str) -> tuple[dict[str, HeadLoss], dict[str, dict[
     return losses, given
 
 
-def _fresh(
-    kind: str, shape: Mapping[str, Any], model: TextToSemantic, config: DraftHeadTraining, place: str
-) -> nn.Module:
-    """A new head that starts from the trunk's own embedding."""
-    target = model.config if config.dropout is None else replace(model.config, dropout=config.dropout)
-    head = build_head(kind, shape, target, place)
-    head.init_from_embedding(model.decoder.embedding.weight.detach())  # type: ignore[operator]
-    return head
-
-
-def _records(config: DraftHeadTraining, model: TextToSemantic) -> tuple[Records, Records]:
+def _records(config: DraftHeadTraining, model: TextToSemantic) -> HeadRecords:
     """What to learn from and what to validate on."""
-    validation = read_manifest(config.validation, ("text_ids",) if config.targets == "samples" else _PAIR)
+    drawn = config.drawn
+    validation = read_manifest(config.validation, _PAIR if drawn is None else ("text_ids",))
     if not validation:
         raise UserError(f"{config.validation} is empty; name utterances to validate on")
-    if config.targets != "samples" or config.samples is None:
-        return _read(config.sources, _PAIR), validation
+    if drawn is None:
+        return HeadRecords(_read(config.sources, _PAIR), validation)
     held_out = {tuple(record["text_ids"]) for record in validation}
-    texts = [tuple(record["text_ids"]) for record in _read(config.samples.texts or config.sources, ("text_ids",))]
-    folder = Path(config.samples.folder)
-    # Several processes on one machine: the first one speaks, the others then find the files.
+    texts = [tuple(record["text_ids"]) for record in _read(drawn.texts or config.sources, ("text_ids",))]
+    folder = Path(drawn.folder)
+    # Several processes on one machine: the first one draws, the others then find the files.
     state = PartialState(cpu=not torch.accelerator.is_available())
     with state.main_process_first():
-        speaker = model.to(state.device)
-        spoken = [text for text in texts if text not in held_out]
-        training = own_samples(speaker, spoken, config.samples, folder / "training.jsonl", config.samples.count)
-        judged = own_samples(speaker, sorted(held_out), config.samples, folder / "validation.jsonl", len(held_out))
-    return training, judged
+        model = model.to(state.device)
+        unseen = [text for text in texts if text not in held_out]
+        training = on_policy_records(model, unseen, drawn, folder / "training.jsonl", drawn.count)
+        held = on_policy_records(model, sorted(held_out), drawn, folder / "validation.jsonl", len(held_out))
+    return HeadRecords(training, held, drawn.temperature)
 
 
 _PAIR = ("id", "text_ids", "tokens")

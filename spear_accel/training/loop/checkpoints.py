@@ -25,12 +25,20 @@ _PROGRESS, _OPTIMISERS = "progress.json", "optimisers.pt"
 
 def save(
     folder: Path,
-    step: int,
+    progress: Mapping[str, Any],
     modules: Mapping[str, nn.Module],
     optimisers: Mapping[str, Any],
     averages: Mapping[str, AveragedModel],
 ) -> None:
-    """Write a checkpoint of ``step`` to ``folder/checkpoint``; the old one stays until the new one is complete."""
+    """Writes a checkpoint to `folder/checkpoint`; the old one stays until the new one is complete.
+
+    Args:
+        folder: The training folder.
+        progress: JSON values to keep beside the weights; `step` is the number of steps done.
+        modules: What is trained, by name.
+        optimisers: Those of the modules, by the same names.
+        averages: Moving averages of modules, by the same names.
+    """
     with folders.replacing(folder / CHECKPOINT) as target:
         for name, module in modules.items():
             write_tensors(target / f"{name}.safetensors", tensors_of(module), half=False)
@@ -38,7 +46,7 @@ def save(
             write_tensors(target / f"{name}.average.safetensors", tensors_of(averaged.module), half=False)
         torch.save({name: optimiser.state_dict() for name, optimiser in optimisers.items()}, target / _OPTIMISERS)
         counts = {name: int(averaged.n_averaged) for name, averaged in averages.items()}
-        files.write_json(target / _PROGRESS, {"step": step, "modules": list(modules), "averaged": counts})
+        files.write_json(target / _PROGRESS, {**progress, "modules": list(modules), "averaged": counts})
 
 
 def restore(
@@ -47,7 +55,7 @@ def restore(
     optimisers: Mapping[str, Any],
     averages: Mapping[str, AveragedModel],
 ) -> int:
-    """Load the newest checkpoint of ``folder`` into the arguments and return its step; 0 when there is none.
+    """Load the newest checkpoint of `folder` into the arguments and return its step; 0 when there is none.
 
     Raises:
         UserError: The checkpoint holds other modules than these.
@@ -73,10 +81,10 @@ def restore(
 
 
 def load_modules(folder: Path) -> dict[str, dict[str, Tensor]]:
-    """The weights of the newest checkpoint in ``folder`` by module name, averaged ones where they were kept.
+    """The weights of the newest checkpoint in `folder` by module name, averaged ones where they were kept.
 
     Raises:
-        UserError: ``folder`` holds no checkpoint.
+        UserError: `folder` holds no checkpoint.
     """
     source = folders.latest(folder / CHECKPOINT)
     if source is None:

@@ -1,16 +1,18 @@
 """The one training loop: batches in, updated weights, a log and resumable checkpoints out.
 
 Knows optimisation, schedules, devices and files. Does not know what is trained: a `Task` brings the modules, the
-examples and the losses. Runs on one CPU, one GPU or, started by ``accelerate launch``, on many.
+examples and the losses. Runs on one CPU, one GPU or, started by `accelerate launch`, on many.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import torch
@@ -22,16 +24,19 @@ from tqdm import tqdm
 
 from spear_accel.errors import UserError
 from spear_accel.storage import files
+from spear_accel.storage.provenance import provenance
 from spear_accel.storage.weights import CONFIG
 from spear_accel.training.loop import checkpoints
+from spear_accel.training.loop.config import LoopConfig, Precision, learning_rate_scale
 from spear_accel.training.loop.log import MetricLog
 
-__all__ = ["LoopConfig", "Task", "learning_rate_scale", "load_modules", "run"]
+__all__ = ["Task", "load_modules", "run", "seconds_per_step"]
 
 load_modules = checkpoints.load_modules
 
 LOG = "log.jsonl"
-_PRECISIONS = ("auto", "no", "bf16", "fp16")
+_LEFT_OUT = 1
+"""Steps that warm up before steps are timed."""
 
 
 class Task(Protocol):
@@ -50,68 +55,40 @@ class Task(Protocol):
         """Put examples together to one batch: tensors in dicts, lists or tuples."""
 
     def losses(self, modules: dict[str, nn.Module], batch: Any) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
-        """Yield ``(name of the module to update, loss, metrics)``; the module is updated before the next yield."""
+        """Yield `(name of the module to update, loss, metrics)`; the module is updated before the next yield."""
 
     def validate(self, modules: dict[str, nn.Module]) -> dict[str, float]:
         """Metrics on held-out data; called without gradients and in evaluation mode."""
 
 
-@dataclass(frozen=True)
-class LoopConfig:
-    """How long and how to optimise."""
-
-    steps: int
-    learning_rate: float
-    betas: tuple[float, float] = (0.9, 0.98)
-    weight_decay: float = 0.01
-    warmup_steps: int = 200
-    final_learning_rate_ratio: float = 0.05
-    gradient_clip: float = 1.0
-    log_every: int = 20
-    validate_every: int = 500
-    save_every: int = 500
-    seed: int = 0
-    precision: str = "auto"
-    """"no" (float32), "bf16", "fp16", or "auto": bf16 on a GPU that has it, else float32."""
-    trackers: tuple[str, ...] = ()
-    """"tensorboard" and "wandb" (offline with WANDB_MODE=offline); a JSONL log is written always."""
-    average: float = 0.0
-    """Decay of the exponential moving average of the weights; 0 keeps none."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "betas", tuple(self.betas))
-        object.__setattr__(self, "trackers", tuple(self.trackers))
-        if self.steps < 1:
-            raise UserError(f"loop.steps is {self.steps}; it must be 1 or more")
-        if self.precision not in _PRECISIONS:
-            raise UserError(f"loop.precision is {self.precision!r}; choose one of {', '.join(_PRECISIONS)}")
-
-
-def learning_rate_scale(config: LoopConfig, step: int) -> float:
-    """Factor on the learning rate at ``step``: linear warm-up, then a half cosine down to the final ratio."""
-    if step < config.warmup_steps:
-        return (step + 1) / config.warmup_steps
-    progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    floor = config.final_learning_rate_ratio
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-
-def run(task: Task, config: LoopConfig, folder: Path, shape: Mapping[str, Any] | None = None) -> dict[str, float]:
-    """Train ``task`` until ``config.steps``, going on from the newest checkpoint in ``folder`` if there is one.
+def run(
+    task: Task,
+    config: LoopConfig,
+    folder: Path,
+    shape: Mapping[str, Any] | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> dict[str, float]:
+    """Trains `task` until `config.steps`, going on from the newest checkpoint in `folder` if there is one.
 
     A run that was killed and started again takes the same steps on the same batches with the same random numbers as
-    one that was not. ``folder`` then holds ``checkpoint/`` (weights, averaged weights, optimiser state) and
-    ``log.jsonl``. ``shape``, what loading the weights again needs to know, is written to ``config.json`` once it is
-    clear that an older checkpoint fits.
+    one that was not.
+
+    Args:
+        task: What is trained.
+        config: How.
+        folder: Gets `checkpoint/` (weights, averaged weights, optimiser state) and `log.jsonl`.
+        shape: What loading the weights again needs to know; it is written to `config.json` of the folder as soon as
+            an older checkpoint is known to fit.
+        arguments: The settings of the run, for the provenance in checkpoints; those of the loop if None.
 
     Returns:
         The metrics of the last validation.
 
     Raises:
-        UserError: The task has no batches, or the checkpoint in ``folder`` belongs to other modules.
+        UserError: The task has no batches, or the checkpoint in `folder` belongs to other modules.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    trainer = _Trainer(task, config, folder)
+    files.make_folder(folder, "choose another output folder")
+    trainer = _Trainer(task, config, folder, provenance(arguments or {"loop": asdict(config)}))
     if shape is not None and trainer.accelerator.is_main_process:
         files.write_json(folder / CONFIG, dict(shape))
     try:
@@ -120,11 +97,30 @@ def run(task: Task, config: LoopConfig, folder: Path, shape: Mapping[str, Any] |
         trainer.accelerator.end_training()
 
 
+def seconds_per_step(task: Task, config: LoopConfig, steps: int) -> float:
+    """How long a training step takes, measured on the first batches; the task is as before afterwards.
+
+    Args:
+        task: What will be trained.
+        config: How; its steps are not looked at.
+        steps: Steps to time, after one that warms up.
+    """
+    kept = {name: copy.deepcopy(module.state_dict()) for name, module in task.modules.items()}
+    timed = replace(config, steps=_LEFT_OUT + steps, trackers=())
+    try:
+        with TemporaryDirectory() as folder:
+            return _Trainer(task, timed, Path(folder), {}).timed(_LEFT_OUT)
+    finally:
+        for name, module in task.modules.items():
+            module.load_state_dict(kept[name])
+            module.zero_grad(set_to_none=True)
+
+
 class _Trainer:
     """The state of one run: wrapped modules, their optimisers, their averages, and the step reached."""
 
-    def __init__(self, task: Task, config: LoopConfig, folder: Path) -> None:
-        self.task, self.config, self.folder = task, config, folder
+    def __init__(self, task: Task, config: LoopConfig, folder: Path, provenance: Mapping[str, Any]) -> None:
+        self.task, self.config, self.folder, self.provenance = task, config, folder, provenance
         # Said aloud, or several processes on a machine without a GPU would not find each other.
         cpu = not torch.accelerator.is_available()
         self.accelerator = Accelerator(
@@ -160,10 +156,7 @@ class _Trainer:
             disable=not self.accelerator.is_main_process,
         )  # fmt: skip
         for indices in self._batches():
-            self._seed()
-            batch = send_to_device(self.task.collate([dataset[i] for i in indices]), self.accelerator.device)
-            self._update(batch)
-            self.step += 1
+            self._take(dataset, indices)
             bar.update()
             last = self.step == self.config.steps
             if last or self.step % self.config.validate_every == 0:
@@ -172,6 +165,22 @@ class _Trainer:
                 self._save()
         bar.close()
         return metrics or self._validate()
+
+    def timed(self, left_out: int) -> float:
+        """Trains as `train`, without validation and files; the mean seconds of the steps after the first `left_out`."""
+        dataset, seconds = self.task.dataset(), []
+        for indices in self._batches():
+            started = time.perf_counter()
+            self._take(dataset, indices)
+            seconds.append(time.perf_counter() - started)
+        return sum(seconds[left_out:]) / len(seconds[left_out:])
+
+    def _take(self, dataset: Sequence[Any], indices: Sequence[int]) -> None:
+        """One step on the examples of these indices."""
+        self._seed()
+        batch = send_to_device(self.task.collate([dataset[i] for i in indices]), self.accelerator.device)
+        self._update(batch)
+        self.step += 1
 
     def _batches(self) -> Iterator[list[int]]:
         """This process's batches from the step reached on; whole epochs are counted off, not replayed."""
@@ -239,7 +248,8 @@ class _Trainer:
     def _save(self) -> None:
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            checkpoints.save(self.folder, self.step, self.plain, self.optimisers, self.averages)
+            progress = {"step": self.step, "provenance": self.provenance}
+            checkpoints.save(self.folder, progress, self.plain, self.optimisers, self.averages)
         self.accelerator.wait_for_everyone()
 
 
@@ -264,7 +274,7 @@ def _average(decay: float) -> Any:
     return update
 
 
-def _precision(wanted: str) -> str:
+def _precision(wanted: Precision) -> str:
     if wanted != "auto":
         return wanted
     return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"

@@ -1,7 +1,7 @@
 """Guided attention: a training aid that shows cross-attention where in the text each token is said.
 
 Speech follows its text from left to right, but a deep decoder finds that out late: it first learns to continue speech
-without reading. A penalty on attention far from the place of a token (Tachibana et al. 2017, arXiv 1710.08969, with
+without reading. A penalty on attention far from the letter of a token (Tachibana et al. 2017, arXiv 1710.08969, with
 the diagonal; Zhu et al. 2019 with dated letters) on a few layers brings the alignment forward by thousands of steps.
 Changes nothing of the model; used while training only.
 """
@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, cast
 
 import torch
+from einops import rearrange, reduce
 from torch import Tensor, nn
 
 from spear_accel.errors import UserError
@@ -25,7 +26,7 @@ DIAGONAL_WIDTH = 0.2
 
 
 class AttentionGuide:
-    """Records what guided layers attend to within a ``with`` block, and scores it.
+    """Records what guided layers attend to within a `with` block, and scores it.
 
     Weights are recomputed from the queries and keys that pass through the layer, because the fused attention does not
     give them out.
@@ -56,15 +57,23 @@ class AttentionGuide:
             handle.remove()
 
     def inside(self, centres: Tensor, widths: Tensor, counted: Tensor) -> Tensor:
-        """Share of attention in a soft band around the centres, 0 to 1, at the positions that count: [guided, n].
+        """Share of attention in a soft band around the centres, 0 to 1, at the positions that count.
 
-        centres [B, T]: the place in the text of each decoder position; widths [B]: standard deviation of the band, in
-        text ids; counted: bool [B, T], the positions that count.
+        Args:
+            centres: [B, T], where in the text each decoder position is.
+            widths: [B], standard deviation of the band, in text ids.
+            counted: bool [B, T], the positions that count.
+
+        Returns:
+            [guided layers, positions that count].
         """
-        place = torch.arange(self.weights[0].shape[-1], device=centres.device)
-        away = (place - centres[:, :, None]) / widths[:, None, None]
+        position = torch.arange(self.weights[0].shape[-1], device=centres.device)
+        away = (position - rearrange(centres, "b t -> b t 1")) / rearrange(widths, "b -> b 1 1")
         near = torch.exp(-away.square() / 2)
-        return torch.stack([(weights.mean(dim=1) * near).sum(dim=-1)[counted] for weights in self.weights])
+        return torch.stack([
+            reduce(reduce(weights, "b h t x -> b t x", "mean") * near, "b t x -> b t", "sum")[counted]
+            for weights in self.weights
+        ])  # fmt: skip
 
     def _record(self, module: nn.Module, arguments: tuple[Any, ...]) -> None:
         """Attention weights over the text alone, [B, H, T, X]: the null slot lies on no diagonal."""

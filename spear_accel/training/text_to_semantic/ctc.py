@@ -6,6 +6,7 @@ Knows batches, the loss and the error rate. What is read, what is written and by
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,30 +17,34 @@ from torch.nn.utils.rnn import pad_sequence
 from spear_accel.data.batching import batches_by_length
 from spear_accel.training.loop.losses import best_path, ctc_loss_per_symbol, symbol_errors
 
-__all__ = ["Pair", "TranscriptionTask"]
+__all__ = ["CtcOptions", "CtcTask", "Pair"]
 
 Pair = tuple[Tensor, Tensor]
 """What is read [S] and what is to be written [U], both int64; 0 is never written, it is CTC's blank."""
 
 
-class TranscriptionTask:
-    """A `Task` of `spear_accel.training.loop` for a module ``ids [B, S] -> logits [B, S, symbols]``."""
+@dataclass(frozen=True)
+class CtcOptions:
+    """What differs between the users of `CtcTask`, beside the data."""
+
+    name: str
+    """The module's name in checkpoints."""
+    pad: int
+    """Id behind the end of short rows."""
+    batch_ids: int
+    """Padded ids read in a batch."""
+    metric: str
+    """Name of the validation metric that holds the share of wrong symbols."""
+
+
+class CtcTask:
+    """A `Task` of `spear_accel.training.loop.trainer` for a module that maps ids [B, S] to logits [B, S, symbols]."""
 
     def __init__(
-        self,
-        module: nn.Module,
-        training: Sequence[Pair],
-        validation: Sequence[Pair],
-        *,
-        name: str,
-        pad: int,
-        batch_total: int,
-        errors: str,
+        self, module: nn.Module, options: CtcOptions, training: Sequence[Pair], validation: Sequence[Pair]
     ) -> None:
-        """name: the module's name in checkpoints; pad: id behind the end of short rows; batch_total: padded ids read
-        in a batch; errors: name of the validation metric that holds the share of wrong symbols."""
-        self.modules: dict[str, nn.Module] = {name: module}
-        self._name, self._pad, self._batch_total, self._errors = name, pad, batch_total, errors
+        self.modules: dict[str, nn.Module] = {options.name: module}
+        self._options = options
         self._training, self._validation = _writable(training), _writable(validation)
         self._lengths = np.array([len(source) for source, _ in self._training])
 
@@ -47,13 +52,13 @@ class TranscriptionTask:
         return self._training
 
     def epoch(self, number: int, seed: int) -> list[list[int]]:
-        return batches_by_length(self._lengths, self._batch_total, number=number, seed=seed)
+        return batches_by_length(self._lengths, self._options.batch_ids, number=number, seed=seed)
 
     def collate(self, examples: list[Pair]) -> dict[str, Tensor]:
         """source [B, S], targets [all symbols], target_lengths [B]."""
         sources, targets = zip(*examples, strict=True)
         return {
-            "source": pad_sequence(list(sources), batch_first=True, padding_value=self._pad),
+            "source": pad_sequence(list(sources), batch_first=True, padding_value=self._options.pad),
             "targets": torch.cat(targets),
             "target_lengths": torch.tensor([len(item) for item in targets]),
         }
@@ -61,20 +66,20 @@ class TranscriptionTask:
     def losses(
         self, modules: dict[str, nn.Module], batch: dict[str, Tensor]
     ) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
-        loss = self._loss(modules[self._name](batch["source"]), batch)
-        yield self._name, loss, {"loss": float(loss.detach())}
+        loss = self._loss(modules[self._options.name](batch["source"]), batch)
+        yield self._options.name, loss, {"loss": float(loss.detach())}
 
     def validate(self, modules: dict[str, nn.Module]) -> dict[str, float]:
         """CTC loss in nats a symbol, and the symbol error rate of the best path."""
-        device = next(modules[self._name].parameters()).device
+        device = next(modules[self._options.name].parameters()).device
         batch = {key: value.to(device) for key, value in self.collate([*self._validation]).items()}
-        logits = modules[self._name](batch["source"])
-        said = best_path(logits, (batch["source"] != self._pad).sum(dim=1))
+        logits = modules[self._options.name](batch["source"])
+        found = best_path(logits, (batch["source"] != self._options.pad).sum(dim=1))
         wanted = [target.tolist() for _, target in self._validation]
-        return {"loss": float(self._loss(logits, batch)), self._errors: symbol_errors(said, wanted)}
+        return {"loss": float(self._loss(logits, batch)), self._options.metric: symbol_errors(found, wanted)}
 
     def _loss(self, logits: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        lengths = (batch["source"] != self._pad).sum(dim=1)
+        lengths = (batch["source"] != self._options.pad).sum(dim=1)
         return ctc_loss_per_symbol(logits, lengths, batch["targets"], batch["target_lengths"])
 
 

@@ -2,18 +2,17 @@
 
 `pretrain` deletes semantic tokens (p = 0.6) and reconstructs the whole sequence; `supervised` learns text -> tokens
 with label smoothing and conditioning dropout. Synthetic-then-real training is two supervised runs, the second with
-``init_from`` the first. Does not know optimisation or files of checkpoints: those are the loop's.
+`init_from` the first. Does not know optimisation or files of checkpoints: those are the loop's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
@@ -22,112 +21,65 @@ from spear_accel.data.batching import batches_by_length
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
 from spear_accel.storage.json_lines import read_manifest
+from spear_accel.training.loop.config import LoopConfig
 from spear_accel.training.loop.losses import IGNORED, sequence_loss, top1_hits
-from spear_accel.training.loop.settings import build, read_settings
-from spear_accel.training.loop.trainer import LoopConfig, Task, load_modules, run
-from spear_accel.training.text_to_semantic.attention_guide import AttentionGuide, diagonal, penalty
-from spear_accel.training.text_to_semantic.pronunciation import PronunciationTask, PronunciationTraining
+from spear_accel.training.loop.settings import AtLeastOne, Positive, Settings, Share, read_sections
+from spear_accel.training.loop.trainer import Task, load_modules, run
+from spear_accel.training.text_to_semantic.attention_guide import AttentionGuide, penalty
+from spear_accel.training.text_to_semantic.examples import DenoisingExamples, PairExamples
+from spear_accel.training.text_to_semantic.phoneme_ctc import PhonemeCtcTask, PhonemeCtcTraining
 
-__all__ = [
-    "Denoiser", "Examples", "TextToSemanticTask", "TextToSemanticTraining", "TokenSource", "load_trained", "train",
-]  # fmt: skip
+__all__ = ["Denoiser", "TextToSemanticTask", "TextToSemanticTraining", "TokenSource", "load_trained", "train"]
 
-PHASES = ("pretrain", "supervised")
-WRAPPED = ("denoiser", "pronouncer")
-"""Modules that hold the model under ``model.``."""
+WRAPPED = ("denoiser", "phoneme_ctc")
+"""Modules that hold the model under `model.`."""
 
 
 @dataclass(frozen=True)
 class TokenSource:
-    """A manifest of ``id``, ``text_ids`` (without EOS), ``tokens`` and, optionally, ``weight`` and ``places`` a line.
+    """A manifest of `id`, `text_ids` (without EOS), `tokens` and, optionally, `weight` and `alignment` a line.
 
-    Places say where in its text each token is, and the end of speech: `spear_accel.training.letter_times`.
+    The alignment says where in its text each token is, and the end of speech: see `ctc_aligner`.
     """
 
     manifest: str
     weight: float = 1.0
-    """How often an epoch takes each line, on average; a line's own ``weight`` multiplies it."""
+    """How often an epoch takes each line, on average; a line's own `weight` multiplies it."""
 
 
 @dataclass(frozen=True)
 class TextToSemanticTraining:
-    """What is learned from which data."""
+    """The `data` section: what is learned from which data."""
 
     sources: tuple[TokenSource, ...]
     validation: str
     """Manifest that training never sees."""
-    phase: str = "supervised"
+    phase: Literal["pretrain", "supervised"] = "supervised"
     init_from: str | None = None
     """Output folder of an earlier run whose weights this one starts from."""
-    batch_tokens: int = 6000
+    batch_tokens: AtLeastOne = 6000
     """Padded semantic tokens in a batch."""
-    longest_tokens: int = 1500
+    longest_tokens: AtLeastOne = 1500
     """Longer utterances are left out."""
-    label_smoothing: float = 0.1
-    cond_dropout: float = 0.1
+    label_smoothing: Share = 0.1
+    cond_dropout: Share = 0.1
     """Share of utterances whose text is hidden, so that the null key and value learn to stand for any text."""
-    delete: float = 0.6
+    delete: Share = 0.6
     """Share of the tokens that `pretrain` deletes from the encoder's input."""
-    input_noise: float = 0.0
-    """Share of the decoder's input tokens that training replaces by random units: a model that cannot trust what it
+    input_noise: Share = 0.0
+    """Share of the decoder's input tokens that training replaces by random ones: a model that cannot trust what it
     said reads its text more, and forgives itself its own slips later."""
     guided_layers: tuple[int, ...] = ()
-    """Decoder layers, from 0, whose cross-attention is pulled towards the places of the manifest or, where it has none,
-    towards the diagonal."""
+    """Decoder layers, from 0, whose cross-attention is pulled towards the alignment of the manifest or, where it has
+    none, towards the diagonal."""
     guide_weight: float = 1.0
     """Factor on that penalty."""
-    guide_width: float = 2.0
-    """Standard deviation of the free band around a place, in text ids."""
+    guide_width: Positive = 2.0
+    """Standard deviation of the free band around the alignment, in text ids."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "guided_layers", tuple(self.guided_layers))
-        if self.phase not in PHASES:
-            raise UserError(f"data.phase is {self.phase!r}; choose one of {', '.join(PHASES)}")
         if not self.sources:
-            raise UserError("data.sources is empty; name at least one manifest")
-        for name in ("label_smoothing", "cond_dropout", "delete", "input_noise"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise UserError(f"data.{name} is {getattr(self, name)}; it must lie in [0, 1)")
-
-
-class Examples(Sequence[dict[str, Tensor]]):
-    """Checked records as tensors.
-
-    Item: source [X] (encoder input) and tokens [T], both int64; centres [T + 1] and width [] of the guide, float32.
-    """
-
-    def __init__(
-        self, records: Sequence[dict[str, Any]], config: TextToSemanticConfig, delete: float | None, width: float
-    ) -> None:
-        """``delete``: share of tokens to drop for denoising; None takes the text as encoder input."""
-        self.delete = delete
-        end = [] if config.text_eos_id is None else [config.text_eos_id]
-        self.tokens = [_tokens(r, config) for r in records]
-        if delete is None:
-            self.text = [_ids({**r, "text_ids": [*r["text_ids"], *end]}, "text_ids", config.text_vocab_size)
-                         for r in records]  # fmt: skip
-            self.places = [_places(r) for r in records]
-        self.width = width
-        self.lengths = np.array([len(tokens) + 1 for tokens in self.tokens])
-        self.weights = np.array([float(r.get("weight", 1.0)) for r in records])
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:  # type: ignore[override]
-        tokens = self.tokens[index]
-        source = self.text[index] if self.delete is None else corrupt(tokens, self.delete)
-        places = None if self.delete is not None else self.places[index]
-        centres, width = diagonal(len(tokens) + 1, len(source)) if places is None else (places, self.width)
-        return {"source": source, "tokens": tokens, "centres": centres, "width": torch.tensor(width)}
-
-
-def corrupt(tokens: Tensor, delete: float) -> Tensor:
-    """Delete each token with probability ``delete``; at least one stays. [T] -> [at most T]."""
-    kept = torch.rand(len(tokens)) >= delete
-    if not kept.any():
-        kept[int(torch.randint(len(tokens), ()))] = True
-    return tokens[kept]
+            raise UserError("sources is empty; name at least one manifest")
 
 
 class Denoiser(nn.Module):
@@ -159,13 +111,7 @@ class TextToSemanticTask:
         return self._training
 
     def epoch(self, number: int, seed: int) -> list[list[int]]:
-        generator = np.random.default_rng((seed, number, 1))
-        weights = self._training.weights
-        counts = np.floor(weights + generator.random(len(weights))).astype(np.int64)
-        order = np.repeat(np.arange(len(weights)), counts)
-        return batches_by_length(
-            self._training.lengths, self.config.batch_tokens, number=number, seed=seed, order=order
-        )
+        return self._training.epoch(self.config.batch_tokens, number, seed)
 
     def collate(self, examples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         """source [B, X], semantic [B, T], targets [B, T + 1] with EOS, `IGNORED` at padding; centres, width."""
@@ -220,7 +166,7 @@ class TextToSemanticTask:
         units = torch.randint_like(semantic, self.shape.semantic_units)
         return torch.where(replaced & (semantic != self.shape.semantic_pad_id), units, semantic)
 
-    def _examples(self, manifests: Sequence[tuple[str, float]]) -> Examples:
+    def _examples(self, manifests: Sequence[tuple[str, float]]) -> DenoisingExamples | PairExamples:
         needed = ("id", "tokens") if self.pretrain else ("id", "tokens", "text_ids")
         records = [
             {**record, "weight": weight * float(record.get("weight", 1.0))}
@@ -230,35 +176,14 @@ class TextToSemanticTask:
         ]
         if not records:
             raise UserError(f"no utterance of 1 to {self.config.longest_tokens} tokens in {manifests[0][0]}")
-        return Examples(records, self.shape, self.config.delete if self.pretrain else None, self.config.guide_width)
+        if self.pretrain:
+            return DenoisingExamples(records, self.shape, self.config.delete)
+        return PairExamples(records, self.shape, self.config.guide_width)
 
 
 def _all_or(dropped: Tensor | None, rows: int, device: torch.device) -> Tensor:
     """bool [rows]: the rows whose text is visible."""
     return torch.ones(rows, dtype=torch.bool, device=device) if dropped is None else ~dropped
-
-
-def _places(record: dict[str, Any]) -> Tensor | None:
-    if "places" not in record:
-        return None
-    if len(record["places"]) != len(record["tokens"]) + 1:
-        raise UserError(f"utterance {record['id']}: places must be one more than tokens; date its letters again")
-    return torch.tensor(record["places"], dtype=torch.float32)
-
-
-def _tokens(record: dict[str, Any], config: TextToSemanticConfig) -> Tensor:
-    """Every id that can be predicted but EOS, which in imported models may be any of them."""
-    tokens = _ids(record, "tokens", config.vocab)
-    if bool((tokens == config.eos_id).any()):
-        raise UserError(f"utterance {record['id']}: tokens hold {config.eos_id}, which ends an utterance; leave it out")
-    return tokens
-
-
-def _ids(record: dict[str, Any], key: str, size: int) -> Tensor:
-    ids = torch.tensor(record[key], dtype=torch.int64)
-    if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < size:
-        raise UserError(f"utterance {record['id']}: {key} hold ids outside 0 to {size - 1}; see the model section")
-    return ids
 
 
 def load_trained(folder: Path | str) -> TextToSemantic:
@@ -298,8 +223,8 @@ def initial_model(shape: TextToSemanticConfig, init_from: str | None) -> TextToS
     return fresh
 
 
-def train(settings: Path | str) -> dict[str, float]:
-    """Train from a YAML file with the sections ``data``, ``model`` and ``loop`` and an ``output`` folder.
+def train(settings: Settings) -> dict[str, float]:
+    """Trains from settings with the sections `data`, `model` and `loop` and an `output` folder.
 
     Returns:
         The metrics of the last validation. The output folder holds the loop's files and the model's config.json.
@@ -307,22 +232,16 @@ def train(settings: Path | str) -> dict[str, float]:
     Raises:
         UserError: A setting or a file it names is missing or wrong.
     """
-    given = read_settings(settings, ("data", "model", "loop", "output"))
-    shape = build(TextToSemanticConfig, given["model"], f"{settings}, model")
-    loop = build(LoopConfig, given["loop"], f"{settings}, loop")
-    data = dict(given["data"])
-    torch.manual_seed(loop.seed)
-    model = initial_model(shape, data.get("init_from"))
-    task: Task
-    if data.get("phase") == "pronounce":
-        data = {key: value for key, value in data.items() if key not in ("phase", "init_from")}
-        task = PronunciationTask(build(PronunciationTraining, data, f"{settings}, data"), model)
+    given = read_sections(settings, ("data", "model"))
+    shape, loop = given.build(TextToSemanticConfig, "model"), given.build(LoopConfig, "loop")
+    data: PhonemeCtcTraining | TextToSemanticTraining
+    if isinstance(given.values["data"], Mapping) and given.values["data"].get("phase") == "pronounce":
+        data = given.build(PhonemeCtcTraining, "data")
     else:
-        task = TextToSemanticTask(_training(data, settings), model)
-    return run(task, loop, Path(given["output"]), shape.to_dict())
-
-
-def _training(data: dict[str, Any], settings: Path | str) -> TextToSemanticTraining:
-    given = data.get("sources", ())
-    sources = tuple(build(TokenSource, source, f"{settings}, data.sources") for source in given)
-    return build(TextToSemanticTraining, {**data, "sources": sources}, f"{settings}, data")
+        data = given.build(TextToSemanticTraining, "data")
+    torch.manual_seed(loop.seed)
+    model = initial_model(shape, data.init_from)
+    task: Task = (
+        PhonemeCtcTask(data, model) if isinstance(data, PhonemeCtcTraining) else TextToSemanticTask(data, model)
+    )
+    return run(task, loop, given.output, shape.to_dict(), given.values)

@@ -127,9 +127,10 @@ def test_epochs_are_deterministic_and_complete(corpus: Path) -> None:
 @pytest.mark.parametrize("task", ["vocoder", "mel-decoder"])
 def test_training_writes_a_checkpoint_and_resumes(task: str, corpus: Path) -> None:
     values = settings(corpus, task)
-    whole = train(values, corpus.parent / "whole")
-    train(values, corpus.parent / "parts", steps=2)
-    assert train(values | {"loop": values["loop"] | {"steps": 3}}, corpus.parent / "parts").keys() == whole.keys()
+    whole = train(values | {"output": str(corpus.parent / "whole")})
+    parts = values | {"output": str(corpus.parent / "parts")}
+    train(parts | {"loop": values["loop"] | {"steps": 2}})
+    assert train(parts).keys() == whole.keys()
     assert all(math.isfinite(value) for value in whole.values())
     steps = [json.loads(line)["step"] for line in (corpus.parent / "parts" / "log.jsonl").read_text().splitlines()]
     assert max(steps) == 3
@@ -140,7 +141,7 @@ def test_the_whole_route_from_recordings_to_a_stage(corpus: Path) -> None:
     train(settings(corpus, "mel-decoder"))
     train(settings(corpus, "vocoder"))
     aligned = {"mel_decoder": str(home / "mel-decoder"), "tokens": str(home / "tokens.jsonl")}
-    more = {"aligned": aligned, "initial": str(home / "vocoder"), "adversarial": ADVERSARIAL}
+    more = {"aligned": aligned, "init_from": str(home / "vocoder"), "adversarial": ADVERSARIAL}
     train(settings(corpus, "vocoder", output=str(home / "tuned"), **more))
     stage = NeuralAcousticStage(load_mel_decoder(home / "mel-decoder"), load_vocoder(home / "tuned"))
     waveform, samples = stage(torch.randint(0, UNITS, (1, 20)), torch.tensor([20]))
@@ -151,9 +152,9 @@ def test_a_run_with_discriminators_starts_from_one_without(corpus: Path) -> None
     home = corpus.parent
     train(settings(corpus, "vocoder"))
     first = load_vocoder(home / "vocoder").state_dict()
-    values = settings(corpus, "vocoder", initial=str(home / "vocoder"), adversarial=ADVERSARIAL)
+    values = settings(corpus, "vocoder", init_from=str(home / "vocoder"), adversarial=ADVERSARIAL)
     values["loop"] |= {"learning_rate": 0.0}
-    train(values, home / "second")
+    train(values | {"output": str(home / "second")})
     second = load_vocoder(home / "second").state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -189,12 +190,12 @@ def test_spectral_distance_is_zero_only_for_the_same_sound() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"task": "voice"}, "'voice' is unknown; choose one of vocoder, mel-decoder"),
+        ({"task": "voice"}, "task is 'voice'; it should be 'vocoder' or 'mel-decoder'"),
         ({"extra": {}}, "unknown section extra"),
         ({"model": {"depth": 3}}, "model: unknown setting depth"),
         ({"loop": {"steps": 1}}, "loop: setting learning_rate is missing"),
-        ({"output": None}, "output: name the folder"),
-        ({"initial": "nowhere"}, "nowhere holds no training checkpoint"),
+        ({"output": None}, "output is None; it should be a valid string"),
+        ({"init_from": "nowhere"}, "nowhere holds no training checkpoint"),
         ({"training": {"crop_frames": 2}}, "crop_frames 2 is too short"),
     ],
 )
@@ -219,7 +220,7 @@ def test_a_training_folder_of_another_kind_is_refused(corpus: Path) -> None:
     train(settings(corpus, "vocoder"))
     with pytest.raises(UserError, match="holds a vocoder, wanted a mel-decoder"):
         load_mel_decoder(corpus.parent / "vocoder")
-    with pytest.raises(UserError, match=r"model\.json: no such file"):
+    with pytest.raises(UserError, match=r"config\.json: no such file"):
         load_vocoder(corpus.parent / "nowhere")
 
 

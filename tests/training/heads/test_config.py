@@ -8,7 +8,7 @@ import pytest
 
 from spear_accel.errors import UserError
 from spear_accel.training.heads.config import DraftHeadTraining
-from spear_accel.training.heads.on_policy import SampleSettings
+from spear_accel.training.heads.on_policy import OnPolicySettings
 from spear_accel.training.loop.settings import build
 
 
@@ -17,15 +17,15 @@ def make(**changes: Any) -> DraftHeadTraining:
     return build(DraftHeadTraining, fields, "run.yaml, data")
 
 
-def spoken(**changes: Any) -> SampleSettings:
-    return build(SampleSettings, {"folder": "samples", **changes}, "run.yaml, data.samples")
+def spoken(**changes: Any) -> OnPolicySettings:
+    return build(OnPolicySettings, {"folder": "samples", **changes}, "run.yaml, data.samples")
 
 
 def test_a_frozen_trunk_is_heard_and_one_that_learns_is_taught() -> None:
-    assert make(samples=spoken()).targets == "samples"
-    assert make(trunk_weight=0.5).targets == "corpus"
-    assert make(targets="corpus").targets == "corpus"
-    assert make(trunk_weight=0.5, targets="samples", samples=spoken()).targets == "samples"
+    assert make(samples=spoken()).on_policy
+    assert not make(trunk_weight=0.5).on_policy
+    assert not make(targets="corpus").on_policy
+    assert make(trunk_weight=0.5, targets="samples", samples=spoken()).on_policy
 
 
 def test_one_manifest_needs_no_list() -> None:
@@ -40,20 +40,9 @@ def test_texts_to_speak_come_from_either_place() -> None:
     assert make(samples=spoken()).samples == spoken()
 
 
-@pytest.mark.parametrize(
-    ("targets", "drawn_at", "sampling", "tokens"),
-    [
-        ("samples", 0.9, 0.9, 0.9),
-        ("samples", 0.0, 0.0, 1.0),
-        ("corpus", 0.9, 0.6, 1.0),
-    ],
-)
-def test_temperatures_follow_what_made_the_tokens(
-    targets: str, drawn_at: float, sampling: float, tokens: float
-) -> None:
-    config = make(targets=targets, samples=spoken(temperature=drawn_at), distill_temperature=0.6)
-    assert config.sampling_temperature == sampling
-    assert config.token_temperature == tokens
+def test_samples_beside_a_corpus_are_not_drawn() -> None:
+    assert make(targets="corpus", samples=spoken()).drawn is None
+    assert make(targets="samples", samples=spoken(temperature=0.9)).drawn == spoken(temperature=0.9)
 
 
 def test_samples_are_drawn_one_by_one_without_a_draft() -> None:
@@ -65,17 +54,23 @@ def test_samples_are_drawn_one_by_one_without_a_draft() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({}, r"data\.samples is missing; give its folder, or set data\.targets to corpus"),
-        ({"targets": "dreams"}, "data.targets is 'dreams'; choose one of samples, corpus"),
-        ({"targets": "corpus", "sources": ()}, "data.sources is empty"),
-        ({"targets": "samples", "sources": (), "samples": spoken()}, "data.samples.texts and data.sources are both"),
-        ({"trunk_weight": 1.0, "sources": ()}, "data.sources is empty"),
-        ({"targets": "corpus", "positions": 0.0}, "data.positions is 0.0; it must lie in"),
-        ({"targets": "corpus", "positions": 1.01}, "data.positions is 1.01"),
+        ({}, "data: samples is missing; give its folder, or set targets to corpus"),
+        ({"targets": "dreams"}, "data.targets is 'dreams'; it should be 'samples' or 'corpus'"),
+        ({"targets": "corpus", "sources": ()}, "data: sources is empty"),
+        ({"targets": "samples", "sources": (), "samples": spoken()}, "data: samples.texts and sources are both"),
+        ({"trunk_weight": 1.0, "sources": ()}, "data: sources is empty"),
+        ({"targets": "corpus", "positions": 0.0}, "data.positions is 0.0; it should be greater than 0"),
+        ({"targets": "corpus", "positions": 1.01}, "data.positions is 1.01; it should be less than or equal to 1"),
         ({"targets": "corpus", "positions": float("nan")}, "data.positions is nan"),
-        ({"targets": "corpus", "distill_temperature": 0.0}, "data.distill_temperature is 0.0; it must be above 0"),
-        ({"targets": "corpus", "trunk_weight": -0.1}, "data.trunk_weight is -0.1; it must be 0 or more"),
-        ({"targets": "corpus", "detach": True}, "data.detach needs data.trunk_weight above 0"),
+        (
+            {"targets": "corpus", "distill_temperature": 0.0},
+            "distill_temperature is 0.0; it should be greater than 0",
+        ),
+        (
+            {"targets": "corpus", "trunk_weight": -0.1},
+            "trunk_weight is -0.1; it should be greater than",
+        ),
+        ({"targets": "corpus", "detach": True}, "data: detach needs trunk_weight above 0"),
         ({"targets": "corpus", "horizon": 3}, "run.yaml, data: unknown setting horizon"),
     ],
 )
@@ -94,11 +89,11 @@ def test_label_smoothing_is_a_share(smoothing: float) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"count": 0}, "data.samples.count is 0; it must be 1 or more"),
+        ({"count": 0}, "data.samples.count is 0; it should be greater than or equal to 1"),
         ({"temperature": -0.1}, "temperature must be at least 0"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1"),
         ({"longest_tokens": 0}, "max_tokens must be a whole number of at least 1"),
-        ({"seed": 1.5}, "seed must be a whole number"),
+        ({"seed": 1.5}, "data.samples.seed is 1.5; it should be a valid integer"),
     ],
 )
 def test_wrong_samples_are_refused(changes: dict[str, Any], message: str) -> None:
@@ -110,4 +105,4 @@ def test_what_is_missing_is_named() -> None:
     with pytest.raises(UserError, match=r"run\.yaml, data: setting trunk, validation is missing"):
         build(DraftHeadTraining, {}, "run.yaml, data")
     with pytest.raises(UserError, match=r"run\.yaml, data\.samples: setting folder is missing"):
-        build(SampleSettings, {"count": 3}, "run.yaml, data.samples")
+        build(OnPolicySettings, {"count": 3}, "run.yaml, data.samples")

@@ -15,6 +15,7 @@ from spear_accel.decoding.sampling import SamplingParams
 from spear_accel.errors import UserError
 from spear_accel.training.heads.losses import STEPS_SHOWN, AcceptanceCounts, HeadLoss, HeadReport, Labels, ahead
 from spear_accel.training.loop.losses import IGNORED
+from spear_accel.training.loop.settings import build
 
 TOKENS = torch.tensor([[2, 0, 3, 1, 4, 4], [1, 1, 4, IGNORED, IGNORED, IGNORED]])
 ROWS, SLOTS, VOCAB, HORIZON = 2, 6, 5, 3
@@ -130,18 +131,18 @@ def test_weights_fall_by_a_fifth_where_none_are_given() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"distill": -1.0, "cross_entropy": 2.0}, "distill and cross_entropy must be 0 or more"),
-        ({"cross_entropy": -1.0}, "distill and cross_entropy must be 0 or more"),
-        ({"distill": 0.0}, "one of them above 0"),
-        ({"position_weights": (1.0, -0.5)}, "position_weights must be 0 or more, the first above 0"),
-        ({"position_weights": (0.0, 1.0)}, "the first above 0"),
-        ({"positions": 0.0}, "positions is 0.0; it must lie in"),
-        ({"positions": 1.5}, "positions is 1.5"),
+        ({"distill": -1.0, "cross_entropy": 2.0}, r"loss\.distill is -1\.0; it should be greater than or equal to 0"),
+        ({"cross_entropy": -1.0}, r"loss\.cross_entropy is -1\.0"),
+        ({"distill": 0.0}, "loss: distill or cross_entropy must be above 0"),
+        ({"position_weights": (1.0, -0.5)}, r"loss\.position_weights\[1\] is -0\.5"),
+        ({"position_weights": (0.0, 1.0)}, "the first of position_weights must be above 0"),
+        ({"positions": 0.0}, r"loss\.positions is 0\.0; it should be greater than 0"),
+        ({"positions": 1.5}, r"loss\.positions is 1\.5; it should be less than or equal to 1"),
     ],
 )
 def test_wrong_losses_are_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        HeadLoss(**fields)
+        build(HeadLoss, fields, "run.yaml, heads.prophet.loss")
 
 
 def test_one_weight_a_depth() -> None:
@@ -234,12 +235,11 @@ def test_counts_of_an_example() -> None:
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 def test_report_by_hand(trunk: Tensor, draft: Tensor, temperature: float) -> None:
     """Head and trunk draw with the noise of the slot that they speak of."""
-    loss, sampling = HeadLoss(), SamplingParams(temperature)
     torch.manual_seed(2)
     gumbel = -torch.log(-torch.log(torch.rand(ROWS, SLOTS, VOCAB))) if temperature else None
-    report = HeadReport()
+    report = HeadReport(HeadLoss(), SamplingParams(temperature))
     for _ in range(2):
-        report.add(loss, draft, POSITIONS, labels_of(trunk), trunk, sampling, gumbel)
+        report.add(draft, POSITIONS, labels_of(trunk), gumbel)
     agreed = number = 0
     batch: Draws = [[[(0, IGNORED)] * HORIZON for _ in POSITIONS] for _ in range(ROWS)]
     for b in range(ROWS):
@@ -261,10 +261,8 @@ def test_report_by_hand(trunk: Tensor, draft: Tensor, temperature: float) -> Non
 
 def test_a_head_that_is_the_trunk_is_always_right(trunk: Tensor) -> None:
     torch.manual_seed(3)
-    report = HeadReport()
-    report.add(
-        HeadLoss(), said_by(trunk), POSITIONS, labels_of(trunk), trunk, SamplingParams(0.7), torch.randn_like(trunk)
-    )
+    report = HeadReport(HeadLoss(), SamplingParams(0.7))
+    report.add(said_by(trunk), POSITIONS, labels_of(trunk), torch.randn_like(trunk))
     metrics = report.metrics()
     assert metrics.pop("loss") == pytest.approx(0.0, abs=1e-5)
     assert metrics.pop("tokens_per_round") == HORIZON + 1

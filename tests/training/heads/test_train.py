@@ -22,10 +22,10 @@ from spear_accel.errors import UserError
 from spear_accel.heads import EarlyExit, Trunk, build_head, trunk_pass
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
 from spear_accel.training.heads import train as heads_training
-from spear_accel.training.heads.config import DraftHeadTraining
+from spear_accel.training.heads.config import HeadOptions
 from spear_accel.training.heads.losses import STEPS_SHOWN, HeadLoss
-from spear_accel.training.heads.on_policy import SampleSettings, own_samples
-from spear_accel.training.heads.task import NAME, DraftHeadTask
+from spear_accel.training.heads.on_policy import OnPolicySettings, on_policy_records
+from spear_accel.training.heads.task import NAME, DraftHeadTask, HeadRecords
 from spear_accel.training.heads.train import load_trained_heads, load_trained_trunk, load_trunk, train
 from spear_accel.training.loop.losses import IGNORED
 from spear_accel.training.text_to_semantic.train import load_trained
@@ -89,8 +89,8 @@ def model() -> TextToSemantic:
 @pytest.fixture(scope="module")
 def spoken(model: TextToSemantic, tmp_path_factory: pytest.TempPathFactory) -> Records:
     """The model's own utterances, those that end within 40 tokens."""
-    settings = SampleSettings("here", temperature=TEMPERATURE, seed=3, longest_tokens=40)
-    records = own_samples(model, make_texts(60, 5), settings, tmp_path_factory.mktemp("own") / "own.jsonl", 60)
+    settings = OnPolicySettings("here", temperature=TEMPERATURE, seed=3, longest_tokens=40)
+    records = on_policy_records(model, make_texts(60, 5), settings, tmp_path_factory.mktemp("own") / "own.jsonl", 60)
     return [record for record in records if record["stop_reason"] == "eos" and record["tokens"]]
 
 
@@ -105,9 +105,9 @@ def make_heads(model: TextToSemantic, chosen: dict[str, tuple[str, dict[str, Any
 def make_task(
     model: TextToSemantic, heads: dict[str, nn.Module], records: Records, loss: HeadLoss | None = None, **changes: Any
 ) -> DraftHeadTask:
-    fields = {"trunk": "voice", "validation": "texts", "sources": "pairs", "targets": "corpus", **changes}
     loss = loss or HeadLoss(positions=1.0)
-    return DraftHeadTask(DraftHeadTraining(**fields), model, heads, dict.fromkeys(heads, loss), records, records)
+    data = HeadRecords(records, records, changes.pop("drawn_at", None))
+    return DraftHeadTask(HeadOptions(**changes), model, heads, dict.fromkeys(heads, loss), data)
 
 
 def gradients(task: DraftHeadTask) -> dict[str, Tensor | None]:
@@ -116,7 +116,7 @@ def gradients(task: DraftHeadTask) -> dict[str, Tensor | None]:
     batch = task.collate([task.dataset()[n] for n in range(len(task.dataset()))])
     [(name, loss, metrics)] = list(task.losses(task.modules, batch))
     assert name == NAME
-    own = task.config.trunk_weight * metrics.pop("trunk/loss", 0.0)
+    own = task.options.trunk_weight * metrics.pop("trunk/loss", 0.0)
     assert loss.item() == pytest.approx(own + sum(metrics.values()), rel=1e-5)
     loss.backward()
     return {key: parameter.grad for key, parameter in module.named_parameters()}
@@ -240,8 +240,7 @@ def last_layer(model: TextToSemantic, noise: float = 0.0) -> EarlyExit:
 
 
 def on_policy(model: TextToSemantic, heads: dict[str, nn.Module], records: Records) -> DraftHeadTask:
-    samples = SampleSettings("here", temperature=TEMPERATURE)
-    return make_task(model, heads, records, targets="samples", samples=samples, batch_tokens=100)
+    return make_task(model, heads, records, drawn_at=TEMPERATURE, batch_tokens=100)
 
 
 @torch.no_grad()
@@ -526,12 +525,15 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         {"heads": {"prophet": {"horizon": 3, "loss": {"position_weights": [1.0, 0.5]}}}},
         "2 position_weights for a horizon of 3",
     ),
-    "share": ({"heads": {"prophet": {"loss": {"positions": 2.0}}}}, "loss: positions is 2.0; it must lie in"),
-    "samples": ({"samples": None}, r"data\.samples is missing"),
+    "share": (
+        {"heads": {"prophet": {"loss": {"positions": 2.0}}}},
+        r"prophet\.loss\.positions is 2\.0; it should",
+    ),
+    "samples": ({"samples": None}, "data: samples is missing"),
     "samples folder": ({"samples": {"count": 3}}, r"run\.yaml, data\.samples: setting folder is missing"),
-    "detach": ({"detach": True}, r"data\.detach needs data\.trunk_weight"),
+    "detach": ({"detach": True}, "data: detach needs trunk_weight"),
     "positions": ({"positions": 0.0}, r"data\.positions is 0\.0"),
-    "dropout": ({"dropout": 1.5}, "dropout must lie in"),
+    "dropout": ({"dropout": 1.5}, r"data\.dropout is 1\.5; it should be less than 1"),
     "setting": ({"temperature": 0.5}, r"run\.yaml, data: unknown setting temperature"),
     "trunk": ({"trunk": "/nowhere"}, "/nowhere holds no training checkpoint"),
     "validation": ({"validation": "/no/v.jsonl"}, "/no/v.jsonl: no such file"),

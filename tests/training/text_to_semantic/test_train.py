@@ -14,11 +14,12 @@ import yaml
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
 from spear_accel.training.loop.losses import IGNORED, sequence_loss, top1_hits
+from spear_accel.training.loop.settings import build
+from spear_accel.training.text_to_semantic.examples import corrupt
 from spear_accel.training.text_to_semantic.train import (
     TextToSemanticTask,
     TextToSemanticTraining,
     TokenSource,
-    corrupt,
     load_trained,
     train,
 )
@@ -53,7 +54,9 @@ def make_task(manifests: tuple[str, str], **changes: Any) -> TextToSemanticTask:
     torch.manual_seed(0)
     sources = (TokenSource(manifests[0]),)
     fields = {"sources": sources, "validation": manifests[1], "batch_tokens": 100, **changes}
-    return TextToSemanticTask(TextToSemanticTraining(**fields), TextToSemantic(TextToSemanticConfig(**SHAPE)))
+    return TextToSemanticTask(
+        build(TextToSemanticTraining, fields, "run.yaml, data"), TextToSemantic(TextToSemanticConfig(**SHAPE))
+    )
 
 
 def test_deletion_takes_its_share_and_keeps_the_order() -> None:
@@ -185,9 +188,9 @@ def test_a_pretrained_folder_loads_as_a_model(tmp_path: Path, manifests: tuple[s
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"phase": "guess"}, "data.phase is 'guess'; choose one of pretrain, supervised"),
-        ({"delete": 1.0}, "data.delete is 1.0"),
-        ({"sources": ()}, "data.sources is empty"),
+        ({"phase": "guess"}, "data.phase is 'guess'; it should be 'pretrain' or 'supervised'"),
+        ({"delete": 1.0}, "data.delete is 1.0; it should be less than 1"),
+        ({"sources": ()}, "data: sources is empty"),
         ({"longest_tokens": 2}, "no utterance of 1 to 2 tokens"),
     ],
 )

@@ -1,15 +1,14 @@
-"""When each letter is said: a small network spells semantic tokens, and CTC's best path dates the letters.
+"""Where in its text each semantic token is: a small CTC network reads the tokens, and its best path dates the letters.
 
-Text-to-semantic training uses the dates to show the decoder where to read (`spear_accel.training.alignment`): a
-pre-aligned guide (Zhu et al. 2019, ASRU, "Pre-alignment guided attention") instead of the plain diagonal. Needs the
-pairs of text and tokens alone: no audio, no lexicon.
+Text-to-semantic training uses the alignment to show the decoder where to read (`attention_guide`): a pre-aligned guide
+(Zhu et al. 2019, ASRU, "Pre-alignment guided attention") instead of the plain diagonal. Needs the pairs of text and
+tokens alone: no audio, no lexicon.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,45 +17,44 @@ from torch import Tensor, nn
 
 from spear_accel.acoustic.convnext import ConvNeXtStack, frame_mask
 from spear_accel.storage.json_lines import read_manifest
-from spear_accel.training.loop.settings import build, read_settings
-from spear_accel.training.loop.trainer import LoopConfig, load_modules, run
-from spear_accel.training.text_to_semantic.ctc import TranscriptionTask
+from spear_accel.training.loop.config import LoopConfig
+from spear_accel.training.loop.settings import AtLeastOne, Settings, Share, Strings, read_sections
+from spear_accel.training.loop.trainer import load_modules, run
+from spear_accel.training.text_to_semantic.ctc import CtcOptions, CtcTask
 
-__all__ = ["Speller", "SpellingConfig", "SpellingData", "best_times", "load_trained", "places", "train"]
+__all__ = ["CtcAligner", "CtcAlignerConfig", "CtcAlignerData", "align", "best_times", "load_trained", "train"]
 
 PAD = -1
+NAME = "ctc_aligner"
 
 
 @dataclass(frozen=True)
-class SpellingConfig:
-    """Shape of a `Speller`."""
+class CtcAlignerConfig:
+    """Shape of a `CtcAligner`."""
 
-    semantic_units: int
-    text_vocab_size: int
-    width: int = 256
-    hidden: int = 768
-    blocks: int = 5
-    kernel: int = 9
-    dropout: float = 0.1
+    semantic_units: AtLeastOne
+    text_vocab_size: AtLeastOne
+    width: AtLeastOne = 256
+    hidden: AtLeastOne = 768
+    blocks: AtLeastOne = 5
+    kernel: AtLeastOne = 9
+    dropout: Share = 0.1
 
 
 @dataclass(frozen=True)
-class SpellingData:
-    """Manifests of ``id``, ``text_ids`` and ``tokens`` a line. Text id 0 must be a pad: CTC takes it as its blank."""
+class CtcAlignerData:
+    """Manifests of `id`, `text_ids` and `tokens` a line. Text id 0 must be a pad: CTC takes it as its blank."""
 
-    manifests: tuple[str, ...]
+    manifests: Strings
     validation: str
-    batch_tokens: int = 8000
+    batch_tokens: AtLeastOne = 8000
     """Padded semantic tokens in a batch."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "manifests", tuple(self.manifests))
 
-
-class Speller(nn.Module):
+class CtcAligner(nn.Module):
     """Semantic tokens -> text ids, by convolutions over about half a second to each side."""
 
-    def __init__(self, config: SpellingConfig) -> None:
+    def __init__(self, config: CtcAlignerConfig) -> None:
         super().__init__()
         self.embedding = nn.Embedding(config.semantic_units, config.width)
         self.stack = ConvNeXtStack(config.width, config.hidden, config.blocks, config.kernel, config.dropout)
@@ -70,54 +68,55 @@ class Speller(nn.Module):
         return logits
 
 
-def train(settings: Path | str) -> dict[str, float]:
-    """Train a `Speller` from a YAML file with the sections ``data``, ``model`` and ``loop`` and an ``output`` folder.
+def train(settings: Settings) -> dict[str, float]:
+    """Trains a `CtcAligner` from settings with the sections `data`, `model` and `loop` and an `output` folder.
 
     Returns:
-        Metrics of the last validation: ``loss`` and ``letter_error_rate``.
+        Metrics of the last validation: `loss` and `letter_error_rate`.
 
     Raises:
         UserError: A setting or a file it names is missing or wrong.
     """
-    given = read_settings(settings, ("data", "model", "loop", "output"))
-    data = build(SpellingData, given["data"], f"{settings}, data")
-    loop = build(LoopConfig, given["loop"], f"{settings}, loop")
+    given = read_sections(settings, ("data", "model"))
+    data, loop = given.build(CtcAlignerData, "data"), given.build(LoopConfig, "loop")
     torch.manual_seed(loop.seed)
-    speller = Speller(build(SpellingConfig, given["model"], f"{settings}, model"))
-    task = TranscriptionTask(
-        speller, [pair for path in data.manifests for pair in _pairs(path)], _pairs(data.validation),
-        name="speller", pad=PAD, batch_total=data.batch_tokens, errors="letter_error_rate",
-    )  # fmt: skip
-    return run(task, loop, Path(given["output"]))
+    aligner = CtcAligner(given.build(CtcAlignerConfig, "model"))
+    pairs = [pair for path in data.manifests for pair in _pairs(path)]
+    options = CtcOptions(NAME, PAD, data.batch_tokens, "letter_error_rate")
+    return run(CtcTask(aligner, options, pairs, _pairs(data.validation)), loop, given.output, arguments=given.values)
 
 
-def load_trained(settings: Path | str) -> Speller:
-    """The trained speller of a settings file, in evaluation mode."""
-    given = read_settings(settings, ("model", "output"))
-    speller = Speller(build(SpellingConfig, given["model"], f"{settings}, model"))
-    speller.load_state_dict(load_modules(Path(given["output"]))["speller"])
-    return speller.eval()
+def load_trained(settings: Settings) -> CtcAligner:
+    """The trained aligner of a settings file, in evaluation mode.
+
+    Raises:
+        UserError: A setting is missing or wrong, or nothing is trained yet.
+    """
+    given = read_sections(settings, ("data", "model"))
+    aligner = CtcAligner(given.build(CtcAlignerConfig, "model"))
+    aligner.load_state_dict(load_modules(given.output)[NAME])
+    return aligner.eval()
 
 
 @torch.inference_mode()
-def places(speller: Speller, records: Sequence[dict[str, Any]]) -> list[list[float]]:
+def align(aligner: CtcAligner, records: Sequence[dict[str, Any]]) -> list[list[float]]:
     """Where in its text each token of each record is, T + 1 numbers a record: the last is for the end of speech.
 
-    A place counts text ids from 0 and lies between two of them while one sound passes into the next. One call holds
+    A number counts text ids from 0 and lies between two of them while one sound passes into the next. One call holds
     one batch: give records of like length.
     """
     tokens = nn.utils.rnn.pad_sequence(
         [torch.tensor(record["tokens"]) for record in records], batch_first=True, padding_value=PAD
     )
-    scores = speller(tokens).log_softmax(-1).numpy()
-    found = []
+    scores = aligner(tokens).log_softmax(-1).numpy()
+    aligned = []
     for record, row in zip(records, scores, strict=True):
         count = len(record["tokens"])
         times = best_times(row[:count], record["text_ids"])
         ends = np.array([*times, max(count, times[-1] + 1)])
         read = np.interp(np.arange(count + 1), ends, np.arange(len(ends)))
-        found.append([round(float(place), 1) for place in read])
-    return found
+        aligned.append([round(float(position), 1) for position in read])
+    return aligned
 
 
 def best_times(scores: np.ndarray, symbols: Sequence[int]) -> list[int]:

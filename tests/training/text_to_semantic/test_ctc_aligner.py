@@ -1,4 +1,4 @@
-"""Dating letters: CTC's best path against exhaustive search, and a speller that learns a toy language."""
+"""Dating letters: CTC's best path against exhaustive search, and an aligner that learns a toy language."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spear_accel.storage.json_lines import write_manifest
-from spear_accel.training.text_to_semantic.letter_times import (
-    Speller,
-    SpellingConfig,
+from spear_accel.training.text_to_semantic.ctc_aligner import (
+    CtcAligner,
+    CtcAlignerConfig,
+    align,
     best_times,
     load_trained,
-    places,
     train,
 )
 
@@ -73,7 +73,7 @@ def test_a_text_that_does_not_fit_is_spread_evenly() -> None:
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """Letter i is spoken as HELD tokens i, so its place is known."""
+    """Letter i is spoken as HELD tokens i, so its alignment is known."""
     generator = np.random.default_rng(0)
     records = []
     for number in range(60):
@@ -94,11 +94,11 @@ def corpus(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_learns_to_spell_and_dates_the_letters(corpus: Path) -> None:
+def test_learns_a_toy_language_and_aligns_it(corpus: Path) -> None:
     assert train(corpus / "run.yaml")["letter_error_rate"] < 0.05
-    speller = load_trained(corpus / "run.yaml")
+    aligner = load_trained(corpus / "run.yaml")
     records = [{"text_ids": letters, "tokens": np.repeat(letters, HELD).tolist()} for letters in ([2, 4, 3], [5, 2])]
-    found = places(speller, records)
+    found = align(aligner, records)
     for record, row in zip(records, found, strict=True):
         assert len(row) == len(record["tokens"]) + 1
         assert row == sorted(row)
@@ -107,16 +107,16 @@ def test_learns_to_spell_and_dates_the_letters(corpus: Path) -> None:
         np.testing.assert_allclose(middles, range(len(middles)), atol=0.75)
 
 
-def test_places_do_not_depend_on_the_batch() -> None:
+def test_an_alignment_does_not_depend_on_the_batch() -> None:
     torch.manual_seed(0)
-    speller = Speller(SpellingConfig(semantic_units=9, text_vocab_size=8, width=16, hidden=32, blocks=2)).eval()
+    aligner = CtcAligner(CtcAlignerConfig(semantic_units=9, text_vocab_size=8, width=16, hidden=32, blocks=2)).eval()
     records = [{"text_ids": [2, 3, 4], "tokens": [1] * 9}, {"text_ids": [5, 3], "tokens": [2, 7, 7, 1, 3] * 6}]
-    assert places(speller, records) == [*places(speller, records[:1]), *places(speller, records[1:])]
+    assert align(aligner, records) == [*align(aligner, records[:1]), *align(aligner, records[1:])]
 
 
 def test_every_parameter_gets_a_gradient() -> None:
     torch.manual_seed(0)
-    speller = Speller(SpellingConfig(semantic_units=9, text_vocab_size=8, width=16, hidden=32, blocks=2))
-    speller(torch.arange(9)[None]).square().sum().backward()
-    for name, parameter in speller.named_parameters():
+    aligner = CtcAligner(CtcAlignerConfig(semantic_units=9, text_vocab_size=8, width=16, hidden=32, blocks=2))
+    aligner(torch.arange(9)[None]).square().sum().backward()
+    for name, parameter in aligner.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,38 +17,40 @@ from torch import Tensor, nn
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
 from spear_accel.storage.json_lines import read_manifest
-from spear_accel.training.text_to_semantic.ctc import Pair, TranscriptionTask
+from spear_accel.training.loop.settings import AtLeastOne, Strings
+from spear_accel.training.text_to_semantic.ctc import CtcOptions, CtcTask, Pair
 
-__all__ = ["Pronouncer", "PronunciationTask", "PronunciationTraining"]
+__all__ = ["PhonemeCtc", "PhonemeCtcTask", "PhonemeCtcTraining"]
 
 BLANK = "<blank>"
 
 
 @dataclass(frozen=True)
-class PronunciationTraining:
-    """Texts and their phonemes."""
+class PhonemeCtcTraining:
+    """The `data` section: texts and their phonemes."""
 
-    manifests: tuple[str, ...]
-    """Files with ``text_ids`` (without EOS) and ``phonemes`` a line."""
+    manifests: Strings
+    """Files with `text_ids` (without EOS) and `phonemes` a line."""
     validation: str
     """The same, never trained on."""
-    batch_text: int = 6000
+    phase: Literal["pronounce"] = "pronounce"
+    init_from: str | None = None
+    """Output folder of an earlier run whose weights this one starts from."""
+    batch_text: AtLeastOne = 6000
     """Padded text ids in a batch."""
     symbols: tuple[str, ...] = ()
-    """The phonemes; all that the manifests hold where left out."""
+    """The phonemes; if empty, all that the manifests hold."""
 
     def __post_init__(self) -> None:
-        for name in ("manifests", "symbols"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
         if not self.manifests:
-            raise UserError("data.manifests is empty; name at least one file of texts and phonemes")
+            raise UserError("manifests is empty; name at least one file of texts and phonemes")
 
 
-class Pronouncer(nn.Module):
+class PhonemeCtc(nn.Module):
     """The text side of a `TextToSemantic` with a CTC head; the decoder rests."""
 
     def __init__(self, model: TextToSemantic, symbols: int) -> None:
-        """symbols: phonemes and the blank."""
+        """`symbols`: how many phonemes there are, with the blank."""
         super().__init__()
         self.model = model
         self.head = nn.Linear(model.config.dim, symbols)
@@ -60,19 +62,24 @@ class Pronouncer(nn.Module):
         return logits
 
 
-class PronunciationTask(TranscriptionTask):
-    """Letters to phonemes; a `Task` of `spear_accel.training.loop`."""
+class PhonemeCtcTask(CtcTask):
+    """Letters to phonemes; a `Task` of `spear_accel.training.loop.trainer`."""
 
-    def __init__(self, config: PronunciationTraining, model: TextToSemantic) -> None:
+    def __init__(self, config: PhonemeCtcTraining, model: TextToSemantic) -> None:
+        """Reads the manifests.
+
+        Raises:
+            UserError: A manifest is missing or damaged.
+        """
         records = [record for path in config.manifests for record in read_manifest(path, ("text_ids", "phonemes"))]
         found = config.symbols or sorted({symbol for record in records for symbol in record["phonemes"]})
         self.symbols = (BLANK, *found)
         super().__init__(
-            Pronouncer(model, len(self.symbols)),
+            PhonemeCtc(model, len(self.symbols)),
+            CtcOptions("phoneme_ctc", model.config.text_pad_id, config.batch_text, "phoneme_error_rate"),
             self._pairs(records, model.config),
             self._pairs(read_manifest(config.validation, ("text_ids", "phonemes")), model.config),
-            name="pronouncer", pad=model.config.text_pad_id, batch_total=config.batch_text, errors="phoneme_error_rate",
-        )  # fmt: skip
+        )
 
     def _pairs(self, records: Sequence[dict[str, Any]], shape: TextToSemanticConfig) -> list[Pair]:
         index = {symbol: number for number, symbol in enumerate(self.symbols)}

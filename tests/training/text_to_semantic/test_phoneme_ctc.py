@@ -11,7 +11,8 @@ import yaml
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
 from spear_accel.storage.json_lines import write_manifest
-from spear_accel.training.text_to_semantic.pronunciation import PronunciationTask, PronunciationTraining
+from spear_accel.training.loop.settings import build
+from spear_accel.training.text_to_semantic.phoneme_ctc import PhonemeCtcTask, PhonemeCtcTraining
 from spear_accel.training.text_to_semantic.train import load_trained, train
 
 SHAPE = {
@@ -33,9 +34,9 @@ def spellings(tmp_path: Path) -> Path:
     return tmp_path / "spellings.jsonl"
 
 
-def task(spellings: Path) -> PronunciationTask:
-    config = PronunciationTraining((str(spellings),), str(spellings), batch_text=200)
-    return PronunciationTask(config, TextToSemantic(TextToSemanticConfig(**SHAPE)))
+def task(spellings: Path) -> PhonemeCtcTask:
+    config = PhonemeCtcTraining((str(spellings),), str(spellings), batch_text=200)
+    return PhonemeCtcTask(config, TextToSemantic(TextToSemanticConfig(**SHAPE)))
 
 
 def test_learns_to_pronounce_and_hands_its_encoder_on(spellings: Path, tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ def test_the_text_side_gets_gradients_and_the_decoder_none(spellings: Path) -> N
     batch = own.collate([own.dataset()[i] for i in range(20)])
     _, loss, _ = next(own.losses(own.modules, batch))
     loss.backward()
-    for name, parameter in own.modules["pronouncer"].named_parameters():
+    for name, parameter in own.modules["phoneme_ctc"].named_parameters():
         if name.startswith("model.decoder."):
             assert parameter.grad is None, name
         else:
@@ -76,5 +77,5 @@ def test_texts_that_ctc_cannot_write_are_left_out(tmp_path: Path) -> None:
 
 
 def test_no_manifest_is_refused() -> None:
-    with pytest.raises(UserError, match=r"data\.manifests is empty"):
-        PronunciationTraining((), "x")
+    with pytest.raises(UserError, match=r"run\.yaml, data: manifests is empty"):
+        build(PhonemeCtcTraining, {"manifests": [], "validation": "x"}, "run.yaml, data")

@@ -20,6 +20,7 @@ from spear_accel.training.acoustic.recordings import RecordingsConfig, level, lo
 from spear_accel.training.acoustic.spectral_losses import MultiResolutionDistance
 from spear_accel.training.acoustic.train import load_mel_decoder, load_vocoder, train
 from spear_accel.training.acoustic.vocoder import AdversarialConfig, VocoderTask, VocoderTraining
+from spear_accel.training.loop.settings import build
 
 UNITS = 12
 CLIPS = {"a1": 0.9, "a2": 0.7, "b1": 0.8, "c1": 0.5}
@@ -67,10 +68,10 @@ def settings(corpus: Path, task: str, **sections: Any) -> dict[str, Any]:
 def vocoder_task(corpus: Path) -> VocoderTask:
     options = VocoderTraining(
         model=VocoderConfig(**VOCODER),
-        adversarial=AdversarialConfig(**ADVERSARIAL),  # type: ignore[arg-type]
+        adversarial=build(AdversarialConfig, ADVERSARIAL, "adversarial"),
         crop_frames=20, batch_size=2, distance_sizes=(256, 512),
     )  # fmt: skip
-    config = RecordingsConfig(**data(corpus))
+    config = build(RecordingsConfig, data(corpus), "data")
     training, validation, _ = split_recordings(load_recordings(config, 24000), config.split)
     return VocoderTask(options, training, validation)
 
@@ -79,7 +80,7 @@ def mel_decoder_task(corpus: Path) -> MelDecoderTask:
     options = MelDecoderTraining(
         model=MelDecoderConfig(**DECODER), crop_seconds=0.4, batch_size=2, adversarial_weight=1.0, channels=4
     )
-    config = RecordingsConfig(**data(corpus))
+    config = build(RecordingsConfig, data(corpus), "data")
     tokens = read_tokens(corpus.parent / "tokens.jsonl", UNITS)
     utterances = load_utterances(load_recordings(config, 24000), tokens, options, Path(config.cache))
     return MelDecoderTask(options, utterances[:2], utterances[2:])
@@ -166,13 +167,13 @@ def test_gain_is_capped_by_the_peak() -> None:
 
 
 def test_held_out_clips_stay_out(corpus: Path) -> None:
-    config = RecordingsConfig(**data(corpus))
+    config = build(RecordingsConfig, data(corpus), "data")
     parts = split_recordings(load_recordings(config, 24000), config.split)
     assert [[recording.name for recording in part] for part in parts] == [["a1", "a2"], ["b1"], ["c1"]]
 
 
 def test_a_clip_reads_zeros_past_its_ends(corpus: Path) -> None:
-    recording = load_recordings(RecordingsConfig(**data(corpus)), 24000)[0]
+    recording = load_recordings(build(RecordingsConfig, data(corpus), "data"), 24000)[0]
     whole = recording.read()
     assert len(whole) == recording.samples
     part = recording.read(-5, recording.samples + 12)

@@ -21,8 +21,8 @@ from spear_accel.accelerate.state import JobState
 from spear_accel.bench.speed import AUTOREGRESSIVE
 from spear_accel.errors import UserError
 from spear_accel.training.heads import on_policy
-from spear_accel.training.heads.task import DraftHeadTask
-from spear_accel.training.loop.trainer import LoopConfig
+from spear_accel.training.heads.task import DraftHeadTask, HeadRecords
+from spear_accel.training.loop.config import LoopConfig
 from spear_accel.voice.components import load_decoding_defaults, save_decoding_defaults
 from spear_accel.voice.folder import open_voice, seal
 
@@ -183,7 +183,7 @@ def test_steps_fit_the_time(voice: Path, tmp_path: Path, monkeypatch: pytest.Mon
     for steps, seconds in ((None, 0.0), (None, 1e6), (7, 0.0)):
         folder = tmp_path / f"{steps} {seconds}"
         plan, state = replace(PLAN, steps=steps), JobState(folder, {})
-        head_training.train_heads(loaded, heads, (records, records), plan, folder, state, seconds)
+        head_training.train_heads(loaded, heads, HeadRecords(records, records, 0.7), plan, folder, state, seconds)
         assert state.decided(f"steps {heads.name}") == begun[-1][0]
     assert [steps for steps, _ in begun] == [50, 8000, 7]
     assert all(all(map(torch.equal, weights, begun[-1][1])) for _, weights in begun)

@@ -357,7 +357,7 @@ def caught(monkeypatch: pytest.MonkeyPatch, settings: Path) -> DraftHeadTask:
     """The task that these settings would train."""
     tasks: list[DraftHeadTask] = []
     with monkeypatch.context() as patch:
-        patch.setattr(heads_training, "run", lambda task, loop, folder, shape: tasks.append(task) or {})
+        patch.setattr(heads_training, "run", lambda task, *_: tasks.append(task) or {})
         train(settings)
     return tasks[0]
 

@@ -23,6 +23,8 @@ BASE = [
     "soundfile>=0.12",
     "safetensors>=0.5",
     "num2words>=0.5.14",
+    "pydantic>=2.12",
+    "rich>=13.0",
     "tqdm>=4.66",
     "typer>=0.15",
 ]

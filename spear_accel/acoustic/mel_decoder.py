@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from spear_accel.acoustic.convnext import ConvNeXtStack, frame_mask
@@ -95,7 +96,7 @@ class PitchPredictor(nn.Module):
         """Int64 [B, T], mask [B, T, 1] -> two float32 [B, T * frames_per_token]."""
         x = self.dropout(self.embedding(tokens))
         x = self.stack(x if mask is None else x * mask, mask)
-        relative, logits = self.head(x).float().unflatten(2, (self.frames_per_token, 2)).flatten(1, 2).unbind(-1)
+        relative, logits = rearrange(self.head(x).float(), "b t (r two) -> two b (t r)", two=2)
         return self.config.pitch_mean + self.config.pitch_scale * relative, logits
 
 
@@ -139,7 +140,7 @@ class MelDecoder(nn.Module):
         """Frame-level input [B, F, width]: what is said, where in the token, and the harmonics of the pitch."""
         x = self.dropout(self.embedding(tokens))
         x = self.token_stack(x if mask is None else x * mask, mask)
-        spread: Tensor = (x.unsqueeze(2) + self.place).flatten(1, 2)
+        spread: Tensor = rearrange(rearrange(x, "b t d -> b t 1 d") + self.place, "b t r d -> b (t r) d")
         relative = (pitch.log_hz - self.config.pitch_mean) / self.config.pitch_scale
         plain = torch.stack([relative, torch.ones_like(relative)], dim=-1)
         about = torch.cat([self.harmonics(pitch.log_hz), plain], dim=-1)

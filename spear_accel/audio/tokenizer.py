@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from einops import reduce
 from torch import Tensor
 
 from spear_accel.audio.encoder import SAMPLE_RATE, FbankEncoderConfig, SpeechEncoder
@@ -125,7 +126,7 @@ def pooled_features(encoder: SpeechEncoder, waveform: Tensor, layers: Sequence[i
     parts: dict[int, list[Tensor]] = {layer: [] for layer in layers}
     for piece, skip, keep in _windows(whole, hop):
         for layer, features in encoder([piece], layers)[0].items():
-            pooled = features.view(-1, pool, features.shape[-1]).mean(dim=1)
+            pooled = reduce(features, "(t p) d -> t d", "mean", p=pool)
             parts[layer].append(pooled[skip : skip + keep])
     return {layer: torch.cat(found) for layer, found in parts.items()}
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from spear_accel.errors import UserError
@@ -84,7 +85,7 @@ class Prophet(nn.Module):
         Entry (p, j) has seen the hidden states up to positions[p] - 1 and inputs positions[p] .. positions[p] + j;
         inputs beyond the end are repeats of the last.
         """
-        rows, count, width = len(trunk.inputs), len(positions), trunk.final.shape[-1]
+        count = len(positions)
         ahead = positions[:, None] + torch.arange(self.horizon, device=positions.device)
         tokens = trunk.inputs[:, ahead.clamp_max(trunk.inputs.shape[1] - 1)]
         states = self._known(trunk.final, positions)
@@ -92,8 +93,10 @@ class Prophet(nn.Module):
         rotary = self.rotary.values[: x.shape[2]]
         keys, values = trunk.keys[self.source], trunk.values[self.source]
         for layer in self._layers:
-            x = layer.attend(x.view(rows * count, -1, width), rotary)
-            x = layer.read(x.view(rows, -1, width), keys, values, trunk.mask).view(rows, count, -1, width)
+            # Every position has a sequence of its own, but all positions of a row read one text.
+            x = layer.attend(rearrange(x, "b p n d -> (b p) n d"), rotary)
+            x = layer.read(rearrange(x, "(b p) n d -> b (p n) d", p=count), keys, values, trunk.mask)
+            x = rearrange(x, "b (p n) d -> b p n d", p=count)
         return self.logits(x[:, :, self.config.starts :])
 
     def start(self, states: Tensor) -> tuple[Tensor, Tensor]:

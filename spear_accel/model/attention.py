@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from spear_accel.model.config import TextToSemanticConfig
@@ -108,9 +109,9 @@ class CrossReader(nn.Module):
         mask: [B, 1, 1, X], bool, true where visible, or numbers to add to the scores. Leave the null slot out of keys
         and mask for weights over the text alone. Returns float32 [B, H, T, X].
         """
-        query = self.query(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
-        groups = query.shape[1] // keys.shape[1]
-        scores = query @ keys.repeat_interleave(groups, dim=1).transpose(2, 3)
+        query = rearrange(self.query(x), "b t (h c) -> b h t c", c=self.head_dim)
+        shared = repeat(keys, "b g x c -> b (g r) c x", r=query.shape[1] // keys.shape[1])
+        scores = query @ shared
         scores = scores.float() * query.shape[-1] ** -0.5
         if mask is not None:
             scores = scores.masked_fill(~mask, -1e4) if mask.dtype == torch.bool else scores + mask
@@ -134,5 +135,5 @@ class CrossAttention(CrossReader):
         if self.null is not None:
             null = self.null.to(packed.dtype).expand(packed.shape[0], 1, -1, -1, -1)
             packed = torch.cat((null, packed), dim=1)
-        keys, values = packed.permute(2, 0, 3, 1, 4).unbind(0)
+        keys, values = rearrange(packed, "b x two g c -> two b g x c").unbind(0)
         return keys, values

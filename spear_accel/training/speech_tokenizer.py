@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from spear_accel.audio.encoder import FBANK_RATE, SAMPLE_RATE, FbankEncoderConfig, create_ctc_model, fbank
@@ -164,7 +165,7 @@ def _mask_band(features: Tensor, widest: int) -> Tensor:
     start = (torch.rand(rows, 1, device=features.device) * (channels - width)).long()
     channel = torch.arange(channels, device=features.device)
     hidden = (channel >= start) & (channel < start + width)
-    return features.masked_fill(hidden.unsqueeze(1), 0.0)
+    return features.masked_fill(rearrange(hidden, "b c -> b 1 c"), 0.0)
 
 
 def read_symbols(manifests: Sequence[str], least: int = 20) -> tuple[str, ...]:

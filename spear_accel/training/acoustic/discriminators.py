@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 _SLOPE = 0.1
@@ -68,7 +69,7 @@ class SpectrogramDiscriminator(nn.Module):
                 waveform.float(), self.n_fft, self.hop, window=self.window, center=False, return_complex=True
             )
             # A power below one brings quiet detail within reach without the noise of a logarithm near zero.
-            picture = (spectrum.abs() + 1e-4).pow(0.3).unsqueeze(1)
+            picture = rearrange((spectrum.abs() + 1e-4).pow(0.3), "b f t -> b 1 f t")
         judgement: Judgement = self.judge(picture)
         return judgement
 
@@ -87,7 +88,7 @@ class PeriodDiscriminator(nn.Module):
     def forward(self, waveform: Tensor) -> Judgement:
         """[B, samples]."""
         usable = waveform.shape[-1] // self.period * self.period
-        picture = waveform[:, :usable].reshape(len(waveform), 1, -1, self.period)
+        picture = rearrange(waveform[:, :usable], "b (t p) -> b 1 t p", p=self.period)
         judgement: Judgement = self.judge(picture)
         return judgement
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from spear_accel.acoustic.convnext import frame_mask
@@ -195,7 +196,7 @@ class MelDecoderTask:
     def _picture(self, log_mel: Tensor, mask: Tensor) -> Tensor:
         """[B, F, bins] -> [B, 1, F, bins] near unit scale."""
         config = self.options.model
-        return ((log_mel - config.mel_mean) / config.mel_scale * mask).unsqueeze(1)
+        return rearrange((log_mel - config.mel_mean) / config.mel_scale * mask, "b f m -> b 1 f m")
 
     def _distance(self, made: MelPrediction, batch: dict[str, Tensor], mask: Tensor) -> tuple[Tensor, dict[str, float]]:
         inside = mask[..., 0]

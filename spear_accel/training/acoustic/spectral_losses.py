@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 import torchaudio
+from einops import rearrange
 from torch import Tensor, nn
 
 
@@ -30,7 +31,8 @@ class SpectralDistance(nn.Module):
 
     def _magnitude(self, waveform: Tensor) -> Tensor:
         spectrum = torch.stft(waveform, self.n_fft, self.hop, window=self.window, center=True, return_complex=True)
-        return (spectrum.real.square() + spectrum.imag.square()).clamp_min(1e-9).sqrt().transpose(1, 2)
+        power = spectrum.real.square() + spectrum.imag.square()
+        return rearrange(power.clamp_min(1e-9).sqrt(), "b f t -> b t f")
 
     def forward(self, made: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         """Two float32 [B, samples] -> (mel distance, magnitude distance), both scalars."""

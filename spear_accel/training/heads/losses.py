@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 from spear_accel.decoding.sampling import SamplingParams, choose, log_probabilities
@@ -60,11 +61,12 @@ class HeadLoss:
         tokens = ahead(labels.tokens, positions, horizon, IGNORED)
         depths = torch.tensor(self.weights(horizon), dtype=torch.float32, device=logits.device)
         weight = (tokens != IGNORED) * depths
-        scores = logits.float().flatten(0, 2)
+        scores = rearrange(logits.float(), "b p n v -> (b p n) v")
         cost = torch.zeros_like(weight)
         if self.distill:
             wanted = ahead(labels.probabilities, positions, horizon)
-            cross = F.cross_entropy(scores / labels.distill_temperature, wanted.flatten(0, 2), reduction="none")
+            wanted = rearrange(wanted, "b p n v -> (b p n) v")
+            cross = F.cross_entropy(scores / labels.distill_temperature, wanted, reduction="none")
             cost = cost + self.distill * (cross.view_as(cost) - ahead(labels.entropy, positions, horizon))
         if self.cross_entropy:
             distribution = scores / labels.token_temperature

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 from torchaudio.functional import edit_distance
 
@@ -20,7 +21,7 @@ def sequence_loss(logits: Tensor, targets: Tensor, smoothing: float = 0.0, reduc
     logits [B, T, V]; targets [B, T], `IGNORED` where nothing is to be predicted. Computed in float32.
     """
     return F.cross_entropy(
-        logits.float().flatten(0, 1), targets.flatten(),
+        rearrange(logits.float(), "b t v -> (b t) v"), targets.flatten(),
         ignore_index=IGNORED, label_smoothing=smoothing, reduction=reduction,
     )  # fmt: skip
 
@@ -37,7 +38,7 @@ def ctc_loss_per_symbol(logits: Tensor, lengths: Tensor, targets: Tensor, target
 
     logits [B, T, classes]; lengths [B]; targets: the symbols of all rows in a row; target_lengths [B].
     """
-    scores = logits.float().log_softmax(-1).transpose(0, 1)
+    scores = rearrange(logits.float().log_softmax(-1), "b t v -> t b v")
     total = F.ctc_loss(scores, targets, lengths, target_lengths, reduction="sum", zero_infinity=True)
     return total / target_lengths.sum()
 

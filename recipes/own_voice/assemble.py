@@ -31,7 +31,7 @@ from spear_accel.voice.folder import (
     seal,
 )
 
-__all__ = ["assemble", "align_pairs", "task_of", "tune"]
+__all__ = ["align_pairs", "assemble", "task_of", "tune"]
 
 
 def assemble(recipe: Recipe, model: Path, heads: Sequence[Path]) -> VoiceFolder:

@@ -515,7 +515,7 @@ def test_a_folder_without_heads_is_refused(place: Path) -> None:
 
 
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
-    "kind": ({"heads": {"oracle": {}}}, r"heads\.oracle: kind 'oracle' is unknown; choose one of early-exit, prophet"),
+    "kind": ({"heads": {"oracle": {}}}, r"heads\.oracle: kind 'oracle' is unknown; choose one of recurrent, prophet"),
     "no heads": ({"heads": {}}, "run.yaml, heads: name at least one kind of head"),
     "a list of heads": ({"heads": ["prophet"]}, "run.yaml, heads: name at least one kind of head"),
     "shape": ({"heads": {"early-exit": {"exit_layer": 3}}}, "exit_layer 3: choose 1 to 2"),

@@ -54,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--text", type=Path, required=True, help="utterances, one a line")
     parser.add_argument("--voice", default="kathleen")
-    parser.add_argument("--methods", help="all heads of the voice if left out")
+    parser.add_argument("--methods", help="default: all heads of the voice")
     parser.add_argument("--utterances", type=int, default=32)
     parser.add_argument("--markdown", type=Path)
     arguments = parser.parse_args()

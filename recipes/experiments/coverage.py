@@ -4,7 +4,7 @@
         [--judge] [--markdown OUT.md]
 
 Faults are made: of what the voice says, a stretch is cut out or said twice, the end is cut off, or the tokens are those
-of another text. `--judge` has an outside recogniser (extra ``eval``) hear the untouched utterances; the character error
+of another text. `--judge` has an outside recogniser (extra `eval`) hear the untouched utterances; the character error
 rate of those that the guard suspects stands beside that of the others.
 """
 
@@ -148,7 +148,7 @@ def cost_lines(cost: Cost, count: int) -> Iterator[str]:
 
 
 def rate_lines(rates: Mapping[str, tuple[int, float]]) -> Iterator[str]:
-    """Empty where nobody judged."""
+    """Empty without a judge."""
     if rates:
         yield from ("", "| untouched | number | CER |", "| --- | ---: | ---: |")
     for name, (count, rate) in rates.items():

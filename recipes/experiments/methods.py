@@ -5,7 +5,7 @@
 
 Texts, seeds and threads are the same for all, turns are interleaved as in `spear-accel bench`, whose records it writes.
 What a method cannot do with a rule is left out. `--judged` names the methods whose lossy tokens are spoken and heard by
-an outside recogniser (extra ``eval``); their character error rate stands beside that of autoregressive decoding.
+an outside recogniser (extra `eval`); their character error rate stands beside that of autoregressive decoding.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--utterances", type=int, default=64)
     parser.add_argument("--alone", type=int, default=12, help="utterances at batch size 1, which takes longest")
     parser.add_argument("--batch-sizes", default="1,8,32")
-    parser.add_argument("--temperatures", help="0 and the voice's default if left out")
+    parser.add_argument("--temperatures", help="default: 0 and the voice's own")
     parser.add_argument("--judged", default="", help="methods whose lossy tokens are heard")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--json", type=Path)

@@ -30,7 +30,7 @@ class AcceleratePlan:
     utterances: int = 8000
     """Most utterances that the model speaks to learn from."""
     steps: int | None = None
-    """Training steps of each run; from `minutes` where left out."""
+    """Training steps of each run; by default as many as fit into `minutes`."""
     batch_tokens: int = 2000
     skip_trials: int = 20
     """Skip sets that are tried for method "layer-skip"; 0 leaves the method out."""

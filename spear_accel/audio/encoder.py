@@ -31,7 +31,7 @@ FBANK_RATE = 100
 """Filterbank frames per second: a 10 ms hop under a 25 ms window."""
 
 _FBANK_MARGIN = 120
-"""Samples mirrored at both ends so that filterbank frame k is centred on sample ``160 k + 80``: (400 - 160) / 2."""
+"""Samples mirrored at both ends so that filterbank frame k is centred on sample `160 k + 80`: (400 - 160) / 2."""
 
 _WAVE_STRIDE, _WAVE_MARGIN = 320, 40
 """Hop of wav2vec 2.0's convolutions, and half of what their 400-sample receptive field exceeds it by."""
@@ -70,7 +70,7 @@ class CtcModel(nn.Module):
         """Run the encoder and its CTC head.
 
         Args:
-            features: Filterbanks [B, frames, 80], padded at the end; ``frames`` a multiple of the stride.
+            features: Filterbanks [B, frames, 80], padded at the end; `frames` a multiple of the stride.
             lengths: Filterbank frames of each row [B], multiples of the stride.
 
         Returns:
@@ -85,7 +85,7 @@ class SpeechEncoder(nn.Module):
 
     Layers count from 1, as in "w2v-BERT layer 7" (SPEAR-TTS, arXiv 2302.03540); layers above the last one wanted are
     not run. Features of a waveform do not depend on the other waveforms of its batch, with one exception: the first
-    wav2vec 2.0 models (``base``, ``large``) normalise their first convolution over the padded time axis, so whoever
+    wav2vec 2.0 models (`base`, `large`) normalise their first convolution over the padded time axis, so whoever
     needs exact features from those encodes one waveform at a time.
     """
 
@@ -122,7 +122,7 @@ class SpeechEncoder(nn.Module):
 
     @classmethod
     def from_card(cls, name: str, last_layer: int | None = None) -> SpeechEncoder:
-        """An encoder by the name of its fairseq2 asset card, for example ``wav2vec2_base``.
+        """An encoder by the name of its fairseq2 asset card, for example `wav2vec2_base`.
 
         A local checkpoint has a name too once a card that points to it is registered or lies in fairseq2's asset
         folder; fairseq2 downloads and caches the checkpoints of its own cards.
@@ -157,7 +157,7 @@ class SpeechEncoder(nn.Module):
 
         Returns:
             For each waveform a dict from layer to features [ceil(samples * frame_rate / 16000), D]; frame k is
-            centred on sample ``(k + 1/2) * 16000 / frame_rate``.
+            centred on sample `(k + 1/2) * 16000 / frame_rate`.
         """
         self._check(layers)
         inputs = [self._input(waveform) for waveform in waveforms]
@@ -197,10 +197,10 @@ def fbank(waveform: Tensor, frames: int | None = None) -> Tensor:
 
     Args:
         waveform: Float32 in [-1, 1] [samples].
-        frames: Frames wanted; ``ceil(samples / 160)`` when left out.
+        frames: Frames wanted; `ceil(samples / 160)` when left out.
 
     Returns:
-        [frames, 80]; frame k is centred on sample ``160 k + 80``.
+        [frames, 80]; frame k is centred on sample `160 k + 80`.
     """
     hop = SAMPLE_RATE // FBANK_RATE
     frames = -(-len(waveform) // hop) if frames is None else frames
@@ -234,7 +234,7 @@ def create_ctc_model(config: FbankEncoderConfig) -> CtcModel:
 
 
 def _mirror(waveform: Tensor, left: int, right: int) -> Tensor:
-    """Extend ``waveform`` [samples] by its mirror image; silence instead where it is too short for that."""
+    """Extend `waveform` [samples] by its mirror image; silence instead where it is too short for that."""
     mode = "reflect" if len(waveform) > max(left, right) else "constant"
     return nn.functional.pad(waveform.view(1, -1), (left, right), mode=mode).view(-1)
 

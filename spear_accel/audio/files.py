@@ -18,7 +18,7 @@ __all__ = ["read_audio", "resample"]
 
 
 def read_audio(path: Path | str, sample_rate: int) -> Tensor:
-    """Read a file as mono float32 in [-1, 1], resampled to ``sample_rate`` Hz; channels are averaged.
+    """Read a file as mono float32 in [-1, 1], resampled to `sample_rate` Hz; channels are averaged.
 
     Returns:
         Waveform [samples].
@@ -40,7 +40,7 @@ def read_audio(path: Path | str, sample_rate: int) -> Tensor:
 
 
 def resample(waveform: Tensor, source_rate: int, target_rate: int) -> Tensor:
-    """Band-limited resampling of ``waveform`` [samples] from ``source_rate`` to ``target_rate`` Hz."""
+    """Band-limited resampling of `waveform` [samples] from `source_rate` to `target_rate` Hz."""
     if source_rate == target_rate:
         return waveform
     from torchaudio.functional import resample as band_limited  # costs a second to import, so only where it is needed

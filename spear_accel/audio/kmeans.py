@@ -38,10 +38,10 @@ class Codebook:
 
 
 def fit_codebook(features: Tensor, units: int, *, seed: int = 0, epochs: int = 20) -> Codebook:
-    """Mini-batch k-means (Sculley 2010; scikit-learn's) on ``features`` [frames, D].
+    """Mini-batch k-means (Sculley 2010; scikit-learn's) on `features` [frames, D].
 
     Raises:
-        UserError: Fewer frames than ``units``, or scikit-learn is not installed.
+        UserError: Fewer frames than `units`, or scikit-learn is not installed.
     """
     if len(features) < units:
         raise UserError(f"{units} units need at least as many frames, found {len(features)}; add recordings")

@@ -60,7 +60,7 @@ class SpeechTokenizer:
 
     @classmethod
     def from_folder(cls, folder: Path | str) -> SpeechTokenizer:
-        """Load ``config.json``, ``codebook.safetensors`` and, where no card is named, ``encoder.safetensors``.
+        """Load `config.json`, `codebook.safetensors` and, where no card is named, `encoder.safetensors`.
 
         Raises:
             UserError: A file is missing or damaged, or fairseq2 is not installed.
@@ -75,7 +75,7 @@ class SpeechTokenizer:
         return cls(config, _load_encoder(config, folder), codebook)
 
     def save(self, folder: Path | str, encoder_weights: dict[str, Tensor] | None = None) -> None:
-        """Write the folder; ``encoder_weights`` (stored in half precision) for an encoder without a card."""
+        """Write the folder; `encoder_weights` (stored in half precision) for an encoder without a card."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_tensors(folder / CODEBOOK, vars(self.codebook), half=False)
@@ -109,7 +109,7 @@ class SpeechTokenizer:
 
 
 def pooled_features(encoder: SpeechEncoder, waveform: Tensor, layers: Sequence[int], pool: int) -> dict[int, Tensor]:
-    """Features of a waveform of any length, ``pool`` encoder frames averaged to one.
+    """Features of a waveform of any length, `pool` encoder frames averaged to one.
 
     Args:
         encoder: The encoder.
@@ -138,7 +138,7 @@ def collapse(tokens: Tensor) -> Tensor:
 
 
 def _windows(waveform: Tensor, hop: int) -> Iterator[tuple[Tensor, int, int]]:
-    """Cut ``waveform``, whole hops long, into ``(samples with context, frames to skip, frames to keep)``."""
+    """Cut `waveform`, whole hops long, into `(samples with context, frames to skip, frames to keep)`."""
     window, context = WINDOW_SECONDS * SAMPLE_RATE // hop * hop, CONTEXT_SECONDS * SAMPLE_RATE // hop * hop
     for start in range(0, len(waveform), window):
         end = min(start + window, len(waveform))

@@ -68,7 +68,7 @@ class PackedWeight(_Prepared):
     def multiply(
         self, x: Tensor, weight: Tensor, rows: int | None = None, bias: Tensor | None = None, gelu: bool = False
     ) -> Tensor:
-        """x [..., I] times the first `rows` of weight [O, I] (all if left out), transposed, plus bias: [..., rows].
+        """x [..., I] times the first `rows` of weight [O, I] (by default all), transposed, plus bias: [..., rows].
 
         gelu: also apply that function, which costs nothing while the product is at hand.
         """

@@ -37,6 +37,6 @@ def plugged_voice(name: str) -> Path | None:
     folders = list(package.__path__) if isinstance(package, ModuleType) and hasattr(package, "__path__") else []
     if not folders:
         raise UserError(
-            f"voice {name!r}: the entry point {entry.value} is no package with a folder; mend or remove that package"
+            f"voice {name!r}: the entry point {entry.value} is no package with a folder; fix or remove that package"
         )
     return Path(folders[0])

@@ -128,7 +128,7 @@ class WaveformDiscriminator(nn.Module):
 
 
 def fixed_judgement(discriminator: nn.Module, real: Tensor, made: Tensor) -> tuple[Any, Any]:
-    """Judgements for the generator's step: gradients reach ``made`` but not the discriminator's weights."""
+    """Judgements for the generator's step: gradients reach `made` but not the discriminator's weights."""
     fixed = {name: parameter.detach() for name, parameter in discriminator.named_parameters()}
     with torch.no_grad():
         of_real = discriminator(real)

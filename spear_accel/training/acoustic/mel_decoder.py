@@ -1,7 +1,7 @@
 """Training of the mel decoder: semantic tokens of recordings, their log-mel frames and their pitch.
 
 The first pass minimises the absolute error of the mel frames and the errors of pitch and voicing; a second one
-(``adversarial_weight`` above 0) adds a discriminator of mel pictures, which brings back the grain that averaging takes
+(`adversarial_weight` above 0) adds a discriminator of mel pictures, which brings back the grain that averaging takes
 away. Does not know how the tokens were made, nor the optimiser, the device or the schedule.
 """
 
@@ -62,10 +62,10 @@ class Utterance:
 
 
 def read_tokens(path: Path, units: int) -> dict[str, Tensor]:
-    """Tokens by clip id from a JSONL file with ``id`` and ``tokens``.
+    """Tokens by clip id from a JSONL file with `id` and `tokens`.
 
     Raises:
-        UserError: A line lacks a field, or a token is not below ``units``.
+        UserError: A line lacks a field, or a token is not below `units`.
     """
     tokens = {}
     for number, record in enumerate(read_manifest(path, ("id", "tokens")), start=1):
@@ -132,7 +132,7 @@ class TokenCrops(Sequence[Any]):
 
 
 class MelDecoderTask:
-    """The loop's task: see :class:`spear_accel.training.loop.Task`."""
+    """The loop's task: see `Task`."""
 
     modules: dict[str, nn.Module]
 

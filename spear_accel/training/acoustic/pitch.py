@@ -37,7 +37,7 @@ class PitchConfig:
 def track_pitch(waveform: Tensor, sample_rate: int, hop: int, config: PitchConfig) -> Tensor:
     """Float32 [samples] -> float32 [samples // hop]: frequency in Hz, zero where unvoiced.
 
-    Frame k is centred at sample ``k * hop + hop / 2``, as are the log-mel frames.
+    Frame k is centred at sample `k * hop + hop / 2`, as are the log-mel frames.
     """
     frames = len(waveform) // hop
     if not frames:
@@ -48,7 +48,7 @@ def track_pitch(waveform: Tensor, sample_rate: int, hop: int, config: PitchConfi
 
 
 def cached_pitch(name: str, waveform: Tensor, sample_rate: int, hop: int, config: PitchConfig, cache: Path) -> Tensor:
-    """:func:`track_pitch` of a named clip, kept in ``cache`` for the next run."""
+    """`track_pitch` of a named clip, kept in `cache` for the next run."""
     folder = cache / f"pitch_{sample_rate}_{hop}_{config.lowest_hz:g}-{config.highest_hz:g}Hz"
     path = folder / f"{name}.npy"
     if path.exists():
@@ -86,7 +86,7 @@ def _candidates(
 
 
 def _peaks(correlation: Tensor, shortest: int) -> tuple[Tensor, Tensor]:
-    """Local maxima beyond ``shortest``, refined by a parabola: strengths and lags [frames, candidates]."""
+    """Local maxima beyond `shortest`, refined by a parabola: strengths and lags [frames, candidates]."""
     left, middle, right = correlation[:, shortest - 1 : -2], correlation[:, shortest:-1], correlation[:, shortest + 1 :]
     is_peak = (middle > left) & (middle >= right)
     height, index = torch.where(is_peak, middle, torch.full_like(middle, -1.0)).topk(_CANDIDATES, dim=1)

@@ -27,9 +27,9 @@ _FULL_SCALE = 32767.0
 class RecordingsConfig:
     """Where recordings lie and how loud they shall be.
 
-    ``folders`` are corpora with ``wavs/ID.*``; ``cache`` takes the decoded audio. ``split`` names a JSON file
+    `folders` are corpora with `wavs/ID.*`; `cache` takes the decoded audio. `split` names a JSON file
     of the ids that are held out (`spear_accel.data.split`).
-    ``gain_db`` is applied to every clip, and a clip whose peak would pass ``peak`` is turned down as a whole.
+    `gain_db` is applied to every clip, and a clip whose peak would pass `peak` is turned down as a whole.
     """
 
     folders: Strings
@@ -45,14 +45,14 @@ class RecordingsConfig:
 
 @dataclass(frozen=True)
 class Recording:
-    """One decoded clip: int16 samples in ``path`` (.npy), ``samples`` of them."""
+    """One decoded clip: int16 samples in `path` (.npy), `samples` of them."""
 
     name: str
     path: Path
     samples: int
 
     def read(self, start: int = 0, count: int | None = None) -> Tensor:
-        """Float32 [count] from ``start``; zeros where the clip has no samples."""
+        """Float32 [count] from `start`; zeros where the clip has no samples."""
         end = self.samples if count is None else start + count
         audio = np.load(self.path, mmap_mode="r")[max(start, 0) : min(end, self.samples)]
         waveform = torch.from_numpy(audio.astype(np.float32) / _FULL_SCALE)
@@ -61,7 +61,7 @@ class Recording:
 
 
 def level(waveform: Tensor, gain_db: float, peak: float) -> Tensor:
-    """Amplify by ``gain_db``, less where the peak would pass ``peak`` (full scale is one)."""
+    """Amplify by `gain_db`, less where the peak would pass `peak` (full scale is one)."""
     wanted = float(10.0 ** (gain_db / 20))
     return waveform * min(wanted, peak / max(float(waveform.abs().max()), 1e-9))
 

@@ -44,7 +44,7 @@ class SpectralDistance(nn.Module):
 
 
 class MultiResolutionDistance(nn.Module):
-    """The mean of :class:`SpectralDistance` over several window sizes."""
+    """The mean of `SpectralDistance` over several window sizes."""
 
     def __init__(self, sizes: tuple[int, ...], sample_rate: int) -> None:
         super().__init__()

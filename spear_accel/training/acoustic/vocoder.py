@@ -1,7 +1,7 @@
 """Training of the vocoder: crops of recordings, spectral distances and, on wish, discriminators.
 
-Two passes suit a CPU: first the spectral distances alone (``adversarial.weight`` 0), then a run with discriminators
-that starts from the first (``initial``). A third run with ``aligned`` lets the vocoder learn the mel frames that it
+Two passes suit a CPU: first the spectral distances alone (`adversarial.weight` 0), then a run with discriminators
+that starts from the first (`initial`). A third run with `aligned` lets the vocoder learn the mel frames that it
 will really be given. Does not know the optimiser, the device or the schedule: that is the loop's.
 """
 
@@ -34,7 +34,7 @@ _MARGIN = 2
 
 @dataclass(frozen=True)
 class AdversarialConfig:
-    """Discriminators and their share of the loss; ``weight`` 0 trains without them. ``rows`` of a batch are judged."""
+    """Discriminators and their share of the loss; `weight` 0 trains without them. `rows` of a batch are judged."""
 
     weight: float = 0.0
     matching: float = 4.0
@@ -48,7 +48,7 @@ class AdversarialConfig:
 class VocoderTraining:
     """Everything but data and loop.
 
-    ``aligned_share`` is the share of crops that are given predicted mel frames where there are such; the others are
+    `aligned_share` is the share of crops that are given predicted mel frames where there are such; the others are
     given the true ones, so that the vocoder goes on inverting faithfully.
     """
 
@@ -97,9 +97,9 @@ class Crops(Sequence[Any]):
 
 
 class VocoderTask:
-    """The loop's task: see :class:`spear_accel.training.loop.Task`.
+    """The loop's task: see `Task`.
 
-    ``mels`` maps a clip's name to the log-mel [frames, bins] that the vocoder shall be given; None computes it from the
+    `mels` maps a clip's name to the log-mel [frames, bins] that the vocoder shall be given; None computes it from the
     recording itself.
     """
 

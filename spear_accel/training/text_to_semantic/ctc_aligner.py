@@ -146,7 +146,7 @@ def best_times(scores: np.ndarray, symbols: Sequence[int]) -> list[int]:
 
 
 def _peaks(back: np.ndarray, emitted: np.ndarray, state: int) -> list[int]:
-    """Follow the path back from its last ``state``; the strongest frame of every symbol."""
+    """Follow the path back from its last `state`; the strongest frame of every symbol."""
     peaks: dict[int, int] = {}
     for time in range(len(back) - 1, -1, -1):
         if state % 2 and (state not in peaks or emitted[time, state] > emitted[peaks[state], state]):

@@ -14,7 +14,7 @@ RATE, HOP = 24000, 240
 
 
 def pulses(hertz: torch.Tensor) -> torch.Tensor:
-    """A waveform of ten harmonics that follows ``hertz`` [samples]."""
+    """A waveform of ten harmonics that follows `hertz` [samples]."""
     phase = torch.cumsum(2 * math.pi * hertz / RATE, 0)
     return sum((torch.sin(k * phase) / k for k in range(1, 11)), torch.zeros(())) * 0.1
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from spear_accel.errors import UserError
-from spear_accel.text.normalise import Normalised
-from spear_accel.text.segment import paragraphs, segment
+from spear_accel.text.front_end import Normalised, SpokenWord, verbatim
+from spear_accel.text.segment import paragraph_spans, segment
 
 __all__ = ["PlannedUtterance", "plan", "verbatim"]
 
 # Seconds of silence that follow an utterance, by its last mark; a cut in the middle of a sentence has none.
 _PAUSES = {".": 0.2, "?": 0.2, "!": 0.2, ";": 0.12, ":": 0.12, ",": 0.08}
 _PARAGRAPH_PAUSE = 0.45
+_MOST_SPACES_OF_SHORT = 1
 
 
 @dataclass(frozen=True)
@@ -24,20 +25,27 @@ class PlannedUtterance:
     text: str
     pause: float
     warnings: tuple[str, ...]
+    words: tuple[SpokenWord, ...] = ()
+    """With their places in `text` and in the whole written text; empty where the front end keeps no sources."""
 
 
 def plan(text: str, longest: int, read: Callable[[str], Normalised]) -> Iterator[PlannedUtterance]:
     """The utterances of a text, of at most `longest` characters each as `read` gives them.
 
+    A word or two without a mark at the end get a full stop: without one, short texts are said on and on.
     Raises UserError when there are none.
     """
     pause, found = 0.0, False
     notes: tuple[str, ...] = ()
-    for paragraph in paragraphs(text):
-        spoken = read(paragraph)
+    for start, stop in paragraph_spans(text):
+        spoken = read(text[start:stop])
         notes += spoken.warnings
+        at = 0
         for utterance in segment(spoken.text, longest):
-            yield PlannedUtterance(utterance, pause, notes)
+            at = spoken.text.index(utterance, at)
+            words = _within(spoken.words, at, at + len(utterance), start)
+            yield PlannedUtterance(utterance if read is verbatim else _closed(utterance), pause, notes, words)
+            at += len(utterance)
             pause, found, notes = _PAUSES.get(utterance[-1], 0.0), True, ()
         pause = max(pause, _PARAGRAPH_PAUSE) if found else 0.0
     if not found:
@@ -45,7 +53,18 @@ def plan(text: str, longest: int, read: Callable[[str], Normalised]) -> Iterator
         raise UserError(f"nothing in the text can be read aloud: {reason}")
 
 
-def verbatim(text: str) -> Normalised:
-    """A text as it is written, with single spaces and without control characters, in Unicode's composed form."""
-    kept = "".join(c if unicodedata.category(c) != "Cc" else " " for c in unicodedata.normalize("NFC", text))
-    return Normalised(" ".join(kept.split()))
+def _closed(utterance: str) -> str:
+    return f"{utterance}." if utterance[-1].isalpha() and utterance.count(" ") <= _MOST_SPACES_OF_SHORT else utterance
+
+
+def _within(words: Sequence[SpokenWord], first: int, last: int, offset: int) -> tuple[SpokenWord, ...]:
+    """The words at first..last of a paragraph's text, placed in the utterance and in the whole written text."""
+    low = bisect_left(words, first, key=_position)
+    high = bisect_left(words, last, key=_position)
+    return tuple(
+        SpokenWord(word.text, word.position - first, word.start + offset, word.end + offset) for word in words[low:high]
+    )
+
+
+def _position(word: SpokenWord) -> int:
+    return word.position

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 LONGEST = 220
 
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*|[\f\v\u2029]+")
-_SENTENCE_GAP = re.compile(r"(?<=[.?!])['\")\]]{0,3}\s+")
+# "Stop! he said" goes on: what ends in ? or ! before a small letter is speech inside a sentence.
+_SENTENCE_GAP = re.compile(r"(?:(?<=\.)['\")\]]{0,3}\s+|(?<=[?!])['\")\]]{0,3}\s+(?![a-z]))")
 # From strong to weak; before a word that opens a clause or a phrase a breath is more natural than elsewhere.
 _BREAKS = tuple(
     re.compile(pattern)
@@ -33,16 +34,21 @@ _LEAST_SHARE = 0.35
 def paragraphs(text: str, longest: int = 20_000) -> Iterator[str]:
     """Stretches between blank lines, white space trimmed; longer ones are handed out in pieces of about `longest`.
 
-    Line ends inside a paragraph are mere spaces. Bounds the memory that later steps need.
+    Bounds the memory that later steps need.
     """
+    return (text[start:stop] for start, stop in paragraph_spans(text, longest))
+
+
+def paragraph_spans(text: str, longest: int = 20_000) -> Iterator[tuple[int, int]]:
+    """Where `paragraphs` start and stop."""
     start = 0
     for gap in (*_BLANK_LINE.finditer(text), None):
         stop = gap.start() if gap else len(text)
         while stop - start > longest:
             cut = _cut(text, start, stop, longest)
-            yield from _stripped(text[start:cut])
+            yield from _trimmed(text, start, cut)
             start = cut
-        yield from _stripped(text[start:stop])
+        yield from _trimmed(text, start, stop)
         start = gap.end() if gap else stop
 
 
@@ -85,3 +91,11 @@ def _cut(text: str, start: int, stop: int, longest: int) -> int:
 def _stripped(text: str) -> tuple[str, ...]:
     text = text.strip()
     return (text,) if text else ()
+
+
+def _trimmed(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """The stretch without white space at its ends, if anything is left."""
+    piece = text[start:stop]
+    if kept := piece.strip():
+        start += len(piece) - len(piece.lstrip())
+        yield start, start + len(kept)

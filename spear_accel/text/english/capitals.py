@@ -1,0 +1,113 @@
+"""Words in capitals: acronyms that are spelled, acronyms that are words, and words in capitals for force.
+
+Knows nothing of dots: "U.S." is an abbreviation.
+"""
+
+from __future__ import annotations
+
+import re
+
+from spear_accel.text.english import tables
+from spear_accel.text.english.numbers import Speller
+from spear_accel.text.english.patterns import LETTERS, UPPER
+from spear_accel.text.english.tokens import Match, rule
+
+__all__ = ["RULES", "letters", "spoken_capitals"]
+
+_ACRONYMS = tables.pairs("acronyms")
+_LONGEST_ACRONYM = 5
+_VOWEL = re.compile("[AEIOUY]")
+_CAPITALS = re.compile(r"[A-Z][A-Z']*[A-Z]")
+_SHOUTED = re.compile(r"(?:[A-Z][A-Z']{1,30}|[AI])(?:(?: |, |[!?.]+ | - )(?:[A-Z][A-Z']{1,30}|[AI])(?![a-z'0-9]))+(?![a-z0-9])")
+_HUMPS = re.compile(r"[A-Z]{2,}(?=[A-Z][a-z])|[A-Z][a-z]+|[A-Z]+|[a-z]+|'[a-z]+")
+
+
+def letters(text: str) -> str:
+    """Spelled out: "FBI" -> "F B I"."""
+    return " ".join(character for character in text.upper() if character.isalpha())
+
+
+def _is_word(word: str) -> bool:
+    """Whether a word in capitals looks like an everyday word or can only be one."""
+    plain = word.replace("'", "").lower()
+    if word.lower() in tables.words("common_words") or plain in tables.words("common_words") or "'" in word:
+        return True
+    return len(word) > _LONGEST_ACRONYM and bool(_VOWEL.search(word))
+
+
+def spoken_capitals(word: str, alone: bool) -> str:
+    """How a word in capitals is read.
+
+    Args:
+        word: Two capitals or more.
+        alone: Whether it stands among words in small letters; in a line of capitals everyday words are words.
+    """
+    if word in tables.words("forceful_words") or (not alone and _is_word(word)):
+        return word.lower()
+    if (spoken := _ACRONYMS.get(word)) is not None:
+        return spoken
+    pronounceable = bool(_VOWEL.search(word))
+    if len(word) > _LONGEST_ACRONYM and pronounceable:
+        return word.capitalize()
+    if alone and len(word) >= 4 and word.lower() in tables.words("common_words"):
+        return word.lower()
+    return letters(word)
+
+
+def _acronym(match: Match, spell: Speller) -> str:
+    spoken = spoken_capitals(match["word"], alone=True)
+    ending = match["ending"] or ""
+    if not ending:
+        return spoken
+    return spoken + ("'s" if " " in spoken or "'" in ending else ending)
+
+
+def _shouted(match: Match, spell: Speller) -> str:
+    """A line of capitals: words in small letters, acronyms still spelled."""
+    return re.sub(r"[A-Z][A-Z']*", lambda word: _shouted_word(word.group()), match.group())
+
+
+def _shouted_word(word: str) -> str:
+    if len(word) == 1:
+        return word if word == "I" else word.lower()
+    return spoken_capitals(word, alone=False)
+
+
+def _is_shouted(match: Match) -> bool:
+    """At least two words that cannot be acronyms, and these are most."""
+    found = [word for word in _CAPITALS.findall(match.group()) if len(word) > 1]
+    sure = sum(_is_word(word) for word in found)
+    return len(found) >= 2 and sure >= 2 and 2 * sure > len(found)
+
+
+def _joined(match: Match, spell: Speller) -> str:
+    return f"{letters(match['letters'])} and {letters(match['more'])}"
+
+
+def _apostrophe_word(match: Match, spell: Speller) -> str:
+    return match.group().lower()
+
+
+def _humps(match: Match, spell: Speller) -> str:
+    """ "HelloWorld" and "camelCase" said as their words."""
+    return " ".join(_HUMPS.findall(match.group()))
+
+
+def _is_joined_words(match: Match) -> bool:
+    """No name such as "McDonald" or "DeVito": the parts are words of their own."""
+    return not re.match(r"(?:Mc|Mac|De|Di|Du|La|Le|Fitz|Van|O|Da|El|St)[A-Z]", match.group())
+
+
+def _prefixed(match: Match, spell: Speller) -> str:
+    return f"{match['small']} {letters(match['word'])}" + ("'s" if match["ending"] else "")
+
+
+RULES = (
+    rule("acronym", UPPER, r"(?P<letters>[A-Z]{1,3})&(?P<more>[A-Z]{1,3})\b", _joined),
+    rule("capitals", UPPER, _SHOUTED.pattern, _shouted, _is_shouted),
+    rule("capitals", UPPER, r"[A-Z]{1,20}'(?:T|RE|VE|LL|S|M|D)\b(?![a-z])", _apostrophe_word,
+         lambda match: match.group()[-2:] != "'S" or len(match.group()) > 7),  # fmt: skip
+    rule("acronym", UPPER, r"(?P<word>[A-Z]{2,60})(?P<ending>'?s)?(?![A-Za-z])", _acronym),
+    rule("joined words", LETTERS, r"[A-Z]?[a-z]{2,20}(?:[A-Z][a-z]{2,20}){1,6}(?:[A-Z]{2,6})?(?![A-Za-z])", _humps, _is_joined_words),
+    rule("acronym", LETTERS, r"(?P<small>[a-z]{1,2})(?P<word>[A-Z]{2,5})(?P<ending>s)?(?![A-Za-z])", _prefixed),
+)

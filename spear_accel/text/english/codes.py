@@ -1,0 +1,65 @@
+"""Names of letters and figures: "MP3", "COVID-19", "B-52", "x86", "H2O", "Apt. 3B", "Boeing 747", "snake_case"."""
+
+from __future__ import annotations
+
+import re
+
+from spear_accel.text.english.capitals import spoken_capitals
+from spear_accel.text.english.numbers import Speller, roman
+from spear_accel.text.english.patterns import DIGITS, LETTERS
+from spear_accel.text.english.tokens import Match, previous_word, rule
+
+__all__ = ["RULES"]
+
+_PARTS = re.compile(r"\d+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|_+")
+_PAIRED = re.compile(
+    r"(?:Boeing|Airbus|flight|highway|Highway|route|Route|Interstate|form|Form|Porsche|Ferrari|BMW|Peugeot|Room|room)\Z"
+)
+_LINES = re.compile(r"(?:144|240|360|480|540|576|720|1080|1440|2160|4320)\Z")
+
+
+def _code(match: Match, spell: Speller) -> str:
+    """Split where letters and figures meet; long figures one by one."""
+    return " ".join(_part(part, spell) for part in _PARTS.findall(match.group()) if part[0] != "_")
+
+
+def _part(part: str, spell: Speller) -> str:
+    if part[0].isdigit():
+        return spell.cardinal(part) if len(part) <= 2 else spell.digits(part)
+    return spoken_capitals(part, alone=True) if part.isupper() and len(part) > 1 else part
+
+
+def _screen(match: Match, spell: Speller) -> str:
+    return f"{spell.pairs(match['lines'])} {match['letter']}"
+
+
+def _paired(match: Match, spell: Speller) -> str:
+    return spell.pairs(match["value"])
+
+
+def _is_paired(match: Match) -> bool:
+    return bool(_PAIRED.match(previous_word(match)))
+
+
+def _listed(match: Match, spell: Speller) -> str:
+    """ "401k", "501(c)(3)": figures said in their own way."""
+    letters = " ".join(one for one in match["letters"] if one.isalpha())
+    return f"{spell.digits('4') if match['value'] == '401' else spell.digits('5')} {'oh'} one {letters}".strip()
+
+
+def _identifier(match: Match, spell: Speller) -> str:
+    return " ".join(_part(part, spell) for part in _PARTS.findall(match.group()) if part[0] != "_")
+
+
+def _not_one_word(match: Match) -> bool:
+    return not roman(match.group())
+
+
+RULES = (
+    rule("code", "45", r"(?P<value>401|501)(?P<letters>\(?k\)?|\(c\))(?:\(3\))?(?!\w)", _listed),
+    rule("code", DIGITS, r"(?P<lines>\d{3,4})(?P<letter>[pi])\b", _screen, lambda match: bool(_LINES.match(match["lines"]))),
+    rule("code", DIGITS, r"(?P<value>\d{3,4})(?![\w-]|[.,:/]\d)", _paired, _is_paired),
+    rule("address of a machine", "l", r"localhost:\d{2,5}\b", lambda match, spell: f"localhost {spell.digits(match.group())}"),
+    rule("identifier", LETTERS + "_", r"_*[A-Za-z][A-Za-z0-9]*(?:_+[A-Za-z0-9]+)+_*(?:\(\))?", _identifier),
+    rule("code", DIGITS + LETTERS, r"(?=[A-Za-z_]{0,30}\d)(?=[\d_]{0,30}[A-Za-z])[A-Za-z0-9_]+", _code),
+)

@@ -1,0 +1,238 @@
+"""Dates: "May 17, 2024", "17 May", "2024-05-17", "05/17/2024", "May 5-7", "Q3 2024", "the '90s", "44 BC"."""
+
+from __future__ import annotations
+
+import re
+
+from spear_accel.text.english.numbers import Speller
+from spear_accel.text.english.patterns import DIGITS
+from spear_accel.text.english.tokens import Match, full_stop, previous_word, rule
+
+__all__ = ["MONTHS", "RULES", "is_year"]
+
+MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+_DAYS = {
+    "Mon": "Monday", "Tue": "Tuesday", "Tues": "Tuesday", "Wed": "Wednesday", "Weds": "Wednesday", "Thu": "Thursday",
+    "Thur": "Thursday", "Thurs": "Thursday", "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday",
+}  # fmt: skip
+_SHORT_DAY = "|".join(sorted(_DAYS, key=len, reverse=True))
+_MONTH = (
+    r"(?P<month>(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|"
+    r"Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?|JAN|FEB|MAR|APR|JUN|JUL|AUG|SEPT?|OCT|NOV|DEC))\b\.?"
+)
+_DAY = r"(?P<day>3[01]|[12]\d|0?[1-9])"
+_SUFFIX = r"(?:st|nd|rd|th)?"
+_YEAR = r"(?P<year>[12]\d{3})(?![\d,.:/]\d|\d)"
+_SHORT_YEAR = rf"(?:{_YEAR}|'(?P<short>\d\d)\b)"
+_CLOCK_AFTER = re.compile(r"\s?(?::\d|[ap]\.?m\b)", re.IGNORECASE)
+_COUNTED = re.compile(
+    r"\s(?:people|men|women|children|feet|(?!was|this|has|as\b|is\b|its\b|thus|plus|perhaps|always|does|Christmas|"
+    r"versus|towards|besides|across|unless|whereas|previous|various|famous|serious)[a-z]{2,}[a-rt-z]s|pounds?|votes?|"
+    r"million|billion|thousand)\b"
+)
+_BEFORE_YEAR = re.compile(r"(?:in|of|since|until|till|before|after|year|circa|during|early|late|mid)\Z", re.IGNORECASE)
+_ON = re.compile(r"(?:on|by|from|until|till|dated?|due|since|before|after|to|through|thru|expires|born|starting|"
+                 r"Mon|Tues?|Wed|Thu(?:rs)?|Fri|Sat|Sun|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)\Z")  # fmt: skip
+
+
+def is_year(text: str) -> bool:
+    """Whether four figures look like a year of the last nine centuries."""
+    return len(text) == 4 and text.isdigit() and 1100 <= int(text) <= 2099
+
+
+def _month(name: str) -> str:
+    return next(month for month in MONTHS if month.startswith(name[:3].capitalize()))
+
+
+def _month_first(month: str, day: str, year: str | None, spell: Speller) -> str:
+    return f"{month} {spell.ordinal(str(int(day)))}" + (f", {spell.short_year(year)}" if year else "")
+
+
+def _article(match: Match) -> str:
+    return "" if previous_word(match, 6).lower() == "the" else "the "
+
+
+def _iso(match: Match, spell: Speller) -> str:
+    return _month_first(MONTHS[int(match["m"]) - 1], match["d"], match["y"], spell)
+
+
+def _year_of(match: Match) -> str | None:
+    return match["year"] or match["short"]
+
+
+def _month_day(match: Match, spell: Speller) -> str:
+    last = f" to {spell.ordinal(match['last'])}" if match["last"] else ""
+    spoken = f"{_month(match['month'])} {spell.ordinal(str(int(match['day'])))}{last}"
+    return spoken + (f", {spell.short_year(year)}" if (year := _year_of(match)) else "")
+
+
+def _no_clock_after(match: Match) -> bool:
+    return not _CLOCK_AFTER.match(match.string, match.end())
+
+
+def _day_month(match: Match, spell: Speller) -> str:
+    last = match["last"]
+    day = spell.ordinal(str(int(match["day"]))) + (f" to the {spell.ordinal(last)}" if last else "")
+    spoken = f"{_article(match)}{day} of {_month(match['month'])}"
+    return spoken + (f", {spell.short_year(year)}" if (year := _year_of(match)) else full_stop(match))
+
+
+def _month_year(match: Match, spell: Speller) -> str:
+    return f"{_month(match['month'])} {spell.short_year(match['year'] or match['short'])}"
+
+
+def _month_day_of(match: Match, day_first: bool) -> tuple[int, int] | None:
+    """Month and day of a date in figures; a number above twelve decides, then dots (day first), then the option."""
+    first, second = int(match["a"]), int(match["b"])
+    month, day = (second, first) if match["sep"] == "." or day_first else (first, second)
+    if month > 12:
+        month, day = day, month
+    return (month, day) if 1 <= month <= 12 and 1 <= day <= 31 else None
+
+
+def _figures(match: Match, spell: Speller) -> str:
+    month, day = _month_day_of(match, spell.options.day_first) or (1, 1)
+    return _month_first(MONTHS[month - 1], str(day), match["year"], spell)
+
+
+def _day_and_month(match: Match, spell: Speller) -> str:
+    month, day = _month_day_of(match, spell.options.day_first) or (1, 1)
+    return _month_first(MONTHS[month - 1], str(day), None, spell)
+
+
+def _is_date(match: Match) -> bool:
+    return _month_day_of(match, False) is not None
+
+
+def _is_short_date(match: Match) -> bool:
+    """ "on 5/17": a day and a month, and no fraction."""
+    return bool(_ON.search(previous_word(match))) and _is_date(match) and int(match["b"]) > 4
+
+
+def _decade(match: Match, spell: Speller) -> str:
+    return spell.decade(match["value"])
+
+
+def _is_decade(match: Match) -> bool:
+    value = match["value"]
+    if len(value) == 4 or match.group()[0] == "'":
+        return True
+    return not re.match(r"(?:in|for|after|every|within|takes|took|wait|waited|about|only|timeout|lasts|lasted|of)\Z",
+                        previous_word(match))  # fmt: skip
+
+
+def _decade_span(match: Match, spell: Speller) -> str:
+    return f"{spell.decade(match['a'])} to {spell.decade(match['b'])}"
+
+
+def _era(match: Match, spell: Speller) -> str:
+    figures = match["year"].replace(",", "")
+    spoken = spell.year(figures) if len(figures) in (3, 4) else spell.cardinal(figures)
+    if match["low"]:
+        spoken = f"{spell.year(match['low'])} to {spoken}"
+    era = " ".join(letter for letter in match["era"] if letter.isalpha())
+    return f"{spoken} {era}{full_stop(match)}"
+
+
+def _anno(match: Match, spell: Speller) -> str:
+    return f"A D {spell.year(match['year'])}"
+
+
+def _years(match: Match, spell: Speller) -> str:
+    low, high = match["low"], match["high"]
+    last = spell.year(high) if len(high) == 4 else spell.short_year(high)
+    return f"{spell.year(low)} to {last}"
+
+
+def _is_span_of_years(match: Match) -> bool:
+    low, high = match["low"], match["high"]
+    return is_year(low) and (is_year(high) or (len(high) == 2 and int(high) > int(low[2:])))
+
+
+def _year(match: Match, spell: Speller) -> str:
+    return spell.year(match.group())
+
+
+def _reads_as_year(match: Match) -> bool:
+    text = match.group()
+    if _BEFORE_YEAR.match(previous_word(match)) and (is_year(text) or re.fullmatch("10[1-9][0-9]", text)):
+        return True
+    return is_year(text) and not _COUNTED.match(match.string[match.end() : match.end() + 24])
+
+
+def _quarter(match: Match, spell: Speller) -> str:
+    year = f" {spell.short_year(match['year'])}" if match["year"] else ""
+    return f"{match['letter']} {spell.cardinal(match['number'])}{year}"
+
+
+def _day_span(match: Match, spell: Speller) -> str:
+    return f"{_DAYS[match['a']]} to {_DAYS[match['b']]}"
+
+
+def _day_of_date(match: Match, spell: Speller) -> str:
+    return f"{_DAYS[match['a']]},"
+
+
+_NAMED_START = "JFMASOND"
+
+RULES = (
+    rule(
+        "date",
+        DIGITS,
+        r"(?P<y>[12]\d{3})(?P<sep>[-/.])(?P<m>0?[1-9]|1[0-2])(?P=sep)(?P<d>[12]\d|3[01]|0?[1-9])(?![\w/-]|\.\d)",
+        _iso,
+    ),
+    rule("date", DIGITS, r"(?P<y>[12]\d{3})-(?P<m>0[1-9]|1[0-2])-(?P<d>0[1-9]|[12]\d|3[01])T(?=\d\d:\d\d)", _iso),
+    rule(
+        "date",
+        DIGITS,
+        r"(?<![\w./-])(?P<a>\d{1,2})(?P<sep>[/.-])(?P<b>\d{1,2})(?P=sep)(?P<year>[12]\d{3}|\d\d)(?![\w/-]|\.\d)",
+        _figures,
+        _is_date,
+    ),
+    rule("date", DIGITS, r"(?P<a>\d{1,2})(?P<sep>/)(?P<b>\d{1,2})(?![\w/-]|\.\d)", _day_and_month, _is_short_date),
+    rule(
+        "date",
+        _NAMED_START,
+        rf"{_MONTH}\s{_DAY}{_SUFFIX}(?:\s?[-–]\s?(?P<last>3[01]|[12]\d|[1-9]){_SUFFIX})?(?![\w%]|[.,:]\d)"
+        rf"(?:,?\s{_SHORT_YEAR})?",
+        _month_day,
+        _no_clock_after,
+    ),
+    rule(
+        "date",
+        DIGITS,
+        rf"(?<![$/:-]){_DAY}{_SUFFIX}(?:\s?[-–]\s?(?P<last>3[01]|[12]\d|[1-9]){_SUFFIX})?(?:\sof)?[ -]{_MONTH}"
+        rf"(?![-'])(?:,?[ -]{_SHORT_YEAR})?",
+        _day_month,
+    ),
+    rule("date", DIGITS, rf"{_DAY}-{_MONTH}-{_SHORT_YEAR}", lambda match, spell: _month_first(
+        _month(match["month"]), match["day"], match["year"] or match["short"], spell)),  # fmt: skip
+    rule("date", _NAMED_START, rf"{_MONTH},?\s{_SHORT_YEAR}(?!\w)", _month_year),
+    rule("date", "QH", r"(?P<letter>[QH])(?P<number>[1-4])(?:\s'?(?P<year>[12]\d{3}|(?<=')\d\d)(?![\d%]))?(?!\w)", _quarter),
+    rule("date", "MTWFS", rf"(?P<a>{_SHORT_DAY})\.?\s?[-–]\s?(?P<b>{_SHORT_DAY})\b\.?", _day_span),
+    rule("date", "MTWFS", rf"(?P<a>{_SHORT_DAY})\b\.?,?(?=\s(?:{_MONTH}|\d))".replace("?P<month>", "?:"), _day_of_date,
+         lambda match: match["a"] not in ("Sat", "Sun") or "." in match.group() or "," in match.group()),  # fmt: skip
+    rule("decade", DIGITS, r"(?P<a>[12]\d\d0)s\s?[-–]\s?'?(?P<b>[12]\d\d0|[1-9]0)s\b", _decade_span),
+    rule("decade", DIGITS + "'", r"'?(?P<value>[12]\d\d0|[1-9]0)'?s\b(?! of )", _decade, _is_decade),
+    rule("year", "'", r"'(?P<value>\d\d)\b(?!')", lambda match, spell: spell.short_year(match["value"])),
+    rule(
+        "year",
+        DIGITS,
+        r"(?:(?P<low>\d{3,4})\s?[-–]\s?)?(?P<year>\d{1,2},\d{3}|\d{1,4})\s?(?P<era>AD|BCE?|CE|A\.D\.|B\.C\.(?:E\.)?|"
+        r"C\.E\.)(?!\w)",
+        _era,
+    ),
+    rule("year", "A", r"(?:AD|A\.D\.)\s(?P<year>\d{3,4})(?!\w)", _anno),
+    rule(
+        "year",
+        DIGITS,
+        r"(?P<low>\d{4})\s?[-–—]\s?(?P<high>\d{4}|\d\d)(?![\w/%-]|[.,]\d)",
+        _years,
+        _is_span_of_years,
+    ),
+)
+YEAR_RULES = (rule("year", DIGITS, r"\d{4}(?![\w,.]\d|\w)", _year, _reads_as_year),)

@@ -1,0 +1,118 @@
+"""Written English -> what is read aloud: prepares the text, scans it, and composes what the tokens say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from spear_accel.text.english.abbreviations import UNDOTTED
+from spear_accel.text.english.composer import DASH, Composer
+from spear_accel.text.english.fold import describe_dropped, fold
+from spear_accel.text.english.layout import lay_out
+from spear_accel.text.english.markup import read_html, read_markdown
+from spear_accel.text.english.numbers import Speller
+from spear_accel.text.english.options import EnglishOptions
+from spear_accel.text.english.scanner import scan
+from spear_accel.text.english.source import Source
+from spear_accel.text.english.tokens import Token
+from spear_accel.text.front_end import Normalised
+
+__all__ = ["ENGLISH", "ClassifiedToken", "English", "tokenise"]
+
+
+class ClassifiedToken(NamedTuple):
+    """A stretch of the user's text, its class, and its words."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+    spoken: str
+
+
+@dataclass(frozen=True)
+class English:
+    """The front end for English; call it with a text."""
+
+    options: EnglishOptions = EnglishOptions()
+
+    def __call__(self, text: str) -> Normalised:
+        """Read figures, signs, abbreviations and addresses out in words; drop, with a warning, what cannot be read.
+
+        Of a text that this has put out, nothing changes. Work and memory are linear in the text.
+        """
+        source, warnings = self._prepare(text)
+        if not any(map(str.isalnum, source.text)):
+            return Normalised("", warnings)
+        composer, speller = Composer(UNDOTTED), Speller(self.options)
+        prepared = source.text
+        starts, stops = source.starts, source.stops
+        done = 0
+        for token in scan(prepared):
+            kind, start, end, _, _ = token
+            if start > done:
+                composer.gap(prepared[done:start])
+            done = end
+            if kind == "word":
+                composer.word(prepared[start:end], starts[start], stops[end - 1])
+            elif kind == "plural":
+                composer.suffix(_say(token, speller), stops[end - 1])
+            elif token.rule is not None:
+                first, last = _trimmed(prepared, start, end)
+                composer.phrase(_say(token, speller), starts[first], stops[last - 1])
+            elif kind == "suffix":
+                composer.suffix(prepared[start:end].lower(), stops[end - 1])
+            else:
+                composer.gap(_between(kind, prepared[start:end]))
+        spoken, words = composer.finish()
+        return Normalised(spoken, warnings, words)
+
+    def tokens(self, text: str) -> Iterator[ClassifiedToken]:
+        """The classified tokens of a text, without the spaces and marks between them."""
+        source, _ = self._prepare(text)
+        speller = Speller(self.options)
+        for token in scan(source.text):
+            if token.kind in ("gap", "sign", "bracket", "dash", "suffix"):
+                continue
+            start, end = source.span(*_trimmed(source.text, token.start, token.end))
+            spoken = _say(token, speller) if token.rule else source.text[token.start : token.end]
+            yield ClassifiedToken(token.kind, text[start:end], start, end, " ".join(spoken.split()))
+
+    def _prepare(self, text: str) -> tuple[Source, tuple[str, ...]]:
+        source = Source.of(text)
+        if self.options.markup:
+            source = read_html(source)
+        source, dropped = fold(source, self.options.emoji)
+        if self.options.markup:
+            source = read_markdown(source)
+        source = lay_out(source, self.options.line_ends)
+        return source, (describe_dropped(dropped),) if dropped else ()
+
+
+ENGLISH = English()
+
+
+def tokenise(text: str, options: EnglishOptions | None = None) -> list[ClassifiedToken]:
+    """Words, figures and signs of an English text with their classes, spans and readings."""
+    return list(English(options or EnglishOptions()).tokens(text))
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Without the spaces at the ends of a token."""
+    while end - start > 1 and text[end - 1] == " ":
+        end -= 1
+    while end - start > 1 and text[start] == " ":
+        start += 1
+    return start, end
+
+
+def _say(token: Token, speller: Speller) -> str:
+    assert token.rule is not None and token.match is not None
+    return token.rule.say(token.match, speller)
+
+
+def _between(kind: str, text: str) -> str:
+    if kind == "gap":
+        return text
+    return {"dash": DASH, "bracket": ","}.get(kind, " ")

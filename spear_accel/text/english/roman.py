@@ -1,0 +1,93 @@
+"""Roman numerals: after names of rulers an ordinal, after headings and elsewhere a cardinal, and what is none."""
+
+from __future__ import annotations
+
+import re
+
+from spear_accel.text.english import tables
+from spear_accel.text.english.capitals import letters
+from spear_accel.text.english.numbers import Speller, roman
+from spear_accel.text.english.patterns import LETTERS, UPPER
+from spear_accel.text.english.tokens import Match, previous_word, rule
+
+__all__ = ["RULES"]
+
+_NAMES = tables.alternatives({row[0] for row in tables.rows("regnal_names")})
+_HEADINGS = tables.alternatives(set(tables.words("headings")))
+# A lone "I" after a name is a pronoun ("Peter I know") unless what follows speaks against it.
+_REIGN = r"[IVX]{2,}|[VX](?!\.?\s[A-Z])|I(?=[,;:.]|'s\b|\s(?:of|was|had|and|in|who)\b)"
+_DRIP = re.compile(r"\s(?:drip|drips|fluids?|lines?|therapy|bag|bags|needle|antibiotics|tube|catheter|push|access|pole|league)\b")
+_ARTICLE = re.compile(r"(?:an|by|her|his|via|through|their|my|your)\Z")
+_SIZES = frozenset(("XL", "XXL", "XXXL", "XX", "IV", "VI", "XI"))
+
+
+def _regnal(match: Match, spell: Speller) -> str:
+    return f"{match['name']} the {spell.ordinal(str(roman(match['roman'])))}"
+
+
+def _is_roman(match: Match) -> bool:
+    return roman(match["roman"].upper()) is not None
+
+
+def _heading(match: Match, spell: Speller) -> str:
+    last = f" to {spell.cardinal(str(roman(match['last'])))}" if match["last"] else ""
+    return f"{match['name']} {spell.cardinal(str(roman(match['roman'].upper())))}{last}"
+
+
+def _is_heading(match: Match) -> bool:
+    """ "Part I begins" but "the part I like"; "Mark V. Shaw" is a man."""
+    if match["roman"] == "I" and match["name"][0].islower():
+        return False
+    if match["name"] == "Mark" and re.match(r"\.?\s[A-Z][a-z]", match.string[match.end() : match.end() + 4]):
+        return False
+    if match["last"] and roman(match["last"]) is None:
+        return False
+    return _is_roman(match)
+
+
+def _ordinal(match: Match, spell: Speller) -> str:
+    return spell.ordinal(str(roman(match["roman"])))
+
+
+def _cardinal(match: Match, spell: Speller) -> str:
+    value = roman(match["roman"]) or 0
+    return spell.year(str(value)) if value >= 1000 else spell.cardinal(str(value))
+
+
+def _is_numeral(match: Match) -> bool:
+    return _is_roman(match) and not _is_letters(match)
+
+
+def _is_letters(match: Match) -> bool:
+    """ "an IV", "an XL": letters and no number."""
+    written = match["roman"]
+    if written in ("XL", "XXL", "XXXL"):
+        return True
+    return written in _SIZES and bool(
+        _ARTICLE.match(previous_word(match)) or _DRIP.match(match.string, match.end())
+    )
+
+
+def _spelled(match: Match, spell: Speller) -> str:
+    return letters(match["roman"]) + ("'s" if match["ending"] else "")
+
+
+def _bracketed(match: Match, spell: Speller) -> str:
+    return f", {spell.cardinal(str(roman(match['roman'].upper())))},"
+
+
+RULES = (
+    rule("Roman numeral", UPPER, r"(?P<roman>[IVXLC]+)(?:st|nd|rd|th)\b", _ordinal, _is_roman),
+    rule(
+        "Roman numeral",
+        LETTERS,
+        rf"(?P<name>(?i:{_HEADINGS})s?)\.?\s(?P<roman>[IVX]|[IVXLC]{{2,}}|[ivx]{{2,}})\b(?!'[a-z])"
+        r"(?:\s?[-–]\s?(?P<last>[IVXLC]+)\b)?",
+        _heading,
+        _is_heading,
+    ),
+    rule("Roman numeral", UPPER, rf"(?P<name>{_NAMES})\s(?P<roman>{_REIGN})\b", _regnal, _is_roman),
+    rule("acronym", UPPER, r"(?P<roman>IV|VI|XI|XL|XXL|XXXL)(?P<ending>s)?\b", _spelled, _is_letters),
+    rule("Roman numeral", UPPER, r"(?P<roman>[IVX]{2,}|M[MDCLXVI]{3,})\b(?!'[a-z]|\w)", _cardinal, _is_numeral),
+    rule("Roman numeral", "(", r"\((?P<roman>[ivx]{2,5})\)", _bracketed, _is_roman),
+)

@@ -24,7 +24,7 @@ def _code(match: Match, spell: Speller) -> str:
 
 
 def _part(part: str, spell: Speller) -> str:
-    if part[0].isdigit():
+    if part[0].isdecimal():
         return spell.cardinal(part) if len(part) <= 2 else spell.digits(part)
     return spoken_capitals(part, alone=True) if part.isupper() and len(part) > 1 else part
 

@@ -15,11 +15,12 @@ __all__ = ["DASH", "Composer"]
 _PIECES = re.compile(r"[A-Za-z]+(?:'[A-Za-z]*)?|'[A-Za-z]+|[,.?!;:\n]|-| +|[—–]")
 DASH = "—"
 _CHARACTERS = re.compile(r"[^,.?!;:\n—-]")
+_USUAL = {gap: gap for gap in (" ", ", ", ". ", "! ", "? ", "; ", ": ", "-")}
 _RUNS = re.compile(r"\.([,;:])")
 
 
 class Composer:
-    """Takes words and what stands between them, in order."""
+    """Takes words and what stands between them, in order; "~" stands for a sign that nobody reads."""
 
     def __init__(self, readings: Mapping[str, str]) -> None:
         """readings: of words that would be read otherwise if the result were read again."""
@@ -28,6 +29,8 @@ class Composer:
         self._words: list[SpokenWord] = []
         self._length = 0
         self._gap = ""
+        self.unsure: list[int] = []
+        """Places in the text beside words that no plain word gave, or where several marks became one."""
 
     def gap(self, marks: str) -> None:
         """Spaces and marks after the last word; `—` is a dash, a line end the end of a sentence or item."""
@@ -36,9 +39,14 @@ class Composer:
     def word(self, text: str, start: int, end: int) -> None:
         """One word, read from source[start:end]."""
         if self._parts:
-            joint = " " if self._gap == " " else _joint(self._gap, text)
+            joint = _USUAL.get(self._gap)
+            if joint is None:
+                joint = _joint(self._gap, text)
+                self.unsure.append(self._length)
             self._parts.append(joint)
             self._length += len(joint)
+        elif self._gap:
+            self.unsure.append(0)
         self._parts.append(text)
         self._words.append(SpokenWord(text, self._length, start, end))
         self._length += len(text)
@@ -46,6 +54,7 @@ class Composer:
 
     def phrase(self, text: str, start: int, end: int) -> None:
         """Words with marks between them, all read from source[start:end]."""
+        self.unsure.append(self._length)
         for piece in _PIECES.findall(text):
             if piece in self._readings:
                 self.phrase(self._readings[piece], start, end)
@@ -67,6 +76,8 @@ class Composer:
     def finish(self) -> tuple[str, tuple[SpokenWord, ...]]:
         """The text and its words."""
         closing = _joint(self._gap, "").rstrip(" -") if self._parts else ""
+        if closing != self._gap:
+            self.unsure.append(self._length)
         return "".join(self._parts) + closing, tuple(self._words)
 
 

@@ -40,7 +40,7 @@ _ON = re.compile(r"(?:on|by|from|until|till|dated?|due|since|before|after|to|thr
 
 def is_year(text: str) -> bool:
     """Whether four figures look like a year of the last nine centuries."""
-    return len(text) == 4 and text.isdigit() and 1100 <= int(text) <= 2099
+    return len(text) == 4 and text.isdecimal() and 1100 <= int(text) <= 2099
 
 
 def _month(name: str) -> str:

@@ -27,7 +27,7 @@ def _spoken(text: str, spell: Speller) -> str:
 
 
 def _piece(piece: str, spell: Speller) -> str:
-    if piece.isdigit():
+    if piece.isdecimal():
         return _figures(piece, spell)
     if piece in _SIGNS:
         return _SIGNS[piece]
@@ -72,7 +72,7 @@ def _one_ending(part: str, spell: Speller) -> str:
 
 def _hashtag(match: Match, spell: Speller) -> str:
     tag = match["tag"]
-    return f"number {spell.cardinal(tag)}" if tag.isdigit() else f"hashtag {_humps(tag, spell)}"
+    return f"number {spell.cardinal(tag)}" if tag.isdecimal() else f"hashtag {_humps(tag, spell)}"
 
 
 def _handle(match: Match, spell: Speller) -> str:
@@ -81,7 +81,7 @@ def _handle(match: Match, spell: Speller) -> str:
 
 def _humps(text: str, spell: Speller) -> str:
     return " ".join(
-        _figures(part, spell) if part.isdigit() else "underscore" if part[0] == "_" else
+        _figures(part, spell) if part.isdecimal() else "underscore" if part[0] == "_" else
         spoken_capitals(part, alone=True) if part.isupper() and len(part) > 1 else part
         for part in _HUMPS.findall(text)
     )  # fmt: skip
@@ -124,7 +124,7 @@ RULES = (
     rule("web address", "wW", rf"(?P<rest>www\.{_TAIL})", _address, flags=re.IGNORECASE),
     rule("file name", LETTERS + DIGITS + "_",
          rf"(?P<stem>[\w-]{{1,64}}(?:\.[\w-]{{1,32}}){{0,3}}?)\.(?P<ending>(?:tar\.)?(?:{_EXTENSION}))(?![\w/]|\.\w)", _file,
-         lambda match: not match["stem"].replace(".", "").isdigit()),  # fmt: skip
+         lambda match: not match["stem"].replace(".", "").isdecimal()),  # fmt: skip
     rule("path", UPPER, r"[A-Z]:\\[\w\\. -]{0,200}[\w\\]", _whole),
     rule("path", "~./", r"(?<![\w/])(?:~|\.{1,2})?/(?:[\w.@+-]{1,64}/){0,12}[\w.@+-]{0,63}[\w/]", _whole),
     rule("path", LETTERS + "_", rf"(?:[\w.-]{{1,64}}/){{1,12}}[\w-]{{1,64}}\.(?:{_EXTENSION})(?!\w)", _whole),

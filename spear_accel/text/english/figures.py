@@ -72,7 +72,7 @@ def _number(match: Match, spell: Speller) -> str:
 def _whole(match: Match, spell: Speller) -> str:
     text = match["value"]
     minus = "minus " if match["sign"] else ""
-    return minus + (spell.digits(text) if len(text) >= _LONG_RUN and text.isdigit() else spell.cardinal(text))
+    return minus + (spell.digits(text) if len(text) >= _LONG_RUN and text.isdecimal() else spell.cardinal(text))
 
 
 def _scaled(match: Match, spell: Speller) -> str:
@@ -157,7 +157,7 @@ def _continental(match: Match, spell: Speller) -> str:
 
 
 def _hexadecimal(match: Match, spell: Speller) -> str:
-    figures = " ".join(spell.digits(one) if one.isdigit() else one.upper() for one in match["figures"])
+    figures = " ".join(spell.digits(one) if one.isdecimal() else one.upper() for one in match["figures"])
     return f"{spell.digits('0')} x {figures}"
 
 

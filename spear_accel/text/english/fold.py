@@ -82,10 +82,10 @@ def fold(source: Source, emoji: bool = False) -> tuple[Source, Counter[str]]:
 def _in_context(character: str, text: str, at: int) -> str | None:
     before = text[at - 1 : at]
     if character in _FRACTION_SIGNS:
-        return (" " if before.isdigit() else "") + _fold_character(character)
+        return (" " if before.isdecimal() else "") + _fold_character(character)
     if character in _GROUPING_SPACES:
         # "10 000" with a space that does not break is one figure, and "_" is a sign that groups figures in code.
-        return "_" if before.isdigit() and before.isascii() and _THOUSANDS.match(text, at + 1) else " "
+        return "_" if before.isdecimal() and before.isascii() and _THOUSANDS.match(text, at + 1) else " "
     if _GREEK_LETTER.match(character) and _is_greek(text[at - 1 : at], text[at + 1 : at + 2]):
         return None
     return _fold_character(character)

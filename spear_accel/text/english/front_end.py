@@ -16,7 +16,7 @@ from spear_accel.text.english.options import EnglishOptions
 from spear_accel.text.english.scanner import scan
 from spear_accel.text.english.source import Source
 from spear_accel.text.english.tokens import Token
-from spear_accel.text.front_end import Normalised
+from spear_accel.text.front_end import Normalised, SpokenWord
 
 __all__ = ["ENGLISH", "ClassifiedToken", "English", "tokenise"]
 
@@ -45,6 +45,17 @@ class English:
         source, warnings = self._prepare(text)
         if not any(map(str.isalnum, source.text)):
             return Normalised("", warnings)
+        spoken, words, unsure = self._read(source)
+        for _ in range(_MOST_ROUNDS):
+            if not _is_unsettled(spoken, unsure):
+                break
+            again = Source(spoken, *_origins(spoken, words))
+            spoken, words, unsure = self._read(again)
+        return Normalised(spoken, warnings, words)
+
+    def _read(self, source: Source) -> tuple[str, tuple[SpokenWord, ...], list[int]]:
+        """The composed text, its words, and the places where marks or signs that went may have brought words together
+        that would be read otherwise."""
         composer, speller = Composer(UNDOTTED), Speller(self.options)
         prepared = source.text
         starts, stops = source.starts, source.stops
@@ -65,8 +76,7 @@ class English:
                 composer.suffix(prepared[start:end].lower(), stops[end - 1])
             else:
                 composer.gap(_between(kind, prepared[start:end]))
-        spoken, words = composer.finish()
-        return Normalised(spoken, warnings, words)
+        return (*composer.finish(), composer.unsure)
 
     def tokens(self, text: str) -> Iterator[ClassifiedToken]:
         """The classified tokens of a text, without the spaces and marks between them."""
@@ -91,11 +101,39 @@ class English:
 
 
 ENGLISH = English()
+# Signs that go may bring an abbreviation into view ("A:.B" -> "A. B"); more rounds than this were never needed.
+_MOST_ROUNDS = 3
+_REACH = 48
 
 
 def tokenise(text: str, options: EnglishOptions | None = None) -> list[ClassifiedToken]:
     """Words, figures and signs of an English text with their classes, spans and readings."""
     return list(English(options or EnglishOptions()).tokens(text))
+
+
+def _is_unsettled(spoken: str, unsure: list[int]) -> bool:
+    """Whether a rule would take hold of the text near one of the places, so that it would change if read again."""
+    done = 0
+    for place in unsure:
+        start, stop = max(done, place - _REACH), place + _REACH
+        if stop <= done:
+            continue
+        start = spoken.rfind(" ", 0, start) + 1 if start > done else done
+        for token in scan(spoken, start, min(stop, len(spoken))):
+            if token.rule is not None:
+                return True
+            done = token.end
+    return False
+
+
+def _origins(spoken: str, words: tuple[SpokenWord, ...]) -> tuple[list[int], list[int]]:
+    """For each character of `spoken` where the word that it belongs to, or follows, starts and stops in the source."""
+    starts, stops = [0] * len(spoken), [0] * len(spoken)
+    for word, following in zip(words, (*words[1:], None), strict=True):
+        last = following.position if following else len(spoken)
+        starts[word.position : last] = [word.start] * (last - word.position)
+        stops[word.position : last] = [word.end] * (last - word.position)
+    return starts, stops
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
@@ -115,4 +153,4 @@ def _say(token: Token, speller: Speller) -> str:
 def _between(kind: str, text: str) -> str:
     if kind == "gap":
         return text
-    return {"dash": DASH, "bracket": ","}.get(kind, " ")
+    return {"dash": DASH, "bracket": ","}.get(kind, "~")

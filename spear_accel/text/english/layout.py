@@ -16,7 +16,7 @@ _NARROWEST = 40
 _LINE = re.compile(r"[^\n]+")
 _FIRST_WORD = re.compile(r"\s*(\S+)")
 _LAST_WORD = re.compile(r"([A-Za-z']+)\s*\Z")
-_BULLET = re.compile(r"\s*(?:[-*+–•]|o(?=\s\s?[A-Z]))\s+(?=\S)")
+_BULLET = re.compile(r"\s*[-*+–•]\s+(?=\S)")
 _NUMBER = re.compile(r"\s*(?:\((?P<bracketed>\d{1,3}|[a-z]|[ivx]{1,4})\)|(?P<marked>\d{1,3}|[A-Za-z]|[ivx]{1,4})\)|"
                      r"(?P<dotted>\d{1,2}|[b-hj-z]|[ivx]{2,4}))(?P<mark>\.?)[ \t]+(?=[^\s\d])")  # fmt: skip
 _MARKED = re.compile(r"[.?!:;,\"')—–-]\s*\Z")
@@ -92,9 +92,9 @@ def _item_edits(text: str, start: int, end: int, first: bool = False) -> list[Ed
         return [(start, start + found.end(), "")]
     group = next(name for name in ("bracketed", "marked", "dotted") if found[name])
     label = found[group]
-    if group == "dotted" and not label.isdigit() and first:
+    if group == "dotted" and not label.isdecimal() and first:
         return []
-    if len(label) > 1 and not label.isdigit() and (value := roman(label.upper())):
+    if len(label) > 1 and not label.isdecimal() and (value := roman(label.upper())):
         label = str(value)
     return [(start, start + found.end(), f"{label}, ")]
 

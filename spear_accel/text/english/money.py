@@ -117,7 +117,7 @@ RULES = (
     rule("money", UPPER, rf"(?P<currency>{_CODE})\s?{_RANGE}{_VALUE}{_SCALE}{_RATE}", _money,
          lambda match: previous_word(match) not in ("ISO",)),  # fmt: skip
     rule("money", DIGITS + ".", rf"(?:(?P<low>{NUMBER}){TO})?(?P<value>{NUMBER})\s?(?:¢|c\b(?!\.))", _cents,
-         lambda match: "¢" in match.group() or match.group()[-2:-1].isdigit()),  # fmt: skip
+         lambda match: "¢" in match.group() or match.group()[-2:-1].isdecimal()),  # fmt: skip
     rule("money", DIGITS, r"(?P<value>\d{1,3})p\b", _pence,
          lambda match: int(match["value"]) <= 99),  # fmt: skip
 )

@@ -59,7 +59,7 @@ class Speller:
 
     def digits(self, text: str) -> str:
         """Each digit of `text` by itself: "007" -> "zero zero seven"."""
-        spoken = " ".join(_DIGITS[int(character)] for character in text if character.isdigit())
+        spoken = " ".join(_DIGITS[int(character)] for character in text if character.isdecimal())
         return spoken if self.options.zero == "zero" else spoken.replace("zero", "oh")
 
     def cardinal(self, text: str) -> str:
@@ -82,7 +82,7 @@ class Speller:
         spoken = self.cardinal(whole) if plain_figures(whole) else ""
         if not (point and fraction):
             return spoken
-        return f"{spoken} point {' '.join(_DIGITS[int(one)] for one in fraction if one.isdigit())}".strip()
+        return f"{spoken} point {' '.join(_DIGITS[int(one)] for one in fraction if one.isdecimal())}".strip()
 
     def year(self, text: str) -> str:
         """Three or four digits as a year: "1984" -> "nineteen eighty-four", "2005" -> "two thousand five"."""

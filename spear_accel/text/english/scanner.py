@@ -81,14 +81,14 @@ _DASH = re.compile(r"-{2,}|[–—]")
 _MARKS = frozenset(",.?!;: \n")
 
 
-def scan(text: str) -> Iterator[Token]:
-    """The tokens of a prepared text, in order.
+def scan(text: str, start: int = 0, stop: int | None = None) -> Iterator[Token]:
+    """The tokens of a prepared text, or of those that begin in text[start:stop], in order.
 
     Kinds beside those of the rules: "word"; "suffix" for the "'s" of what is no plain word; "gap" for spaces and marks;
     "dash", "bracket" and "sign" for what stands between words too. The one space or hyphen in front of a plain word is
     no token of its own.
     """
-    position, length = 0, len(text)
+    position, length = start, len(text) if stop is None else stop
     plain, special = _PLAIN.match, _SPECIAL
     while position < length:
         match = plain(text, position)

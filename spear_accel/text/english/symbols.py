@@ -76,7 +76,7 @@ def _caret(match: Match, spell: Speller) -> str:
     figures = exponent.strip("{}()-−+")
     if figures in ("2", "3") and not minus:
         return f" {'squared' if figures == '2' else 'cubed'} "
-    return f" to the power of {minus}{spell.cardinal(figures) if figures.isdigit() else figures} "
+    return f" to the power of {minus}{spell.cardinal(figures) if figures.isdecimal() else figures} "
 
 
 def _count(match: Match, spell: Speller) -> str:
@@ -104,7 +104,7 @@ RULES = (
     rule("minus", " ", r" [-–−] (?=[\d(a-z]{1,20} ?=)", " minus ", lambda match: bool(re.search(r"[\d)]\Z|\b[a-z]\Z", match.string[max(0, match.start() - 2) : match.start()]))),
     rule("minus", "−", r"−\s?", " minus "),
     rule("times", "*×x", rf"(?<=[\d)])\s?[*×]\s?(?=[\w(])|(?<=\w )\*(?= \w)", " times "),
-    rule("times", " ", r" x (?=\d)", " times ", lambda match: match.string[match.start() - 1 : match.start()].isdigit()),
+    rule("times", " ", r" x (?=\d)", " times ", lambda match: match.string[match.start() - 1 : match.start()].isdecimal()),
     rule("divided by", " /÷", r"(?<=\d)(?: / |\s?÷\s?)(?=\d)", " divided by "),
     rule("at", "@", r"(?<=\w)@(?=\w)|(?<=\s)@(?=\s)|@(?=[\s$£€]?\d)", " at "),
     rule("section", "§", r"§+\s?", _count),

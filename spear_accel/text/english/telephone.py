@@ -34,7 +34,7 @@ def _grouped(match: Match, spell: Speller) -> str:
 
 def _lettered(match: Match, spell: Speller) -> str:
     parts = _TOLL_FREE.findall(match.group())
-    return ", ".join(spell.digits(part) if part[0].isdigit() else part.lower() for part in parts)
+    return ", ".join(spell.digits(part) if part[0].isdecimal() else part.lower() for part in parts)
 
 
 def _no_round_figure(match: Match) -> bool:

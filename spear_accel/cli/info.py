@@ -37,6 +37,7 @@ def _description(folder: VoiceFolder) -> list[tuple[str, str]]:
         ("name", card.name),
         ("folder", str(folder.path)),
         ("language", card.language),
+        ("text front end", card.front_end or "of the language"),
         ("licence", card.licence),
         ("semantic tokens", f"{card.frame_rate:g} a second{collapsed}"),
         ("sample rate", "none: ends at semantic tokens" if card.sample_rate is None else f"{card.sample_rate} Hz"),

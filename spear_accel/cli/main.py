@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from spear_accel import __version__
-from spear_accel.cli import accelerate, bench, console, import_model, info, speak, synth, tokenize, train
+from spear_accel.cli import accelerate, bench, console, import_model, info, say, speak, synth, tokenize, train
 from spear_accel.errors import UserError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("speak")(speak.speak)
+app.command("say")(say.say)
 app.command("synth")(synth.synth)
 app.command("tokenize")(tokenize.tokenize)
 app.command("train")(train.train)

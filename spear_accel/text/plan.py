@@ -10,7 +10,7 @@ from spear_accel.errors import UserError
 from spear_accel.text.front_end import Normalised, SpokenWord, verbatim
 from spear_accel.text.segment import paragraph_spans, segment
 
-__all__ = ["PlannedUtterance", "plan", "verbatim"]
+__all__ = ["PlannedUtterance", "closed", "plan", "verbatim"]
 
 # Seconds of silence that follow an utterance, by its last mark; a cut in the middle of a sentence has none.
 _PAUSES = {".": 0.2, "?": 0.2, "!": 0.2, ";": 0.12, ":": 0.12, ",": 0.08}
@@ -44,7 +44,7 @@ def plan(text: str, longest: int, read: Callable[[str], Normalised]) -> Iterator
         for utterance in segment(spoken.text, longest):
             at = spoken.text.index(utterance, at)
             words = _within(spoken.words, at, at + len(utterance), start)
-            yield PlannedUtterance(utterance if read is verbatim else _closed(utterance), pause, notes, words)
+            yield PlannedUtterance(utterance if read is verbatim else closed(utterance), pause, notes, words)
             at += len(utterance)
             pause, found, notes = _PAUSES.get(utterance[-1], 0.0), True, ()
         pause = max(pause, _PARAGRAPH_PAUSE) if found else 0.0
@@ -53,8 +53,9 @@ def plan(text: str, longest: int, read: Callable[[str], Normalised]) -> Iterator
         raise UserError(f"nothing in the text can be read aloud: {reason}")
 
 
-def _closed(utterance: str) -> str:
-    return f"{utterance}." if utterance[-1].isalpha() and utterance.count(" ") <= _MOST_SPACES_OF_SHORT else utterance
+def closed(utterance: str) -> str:
+    """With a full stop where a word or two have no mark at the end."""
+    return f"{utterance}." if utterance[-1:].isalpha() and utterance.count(" ") <= _MOST_SPACES_OF_SHORT else utterance
 
 
 def _within(words: Sequence[SpokenWord], first: int, last: int, offset: int) -> tuple[SpokenWord, ...]:

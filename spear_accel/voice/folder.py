@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from spear_accel.errors import UserError
@@ -47,6 +48,8 @@ class VoiceCard:
     tokens_per_character: float | None = 3.5
     """Expected semantic tokens per character of normalised text; guards against stopping too soon or never. None where
     it is not known: nothing is too short then, and only very much is too long."""
+    front_end: str | None = None
+    """Name of the text front end, "english", "verbatim" or one that a package brings; None: that of the language."""
     origin: str | None = None
     """Repository and commit that the voice was downloaded from, "owner/name@commit"."""
     format_version: int = FORMAT_VERSION
@@ -156,6 +159,7 @@ def _is_sound(values: dict[str, Any]) -> bool:
         isinstance(digests, dict)
         and all(isinstance(digest, str) and _stays_inside(name) for name, digest in digests.items())
         and all(isinstance(values[name], str) for name in ("name", "language", "licence"))
+        and isinstance(values.get("front_end"), (str, NoneType))
         and all(isinstance(rate, (int, float)) and rate > 0 for rate in rates)
     )
 

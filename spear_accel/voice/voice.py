@@ -26,8 +26,8 @@ from spear_accel.decoding import (
     StoppingCriteria,
 )
 from spear_accel.errors import UserError
-from spear_accel.text import Normalised, normalise
-from spear_accel.text.plan import PlannedUtterance, plan, verbatim
+from spear_accel.text.front_end import front_end_for
+from spear_accel.text.plan import PlannedUtterance, closed, plan, verbatim
 from spear_accel.voice.folder import open_voice
 from spear_accel.voice.generator import SemanticGenerator
 from spear_accel.voice.hub import fetch_voice
@@ -48,7 +48,10 @@ class Voice:
         self.parts = parts
         self.card, self.tokenizer, self.model = parts.card, parts.tokenizer, parts.model
         self.acoustic, self.defaults, self.drafting = parts.acoustic, parts.defaults, parts.drafting
-        pace = parts.card.tokens_per_character
+        card = parts.card
+        self.front_end = verbatim if parts.tokenizer.verbatim else front_end_for(card.language, card.front_end)
+        """Turns a written text into what is read aloud; may be replaced, by `English(EnglishOptions(...))` say."""
+        pace = card.tokens_per_character
         stopping = StoppingCriteria() if pace is None else StoppingCriteria(LengthBounds(pace, _SHORTEST, _LONGEST))
         self.generator = SemanticGenerator(parts.model, parts.tokenizer, parts.drafting, stopping, parts.centroids)
 
@@ -123,7 +126,7 @@ class Voice:
         Raises as `speak`, at the first step.
         """
         chosen, stage, speed = self._choose(options, seed), self._stage(), tempo(speed)
-        planned = plan(text, self.card.longest_utterance, self._read)
+        planned = plan(text, self.card.longest_utterance, self.front_end)
 
         def decode(group: Sequence[PlannedUtterance]) -> Generator[RequestOutput, None, None]:
             return self.generator.growing([one.text for one in group], chosen, CHUNKS)
@@ -137,7 +140,7 @@ class Voice:
         """
         if isinstance(texts, str):
             raise UserError("text_to_semantic takes a list of texts; for one text write [text]")
-        spoken = [self._read(text).text for text in texts]
+        spoken = [self._close(self.front_end(text).text) for text in texts]
         for index, (text, given) in enumerate(zip(spoken, texts, strict=True)):
             if not text:
                 raise UserError(f"nothing in text {index + 1} of {len(texts)} can be read aloud: {given[:60]!r}")
@@ -167,7 +170,7 @@ class Voice:
 
         stream: see `Request`. Raises UserError: nothing in the text can be read aloud.
         """
-        read = self._read(text).text
+        read = self._close(self.front_end(text).text)
         if not read:
             raise UserError(f"nothing in the text can be read aloud: {text[:60]!r}")
         return replace(self.generator.request(read, options or self.defaults), stream=stream)
@@ -181,7 +184,7 @@ class Voice:
 
     def plan(self, text: str) -> list[PlannedUtterance]:
         """The utterances of a text, as they are decoded one by one. Raises UserError: nothing can be read aloud."""
-        return list(plan(text, self.card.longest_utterance, self._read))
+        return list(plan(text, self.card.longest_utterance, self.front_end))
 
     def sound(self, planned: Sequence[PlannedUtterance], tokens: Sequence[Tensor], speed: float = 1.0) -> Tensor:
         """Waveform float32 [samples] of the tokens of planned utterances, with the silences between them."""
@@ -203,10 +206,8 @@ class Voice:
         rows = zip(planned, result.tokens, result.stop_reasons, result.seeds, strict=True)
         return [SpokenUtterance(one.text, tokens, reason, seed) for one, tokens, reason, seed in rows]
 
-    def _read(self, text: str) -> Normalised:
-        """English is rewritten as it is read aloud; what the normaliser does not know is left as it is."""
-        english = self.card.language.lower().split("-")[0] == "en"
-        return verbatim(text) if self.tokenizer.verbatim or not english else normalise(text)
+    def _close(self, spoken: str) -> str:
+        return spoken if self.front_end is verbatim else closed(spoken)
 
     def _choose(self, options: DecodeOptions | None, seed: int | None) -> DecodeOptions:
         chosen = options or self.defaults
@@ -224,7 +225,7 @@ class Voice:
         """One Speech per utterance, decoded in groups; and each group's counts."""
         self._stage()
         speed, said = tempo(speed), False
-        planned = plan(text, self.card.longest_utterance, self._read)
+        planned = plan(text, self.card.longest_utterance, self.front_end)
         for group in groups(planned, (min(options.batch_size, _LARGEST_GROUP),)):
             result = self.generator.texts([one.text for one in group], options)
             said = said or not is_broken(result.tokens, result.stop_reasons)

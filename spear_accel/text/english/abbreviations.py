@@ -29,6 +29,7 @@ UNDOTTED = {
 """Words that are read otherwise than they are written even without a dot."""
 _WITH_MARKS = tables.alternatives(set(tables.words("names_with_marks")))
 _CAPITALISED_BEFORE = re.compile(r"[A-Z][a-z]+\s\Z")
+_NO_NAMES = frozenset("The A Ask Call Our My His Her See Your Dear And But Hi Hello Thanks Yes No".split())
 _STREET_GOES_ON = re.compile(r"\s(?:Journal|Station|Bridge|Market|Address|Theatre|Theater|Church|School|Park|Cafe|Bar|Hotel)\b")
 _SAINTS = re.compile(r"\s(?:[A-Z][a-z]+(?:'s)?)\b")
 _FORT = re.compile(r"\s(?:Worth|Lauderdale|Knox|Bragg|Wayne|Myers|Collins|Smith|Hood|Sumter|Dix|Lee|Benning|Meade|[A-Z])")
@@ -63,7 +64,8 @@ def _is_name_next(match: Match) -> bool:
 
 
 def _after_name(match: Match) -> bool:
-    return bool(_CAPITALISED_BEFORE.search(match.string, max(0, match.start() - 30), match.start()))
+    before = previous_word(match)
+    return bool(_CAPITALISED_BEFORE.search(match.string, max(0, match.start() - 30), match.start())) and before not in _NO_NAMES
 
 
 def _saint_or_street(match: Match, spell: Speller) -> str:
@@ -142,10 +144,11 @@ RULES = (
     rule("name", UPPER, rf"(?:{_WITH_MARKS})", _name_with_mark, _name_goes_on),
     rule("reading", LETTERS, rf"(?P<word>{tables.alternatives(set(_READINGS))})(?![\w'/&+-])(?:\.(?=\s[a-z]))?", _reading),
     rule("title", UPPER, rf"(?P<word>{tables.alternatives(set(_TITLES))})\.\s*(?=[A-Z]|and\b|&)", _title),
+    rule("title", UPPER, r"(?P<word>Prof|Capt|Sgt|Lt|Cpl|Revd|Supt|Insp|Mt|Ste)\s(?=[A-Z][a-z])", _title),
     rule("title", "M", r"(?P<word>Mrs?|Ms|Messrs)\b\.?\s?", _title),
     rule("title", "D", r"Dr\b(?:\.?(?P<gap>\s)(?=[A-Z])|\.?)", _doctor_or_drive),
     rule("street", "S", r"St\b(?:\.?(?P<gap>\s)(?=[A-Z])|\.?)(?!')", _saint_or_street),
-    rule("abbreviation", LETTERS, rf"(?P<word>{tables.alternatives(set(_NUMBERED))})(?P<dot>\.?)\s?(?=#?\d|[IVXLC]{{2,}}\b|[VX]\b)",
+    rule("abbreviation", LETTERS, rf"(?P<word>{tables.alternatives(set(_NUMBERED))})(?P<dot>\.?)\s?(?=[#(]?\d|[IVXLC]{{2,}}\b|[VX]\b)",
          _numbered, _has_number),  # fmt: skip
     rule("abbreviation", "v", r"vs?\.\s(?=[A-Z\"'])", "versus ", lambda match: bool(re.match("[A-Z]", previous_word(match)))),
     rule("abbreviation", "P", r"(?P<letters>Ph\.?\s?D)\b\.?(?!')", _degree),
@@ -157,6 +160,8 @@ RULES = (
     ),
     rule("abbreviation", LETTERS, rf"(?<!\.)(?P<word>{tables.alternatives(set(_WORDS))})(?![\w'])\.?(?!\w)", _word, _is_abbreviation),
     rule("initial", UPPER, r"(?<![\w.'])(?<!\b[A-Z] )(?P<letter>[A-HJ-Z]|I(?=\.\s?[A-Z]\.))\.(?=\s?[A-Z])", _initial, _is_initial),
+    rule("initial", UPPER, r"(?<![\w.'])(?P<letter>[A-HJ-Z])\.(?=\s(?P<next>[a-z]{3,}))", lambda match, spell: match["letter"],
+         lambda match: match["next"] not in tables.words("common_words") and match["next"] not in tables.words("function_words")),
     rule("reading", "wW", r"w/(?=\s|\w)", lambda match, spell: "with "),
     rule("grade", "ABCDEF", r"(?P<letter>[A-F])\+(?![\w+])", _letter_with("plus")),
     rule("grade", "ABCDEF", r"(?P<letter>[A-F])[-−](?=[\s.,;!?)]|\Z)", _letter_with("minus"),

@@ -15,6 +15,12 @@ from spear_accel.text.english.tokens import Match, rule
 __all__ = ["RULES", "letters", "spoken_capitals"]
 
 _ACRONYMS = tables.pairs("acronyms")
+_LITTLE = frozenset(("IT", "US"))
+_SPELLED = frozenset(("ADD", "ERA", "DOT", "ARE", "ACE", "AIM", "LAX", "GIN", "LED", "LET"))
+_ONSET = "(?:[BCDFGHJKLMNPRSTVWXYZ]|QU|[BCFGPS]L|[BCDFGPT]R|[CGPSTW]H|S[CKMNPTW]|TW|DW|KN|WR|SC[HR]|S[PT]R|SPL|SHR|THR)"
+_CODA = ("(?:[BCDFGHKLMNPRSTVWXZ]|[CGPST]H|[BDFGLMNPRSTZ]{2}|CK|[LNRS][CDFKLMNPT]|HN|[LNR]?[CST]H|NG|NK|MP|[CFPX]T|[BDFKLMNPRT]S|LK|LM|"
+         "RM|RN|RL|RK|SM|TZ|NCE|NTS|RTS|NDS|GHT|TCH)")  # fmt: skip
+_SAYABLE = re.compile(rf"{_ONSET}?(?:[AEIOUY]{{1,2}}{_ONSET})*[AEIOUY]{{1,2}}{_CODA}?\Z")
 _LONGEST_ACRONYM = 5
 _VOWEL = re.compile("[AEIOUY]")
 _CAPITALS = re.compile(r"[A-Z][A-Z']*[A-Z]")
@@ -30,9 +36,17 @@ def letters(text: str) -> str:
 def _is_word(word: str) -> bool:
     """Whether a word in capitals looks like an everyday word or can only be one."""
     plain = word.replace("'", "").lower()
-    if word.lower() in tables.words("common_words") or plain in tables.words("common_words") or "'" in word:
+    known = tables.words("common_words")
+    if word.lower() in known or plain in known or "'" in word:
+        return True
+    if any(plain.endswith(ending) and plain.removesuffix(ending) in known for ending in ("s", "es", "ed", "d", "er", "ly")):
         return True
     return len(word) > _LONGEST_ACRONYM and bool(_VOWEL.search(word))
+
+
+def _may_be_word(word: str) -> bool:
+    """Whether a word in a line of capitals can be said as one ("SMITH"), and is no acronym that everybody knows."""
+    return _is_word(word) or (len(word) >= 4 and bool(_SAYABLE.match(word)))
 
 
 def spoken_capitals(word: str, alone: bool) -> str:
@@ -42,14 +56,14 @@ def spoken_capitals(word: str, alone: bool) -> str:
         word: Two capitals or more.
         alone: Whether it stands among words in small letters; in a line of capitals everyday words are words.
     """
-    if word in tables.words("forceful_words") or (not alone and _is_word(word)):
+    if word in tables.words("forceful_words") or (not alone and (_may_be_word(word) or word in _LITTLE)) and word not in _ACRONYMS:
         return word.lower()
     if (spoken := _ACRONYMS.get(word)) is not None:
         return spoken
     pronounceable = bool(_VOWEL.search(word))
     if len(word) > _LONGEST_ACRONYM and pronounceable:
         return word.capitalize()
-    if alone and len(word) >= 4 and word.lower() in tables.words("common_words"):
+    if alone and len(word) >= 3 and word.lower() in tables.words("common_words") and word not in _SPELLED:
         return word.lower()
     return letters(word)
 
@@ -76,7 +90,7 @@ def _shouted_word(word: str) -> str:
 def _is_shouted(match: Match) -> bool:
     """At least two words that cannot be acronyms, and these are most."""
     found = [word for word in _CAPITALS.findall(match.group()) if len(word) > 1]
-    sure = sum(_is_word(word) for word in found)
+    sure = sum(_may_be_word(word) for word in found)
     return len(found) >= 2 and sure >= 2 and 2 * sure > len(found)
 
 
@@ -90,7 +104,7 @@ def _apostrophe_word(match: Match, spell: Speller) -> str:
 
 def _humps(match: Match, spell: Speller) -> str:
     """ "HelloWorld" and "camelCase" said as their words."""
-    return " ".join(_HUMPS.findall(match.group()))
+    return " ".join(spoken_capitals(part, alone=True) if part.isupper() and len(part) > 1 else part for part in _HUMPS.findall(match.group()))
 
 
 def _is_joined_words(match: Match) -> bool:
@@ -107,7 +121,11 @@ RULES = (
     rule("capitals", UPPER, _SHOUTED.pattern, _shouted, _is_shouted),
     rule("capitals", UPPER, r"[A-Z]{1,20}'(?:T|RE|VE|LL|S|M|D)\b(?![a-z])", _apostrophe_word,
          lambda match: match.group()[-2:] != "'S" or len(match.group()) > 7),  # fmt: skip
+    rule("capitals", UPPER, r"[A-Z]{1,3}'[A-Z]{3,20}(?![A-Za-z])", lambda match, spell: match.group().title()),
+    rule("acronym", "W", r"(?P<word>WHO)(?P<ending>)(?!\w)", lambda match, spell: "W H O",
+         lambda match: match.string[max(0, match.start() - 4) : match.start()].lower() == "the "),  # fmt: skip
     rule("acronym", UPPER, r"(?P<word>[A-Z]{2,60})(?P<ending>'?s)?(?![A-Za-z])", _acronym),
-    rule("joined words", LETTERS, r"[A-Z]?[a-z]{2,20}(?:[A-Z][a-z]{2,20}){1,6}(?:[A-Z]{2,6})?(?![A-Za-z])", _humps, _is_joined_words),
+    rule("joined words", LETTERS, r"(?:[A-Z][a-z]{1,20}|[a-z]{2,20})(?:[A-Z][a-z]{1,20}|[A-Z]{2,6}(?![a-z])){1,6}(?![A-Za-z])", _humps,
+         _is_joined_words),  # fmt: skip
     rule("acronym", LETTERS, r"(?P<small>[a-z]{1,2})(?P<word>[A-Z]{2,5})(?P<ending>s)?(?![A-Za-z])", _prefixed),
 )

@@ -26,6 +26,8 @@ def _code(match: Match, spell: Speller) -> str:
 def _part(part: str, spell: Speller) -> str:
     if part[0].isdecimal():
         return spell.cardinal(part) if len(part) <= 2 else spell.digits(part)
+    if part.islower() and len(part) in (2, 3, 4) and not re.search("[aeiouy]", part):
+        return " ".join(part)
     return spoken_capitals(part, alone=True) if part.isupper() and len(part) > 1 else part
 
 
@@ -34,7 +36,7 @@ def _screen(match: Match, spell: Speller) -> str:
 
 
 def _paired(match: Match, spell: Speller) -> str:
-    return spell.pairs(match["value"])
+    return " ".join(spell.pairs(part) for part in match["value"].split("-"))
 
 
 def _is_paired(match: Match) -> bool:
@@ -55,10 +57,10 @@ def _not_one_word(match: Match) -> bool:
     return not roman(match.group())
 
 
+EARLY_RULES = (rule("code", DIGITS, r"(?P<value>\d{3,4}(?:-\d{3})?)(?![\w-]|[.,:/]\d)", _paired, _is_paired),)
 RULES = (
     rule("code", "45", r"(?P<value>401|501)(?P<letters>\(?k\)?|\(c\))(?:\(3\))?(?!\w)", _listed),
     rule("code", DIGITS, r"(?P<lines>\d{3,4})(?P<letter>[pi])\b", _screen, lambda match: bool(_LINES.match(match["lines"]))),
-    rule("code", DIGITS, r"(?P<value>\d{3,4})(?![\w-]|[.,:/]\d)", _paired, _is_paired),
     rule("address of a machine", "l", r"localhost:\d{2,5}\b", lambda match, spell: f"localhost {spell.digits(match.group())}"),
     rule("identifier", LETTERS + "_", r"_*[A-Za-z][A-Za-z0-9]*(?:_+[A-Za-z0-9]+)+_*(?:\(\))?", _identifier),
     rule("code", DIGITS + LETTERS, r"(?=[A-Za-z_]{0,30}\d)(?=[\d_]{0,30}[A-Za-z])[A-Za-z0-9_]+", _code),

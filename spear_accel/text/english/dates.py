@@ -19,10 +19,10 @@ _DAYS = {
     "Thur": "Thursday", "Thurs": "Thursday", "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday",
 }  # fmt: skip
 _SHORT_DAY = "|".join(sorted(_DAYS, key=len, reverse=True))
-_MONTH = (
-    r"(?P<month>(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|"
-    r"Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?|JAN|FEB|MAR|APR|JUN|JUL|AUG|SEPT?|OCT|NOV|DEC))\b\.?"
-)
+_NAMES = sorted({form for month in MONTHS for name in (month, month[:3]) for form in (name, name.upper())} | {"Sept", "SEPT"},
+                key=len, reverse=True)  # fmt: skip
+_MONTH = rf"(?P<month>(?:{'|'.join(_NAMES)}))\b\.?"
+_ANY_MONTH = _MONTH.replace("?P<month>", "?:")
 _DAY = r"(?P<day>3[01]|[12]\d|0?[1-9])"
 _SUFFIX = r"(?:st|nd|rd|th)?"
 _YEAR = r"(?P<year>[12]\d{3})(?![\d,.:/]\d|\d)"
@@ -35,7 +35,7 @@ _COUNTED = re.compile(
 )
 _BEFORE_YEAR = re.compile(r"(?:in|of|since|until|till|before|after|year|circa|during|early|late|mid)\Z", re.IGNORECASE)
 _ON = re.compile(r"(?:on|by|from|until|till|dated?|due|since|before|after|to|through|thru|expires|born|starting|"
-                 r"Mon|Tues?|Wed|Thu(?:rs)?|Fri|Sat|Sun|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)\Z")  # fmt: skip
+                 r"Mon|Tues?|Wed|Thu(?:rs)?|Fri|Sat|Sun|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)\Z", re.IGNORECASE)  # fmt: skip
 
 
 def is_year(text: str) -> bool:
@@ -172,6 +172,10 @@ def _day_span(match: Match, spell: Speller) -> str:
     return f"{_DAYS[match['a']]} to {_DAYS[match['b']]}"
 
 
+def _month_span(match: Match, spell: Speller) -> str:
+    return f"{_month(match['month'])} to {_month(match['last'])}"
+
+
 def _day_of_date(match: Match, spell: Speller) -> str:
     return f"{_DAYS[match['a']]},"
 
@@ -213,8 +217,10 @@ RULES = (
         _month(match["month"]), match["day"], match["year"] or match["short"], spell)),  # fmt: skip
     rule("date", _NAMED_START, rf"{_MONTH},?\s{_SHORT_YEAR}(?!\w)", _month_year),
     rule("date", "QH", r"(?P<letter>[QH])(?P<number>[1-4])(?:\s'?(?P<year>[12]\d{3}|(?<=')\d\d)(?![\d%]))?(?!\w)", _quarter),
+    rule("date", _NAMED_START, rf"{_MONTH}\s?[-–]\s?(?P<last>{'|'.join(_NAMES)})\b\.?(?!\s\d)", _month_span),
+    rule("date", " -–", rf"(?<=\d)\s?[-–]\s?(?={_ANY_MONTH}\s\d)|(?<=[a-z])\s?[-–]\s?(?=\d{{1,2}}\s{_ANY_MONTH})", " to "),
     rule("date", "MTWFS", rf"(?P<a>{_SHORT_DAY})\.?\s?[-–]\s?(?P<b>{_SHORT_DAY})\b\.?", _day_span),
-    rule("date", "MTWFS", rf"(?P<a>{_SHORT_DAY})\b\.?,?(?=\s(?:{_MONTH}|\d))".replace("?P<month>", "?:"), _day_of_date,
+    rule("date", "MTWFS", rf"(?P<a>{_SHORT_DAY})\b\.?,?(?=\s(?:{_ANY_MONTH}|\d))", _day_of_date,
          lambda match: match["a"] not in ("Sat", "Sun") or "." in match.group() or "," in match.group()),  # fmt: skip
     rule("decade", DIGITS, r"(?P<a>[12]\d\d0)s\s?[-–]\s?'?(?P<b>[12]\d\d0|[1-9]0)s\b", _decade_span),
     rule("decade", DIGITS + "'", r"'?(?P<value>[12]\d\d0|[1-9]0)'?s\b(?! of )", _decade, _is_decade),

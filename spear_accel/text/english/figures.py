@@ -16,6 +16,7 @@ __all__ = ["RULES"]
 _LONG_RUN = 10
 _SCALES = tables.pairs("scales")
 _COUNTED = re.compile(r"\s(?:[a-z]+ )?(?:people|men|women|children|(?!was|this|has|as\b|is\b|its\b|does|plus)[a-z]{2,}[a-rt-z]s)\b")
+_PAGED = re.compile(r"(?:page|step|part|slide|day|question|chapter|episode|photo|image|exercise|tweet|thread)\Z", re.IGNORECASE)
 _RATED = re.compile(r"(?:rated|rating|score|scored|got|gave|earned|grade|averages?|review)\Z", re.IGNORECASE)
 
 
@@ -26,6 +27,8 @@ def _ordinal(match: Match, spell: Speller) -> str:
 def _dotted(match: Match, spell: Speller) -> str:
     """Four groups are an address of a machine, others a version."""
     groups = match["groups"].split(".")
+    if len(groups) == 3 and all(len(group) == 3 for group in groups[1:]) and len(groups[0]) <= 3 and groups[0][0] != "0":
+        return spell.cardinal("".join(groups))
     if len(groups) == 4 and all(len(group) <= 3 and int(group) < 256 for group in groups):
         spoken = " dot ".join(map(spell.digits, groups))
     else:
@@ -40,13 +43,22 @@ def _range(match: Match, spell: Speller) -> str:
 
 
 def _fraction(match: Match, spell: Speller) -> str:
+    return ("minus " if match["sign"] else "") + _unsigned_fraction(match, spell)
+
+
+def _unsigned_fraction(match: Match, spell: Speller) -> str:
     text = match["amount"]
     whole, _, rest = text.replace("-", " ").rpartition(" ")
     top, bottom = rest.split("/")
     if whole and int(top) >= int(bottom):
         return f"{spell.cardinal(whole)} {spell.fraction(top, bottom)}"
-    if not whole and top == bottom and top != "1":
+    after = match.string[match.end() : match.end() + 6]
+    if not whole and (int(top) + int(bottom) == 100 or re.match(r"\stime\b", after)):
         return f"{spell.cardinal(top)}-{spell.cardinal(bottom)}"
+    if not whole and top == bottom:
+        return f"{spell.cardinal(top)} out of {spell.cardinal(bottom)}"
+    if not whole and _PAGED.match(previous_word(match)):
+        return f"{spell.cardinal(top)} of {spell.cardinal(bottom)}"
     if not whole and int(top) >= 1 and int(bottom) > 20 and int(bottom) % 100 and int(bottom) not in (24, 32, 64):
         return f"{spell.cardinal(top)} over {spell.cardinal(bottom)}"
     return amount(text.replace("-", " "), spell)
@@ -167,6 +179,7 @@ _SPECIAL = {
 }  # fmt: skip
 _SCALE = "k|K|M|B|T|m|b|bn|mn|mln|bln|tn|trn"
 _RAISED = "[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+"
+_FRACTION = r"(?:\d{1,4}\s)?\d{1,4}/[1-9]\d{0,3}"
 _SIGNED = DIGITS + ".-−–"
 _PLACES = r"\d{1,15}(?:\.\d{1,15}){2,20}"
 
@@ -179,7 +192,7 @@ RULES = (
     rule("power", DIGITS, rf"(?P<value>{NUMBER})\s?[x×*·]\s?10(?P<exponent>{_RAISED}|\s?(?:\^|\*\*)\s?\{{?[-−+]?\d{{1,3}}\}}?)",
          _exponential),  # fmt: skip
     rule("power", _SIGNED, rf"(?P<value>{NUMBER})[eE](?P<exponent>[-+]?\d{{1,3}})\b", _exponential,
-         lambda match: match["exponent"][0] in "+-" or "." in match["value"]),  # fmt: skip
+         lambda match: match["exponent"][0] in "+-" or "." in match["value"] or "e" in match.group()),  # fmt: skip
     rule("footnote", DIGITS, r"(?P<base>1[1-9]\d\d|20\d\d)[⁰¹²³⁴⁵⁶⁷⁸⁹]+(?!\w)", _footnoted),
     rule("power", DIGITS, rf"(?P<base>{NUMBER})(?P<exponent>{_RAISED}|\s?(?:\^|\*\*)\s?\{{?[-−+]?\d{{1,4}}\}}?)(?![\d.])", _power),
     rule("scale", _SIGNED, rf"{SIGN}(?:(?P<low>{NUMBER})(?:{_SCALE})?\s?[-–]\s?)?(?P<value>{NUMBER})(?:\s?(?P<spaced>bn|mn|mln|bln|trn|tn)|(?P<scale>{_SCALE}))(?![\w/'])",
@@ -190,8 +203,12 @@ RULES = (
     rule("decimal", DIGITS, r"\d{1,3}(?:\.\d{3})+,\d{1,2}(?![\d,])", _continental),
     rule("ratio", DIGITS, r"\d{1,9}(?::\d{1,9}){1,3}(?![\w:])", _ratio),
     rule("range", DIGITS + "-−", rf"{SIGN}(?P<low>{NUMBER})\s?[-–—]\s?(?P<high>{NUMBER})(?![\w/-]|[.,]\d| ?=)", _range),
+    rule("year", DIGITS, r"(?P<a>1[5-9]\d\d|20\d\d)/(?P<b>\d\d|20\d\d)(?![\w/]|[.,]\d)", lambda match, spell: (
+        f"{spell.year(match['a'])} {spell.short_year(match['b'])}")),  # fmt: skip
+    rule("range", DIGITS, rf"(?P<low>{_FRACTION})\s?[-–]\s?(?P<high>{_FRACTION})(?![\w/])", lambda match, spell: (
+        f"{amount(match['low'], spell)} to {amount(match['high'], spell)}")),  # fmt: skip
     rule("rating", DIGITS, rf"(?P<a>{NUMBER})/(?P<b>{NUMBER})(?![\w/]|[.,]\d)", _out_of, _is_rating),
-    rule("fraction", DIGITS, r"(?P<amount>(?:\d{1,9}[ -])?\d{1,9}/[1-9]\d{0,8})(?:st|nd|rds?|ths?|s)?(?![\w/]|[.,]\d)", _fraction),
+    rule("fraction", _SIGNED, rf"{SIGN}(?P<amount>(?:\d{{1,9}}[ -])?\d{{1,9}}/[1-9]\d{{0,8}})(?:st|nd|rds?|ths?|s)?(?![\w/]|[.,]\d)", _fraction),
     rule("version", LETTERS, r"(?P<letters>[A-Za-z]{1,20})(?P<groups>\d{1,6}(?:\.\d{1,6}){1,5})(?P<tail>[a-z]{0,6})(?!\w|\.\w)",
          _version),  # fmt: skip
     rule("decimal", _SIGNED, rf"{SIGN}(?P<value>{WHOLE}?\.\d+)", _number),

@@ -35,7 +35,7 @@ _REPLACED = {
     **dict.fromkeys("⩾≧", "≥"),
     **dict.fromkeys("≃≅∼", "≈"),
     **dict.fromkeys("®™℠†‡ª¡¿❤♥️", ""),
-    "…": "...", "！": "!", "？": "?", "：": ":", "；": ";", "‼": "!!", "∆": " delta ", "⁇": "??", "⁉": "?!", "‽": "?!",
+    "…": "...", "！": "!", "？": "?", "：": ":", "；": ";", "‼": "!!", "∆": " delta ", "ⁿ": "^n", "ˣ": "^x", "⁇": "??", "⁉": "?!", "‽": "?!",
     "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L",
     "đ": "d", "Đ": "D", "ð": "th", "Ð": "Th", "þ": "th", "Þ": "Th", "ı": "i", "ħ": "h", "Ħ": "H", "ŋ": "ng",
     "Ŋ": "Ng", "ə": "e", "Ω": "Ω", "µ": "μ", "№": "No. ", "℃": "°C", "℉": "°F", "º": "°", "・": " ",
@@ -86,6 +86,10 @@ def _in_context(character: str, text: str, at: int) -> str | None:
     if character in _GROUPING_SPACES:
         # "10 000" with a space that does not break is one figure, and "_" is a sign that groups figures in code.
         return "_" if before.isdecimal() and before.isascii() and _THOUSANDS.match(text, at + 1) else " "
+    if character in "·∙⋅":
+        around = text[max(0, at - 2) : at].rstrip()[-1:] + text[at + 1 : at + 3].lstrip()[:1]
+        if len(around) == 2 and around.isalnum():
+            return "×" if around.isdigit() else " "
     if _GREEK_LETTER.match(character) and _is_greek(text[at - 1 : at], text[at + 1 : at + 2]):
         return None
     return _fold_character(character)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
-from spear_accel.text.english.abbreviations import UNDOTTED
 from spear_accel.text.english.composer import DASH, Composer
 from spear_accel.text.english.fold import describe_dropped, fold
 from spear_accel.text.english.layout import lay_out
 from spear_accel.text.english.markup import read_html, read_markdown
 from spear_accel.text.english.numbers import Speller
 from spear_accel.text.english.options import EnglishOptions
-from spear_accel.text.english.scanner import scan
 from spear_accel.text.english.source import Source
 from spear_accel.text.english.tokens import Token
 from spear_accel.text.front_end import Normalised, SpokenWord
@@ -43,7 +42,7 @@ class English:
         Of a text that this has put out, nothing changes. Work and memory are linear in the text.
         """
         source, warnings = self._prepare(text)
-        if not any(map(str.isalnum, source.text)):
+        if not any(character.isalnum() or character in _READ_ALONE for character in source.text):
             return Normalised("", warnings)
         spoken, words, unsure = self._read(source)
         for _ in range(_MOST_ROUNDS):
@@ -56,7 +55,8 @@ class English:
     def _read(self, source: Source) -> tuple[str, tuple[SpokenWord, ...], list[int]]:
         """The composed text, its words, and the places where marks or signs that went may have brought words together
         that would be read otherwise."""
-        composer, speller = Composer(UNDOTTED), Speller(self.options)
+        scan, undotted = _rules()
+        composer, speller = Composer(undotted), Speller(self.options)
         prepared = source.text
         starts, stops = source.starts, source.stops
         done = 0
@@ -81,7 +81,7 @@ class English:
     def tokens(self, text: str) -> Iterator[ClassifiedToken]:
         """The classified tokens of a text, without the spaces and marks between them."""
         source, _ = self._prepare(text)
-        speller = Speller(self.options)
+        speller, (scan, _) = Speller(self.options), _rules()
         for token in scan(source.text):
             if token.kind in ("gap", "sign", "bracket", "dash", "suffix"):
                 continue
@@ -104,6 +104,16 @@ ENGLISH = English()
 # Signs that go may bring an abbreviation into view ("A:.B" -> "A. B"); more rounds than this were never needed.
 _MOST_ROUNDS = 3
 _REACH = 48
+_READ_ALONE = frozenset("∞∑∫√∂∅")
+
+
+@cache
+def _rules() -> tuple[Callable[..., Iterator[Token]], Mapping[str, str]]:
+    """The scanner and its words; its patterns take a moment to compile, so the first text waits for them and no import."""
+    from spear_accel.text.english.abbreviations import UNDOTTED
+    from spear_accel.text.english.scanner import scan
+
+    return scan, UNDOTTED
 
 
 def tokenise(text: str, options: EnglishOptions | None = None) -> list[ClassifiedToken]:
@@ -119,7 +129,7 @@ def _is_unsettled(spoken: str, unsure: list[int]) -> bool:
         if stop <= done:
             continue
         start = spoken.rfind(" ", 0, start) + 1 if start > done else done
-        for token in scan(spoken, start, min(stop, len(spoken))):
+        for token in _rules()[0](spoken, start, min(stop, len(spoken))):
             if token.rule is not None:
                 return True
             done = token.end

@@ -18,7 +18,7 @@ _FIRST_WORD = re.compile(r"\s*(\S+)")
 _LAST_WORD = re.compile(r"([A-Za-z']+)\s*\Z")
 _BULLET = re.compile(r"\s*[-*+–•]\s+(?=\S)")
 _NUMBER = re.compile(r"\s*(?:\((?P<bracketed>\d{1,3}|[a-z]|[ivx]{1,4})\)|(?P<marked>\d{1,3}|[A-Za-z]|[ivx]{1,4})\)|"
-                     r"(?P<dotted>\d{1,2}|[b-hj-z]|[ivx]{2,4}))(?P<mark>\.?)[ \t]+(?=[^\s\d])")  # fmt: skip
+                     r"(?P<dotted>\d{1,2}|[a-hj-z]|[ivx]{1,4}|[IVX]{2,5}))(?P<mark>\.?)[ \t]+(?=[^\s\d])")  # fmt: skip
 _MARKED = re.compile(r"[.?!:;,\"')—–-]\s*\Z")
 _HYPHENATED = re.compile(r"([A-Za-z]+)-\s*\Z")
 _SPACES = re.compile(r" {2,}|[ \t]*\t[ \t]*")
@@ -39,7 +39,7 @@ def lay_out(source: Source, line_ends: bool) -> Source:
     if not lines:
         return source.edited([(0, len(text), "")]) if text else source
     width = max(end - start for start, end in lines)
-    edits = _item_edits(text, *lines[0], first=True)
+    edits = _item_edits(text, *lines[0], alone=not any(_item(text[start:end]) for start, end in lines[1:3]))
     for (start, end), (next_start, next_end) in zip(lines, lines[1:]):
         edits += _gap_edits(text, (start, end), (next_start, next_end), width, line_ends)
     source = source.edited(edits)
@@ -83,7 +83,7 @@ def _item(line: str) -> re.Match[str] | None:
     return found if found and (not found["dotted"] or found["mark"]) else None
 
 
-def _item_edits(text: str, start: int, end: int, first: bool = False) -> list[Edit]:
+def _item_edits(text: str, start: int, end: int, alone: bool = False) -> list[Edit]:
     """The bullet of a list item is dropped, its number read with a pause after it."""
     found = _item(text[start : min(end, start + 60)])
     if not found:
@@ -92,7 +92,7 @@ def _item_edits(text: str, start: int, end: int, first: bool = False) -> list[Ed
         return [(start, start + found.end(), "")]
     group = next(name for name in ("bracketed", "marked", "dotted") if found[name])
     label = found[group]
-    if group == "dotted" and not label.isdecimal() and first:
+    if group == "dotted" and alone and len(label) == 1 and not label.isdecimal():
         return []
     if len(label) > 1 and not label.isdecimal() and (value := roman(label.upper())):
         label = str(value)

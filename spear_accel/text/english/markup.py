@@ -23,6 +23,7 @@ _INLINE = frozenset(
     "small span strike strong sub sup svg time tt u var video audio source picture wbr br td th object iframe".split()
 )
 _TAG = re.compile(r"</?(?P<name>[A-Za-z][A-Za-z0-9]{0,14})(?P<rest>(?:\s(?:\"[^\"]*\"|'[^']*'|[^'\"<>])*)?)/?>")
+_CLOSING = re.compile(r"</([A-Za-z][A-Za-z0-9]{0,14})>")
 _ALT = re.compile(r"\balt\s?=\s?(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _RAISED = re.compile(r"<sup>\s?(?P<inner>[-+]?\d{1,4})\s?</sup>", re.IGNORECASE)
@@ -38,7 +39,8 @@ def read_html(source: Source) -> Source:
         source = _without_hidden(source)
         source = source.sub(_RAISED, lambda match: match["inner"].translate(_SUPERSCRIPT))
         source = source.unwrap(_LOWERED)
-        source = source.edited([edit for match in _TAG.finditer(source.text) if (edit := _tag(match))])
+        closed = frozenset(match[1].lower() for match in _CLOSING.finditer(source.text))
+        source = source.edited([edit for match in _TAG.finditer(source.text) if (edit := _tag(match, closed))])
     if "&" in source.text:
         source = source.sub(_ENTITY, lambda match: html.unescape(match.group()))
     return source
@@ -61,11 +63,11 @@ def _without_hidden(source: Source) -> Source:
     return source.edited(edits)
 
 
-def _tag(match: re.Match[str]) -> Edit | None:
+def _tag(match: re.Match[str], closed: frozenset[str]) -> Edit | None:
     name = match["name"].lower()
     if name in _BLOCK:
         return (*match.span(), "\n\n")
-    if name not in _INLINE:
+    if name not in _INLINE and name not in closed:
         return None
     if name == "img":
         alt = _ALT.search(match["rest"])
@@ -77,9 +79,9 @@ _MARKDOWN = re.compile(r"[*_`\[\]#~|\\>]|^[-=+]|\n", re.MULTILINE)
 _FENCE = re.compile(r"^[ ]{0,3}(?:```|~~~)[^\n`]{0,60}$", re.MULTILINE)
 _RULE = re.compile(r"^[ ]{0,3}(?:[-*_=][ ]?){3,}$", re.MULTILINE)
 _HEADING = re.compile(r"^[ ]{0,3}#{1,6}[ ]+(?P<inner>[^\n]+?)[ ]*#*[ ]*$", re.MULTILINE)
-_QUOTE = re.compile(r"^[ ]{0,3}(?:>[ ]?)+(?=[^\d\s=])", re.MULTILINE)
+_QUOTE = re.compile(r"^[ ]{0,3}(?:>[ ]?)+(?=[^\d\s=$£€.+-])", re.MULTILINE)
 _TASK = re.compile(r"^(?P<bullet>[ ]*[-*+][ ]+)\[[ xX]\][ ]", re.MULTILINE)
-_REFERENCE = re.compile(r"^[ ]{0,3}\[[^\]\n]{1,80}\]:[ ]+\S[^\n]*$", re.MULTILINE)
+_REFERENCE = re.compile(r"^[ ]{0,3}\[(?!\^)[^\]\n]{1,80}\]:[ ]+\S[^\n]*$", re.MULTILINE)
 _NOTE = re.compile(r"\[\^[^\]\n]{1,40}\]:?")
 _IMAGE = re.compile(r"!\[(?P<inner>[^\[\]\n]*)\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?(?:\s\"[^\"\n]*\")?\)|\[[^\]\n]{0,80}\])")
 _LINK = re.compile(r"\[(?P<inner>[^\[\]\n]+)\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?(?:\s\"[^\"\n]*\")?\)|\[[^\]\n]{0,80}\])")
@@ -87,7 +89,7 @@ _AUTOLINK = re.compile(r"<(?P<inner>(?:https?://|mailto:)?[^\s<>@]{1,200}[@.:/][
 _CODE = re.compile(r"(?<!`)(?P<ticks>`{1,3})(?P<inner>[^`\n]+)(?P=ticks)(?!`)")
 _STRUCK = re.compile(r"~~(?=\S)(?P<inner>[^~\n]+)(?<=\S)~~")
 _STARRED = re.compile(r"(?<![\w*\\])(?P<stars>\*{1,3})(?=[^\s*])(?P<inner>[^*\n]+)(?<=[^\s\\])(?P=stars)(?![\w*]*\d)")
-_INSIDE = re.compile(r"(?<=[A-Za-z])(?P<stars>\*{1,3})(?=[A-Za-z])(?P<inner>[A-Za-z]+)(?P=stars)")
+_INSIDE = re.compile(r"(?<=[A-Za-z])(?P<stars>\*{2,3})(?=[A-Za-z])(?P<inner>[A-Za-z]+)(?P=stars)")
 _LINED = re.compile(r"(?<![\w\\])(?P<lines>_{1,3})(?=[^\s_])(?P<inner>[^_\n]+)(?<=[^\s\\])(?P=lines)(?!\w)")
 _ESCAPE = re.compile(r"(?<![\w:\\])\\(?=[*_`#\[\](){}~>.!+|-])|(?<=\s)\\(?=\n)")
 _TABLE_RULE = re.compile(r"^[ ]*\|?(?=[^\n]*\|)(?=[^\n]*-)[ :|-]+\|?[ ]*$", re.MULTILINE)

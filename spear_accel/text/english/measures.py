@@ -7,7 +7,7 @@ import re
 from spear_accel.text.english import tables
 from spear_accel.text.english.amounts import amount
 from spear_accel.text.english.numbers import Speller
-from spear_accel.text.english.patterns import AMOUNT, DIGITS, NUMBER, SIGN, TO
+from spear_accel.text.english.patterns import AMOUNT, DIGITS, LETTERS, NUMBER, SIGN, TO
 from spear_accel.text.english.tokens import Match, previous_word, rule, sentence_ends, starts_name
 
 __all__ = ["RULES", "UNIT", "unit_name"]
@@ -29,7 +29,10 @@ _POWERS = {"2": "square ", "3": "cubic ", "²": "square ", "³": "cubic ", "sq":
 _LENGTHS_OF_TIME = frozenset(("d", "h", "hr", "hrs", "m", "min", "mins", "s", "sec", "secs", "w", "wk", "wks", "y", "yr", "yrs", "ms"))
 _MINUTES_BEFORE = re.compile(r"(?:in|for|after|every|within|takes|took|lasted|another|last|next|past|about|just)\Z")
 _MINUTES_AFTER = re.compile(r"\s(?:remaining|left|ago|later|read|walk|drive|ride|break|timeout|timer|early|late|into|and \d+s\b)")
-_TIME_AFTER = re.compile(r"\s(?:ago|left|remaining|later|old|trial)\b")
+_TIME_AFTER = re.compile(r"\s(?:ago|left|remaining|later|old|trial|warranty|contract|timeout|delay|countdown|clip|interval|timer|limit)\b")
+_LASTING = re.compile(r"(?:in|for|after|every|within|takes|took|wait|waited|about|only|timeout|lasts|lasted)\Z")
+_CLOSED = re.compile(r"[.,;:)]|\Z|\s(?:to|and|or|for|of|at|after|before|later|long|each|per)\b")
+_MILLIONS = re.compile(r"\s(?:dollars|pounds|euros|people|users|followers|views|subscribers|downloads|copies|homes|jobs|customers|visitors)\b")
 _SEATS = re.compile(r"(?:seat|apt|apartment|room|row|gate|unit|suite|flat|building|level|bus|figure|table|no|number)\Z", re.I)
 _NAMED_DEGREES = {"C": "degrees Celsius", "F": "degrees Fahrenheit", "K": "kelvin", "N": "degrees north",
                   "S": "degrees south", "E": "degrees east", "W": "degrees west"}  # fmt: skip
@@ -78,15 +81,18 @@ def _is_one(match: Match) -> bool:
     return (match["value"] == "1" and not match["low"]) or "/" in match["value"][:3]
 
 
-def _value(match: Match, spell: Speller, unit: str = "") -> str:
-    """Sign, optional lower end and value; the lower end's own unit is said where it differs."""
+def _value(match: Match, spell: Speller) -> str:
+    """Sign, optional lower end and value."""
     minus = "minus " if match["sign"] else ""
-    low = f"{amount(match['low'], spell)} to " if match["low"] else ""
+    high = "minus " if match.groupdict().get("high_sign") else ""
+    low = f"{amount(match['low'], spell)} to {high}" if match["low"] else ""
     return f"{minus}{low}{amount(match['value'], spell)}"
 
 
 def _measure(match: Match, spell: Speller) -> str:
     hyphen = match["gap"] == "-"
+    if hyphen and _is_one(match) and not match["value"].startswith("1"):
+        return f"{_value(match, spell).removesuffix('s')}-{_name(match, one=True)}"
     joint = "-" if hyphen else " "
     return f"{_value(match, spell)}{joint}{_name(match, _is_one(match) or hyphen)}{_unit_stop(match)}"
 
@@ -106,10 +112,12 @@ def _is_measure(match: Match) -> bool:
     when, gap = _WHEN[unit], match["gap"]
     if match["area"] or match["power"] or match["per"]:
         return when != "attached" or not gap or bool(match["area"])
+    if unit == "m" and not gap and _MILLIONS.match(match.string, match.end()):
+        return False
     if when == "attached":
         if not gap:
             return match["unit"] != "s" or not match["value"].endswith("0") or not _is_decade_like(match)
-        return gap == "-" or (unit == "in" and _inches_follow(match))
+        return gap == "-" or (unit == "in" and _inches_follow(match)) or (unit in ("second", "s", "A", "N") and bool(_CLOSED.match(match.string, match.end())))
     if when == "sign":
         return not gap or not starts_name(match.string, match.end())
     if when == "space":
@@ -128,7 +136,7 @@ def _inches_follow(match: Match) -> bool:
 
 
 def _is_decade_like(match: Match) -> bool:
-    return not re.match(r"(?:in|for|after|every|within|takes|took|wait|waited|about|only|timeout|lasts|lasted)\Z", previous_word(match))
+    return not (_LASTING.match(previous_word(match)) or _TIME_AFTER.match(match.string, match.end()))
 
 
 def _percent(match: Match, spell: Speller) -> str:
@@ -147,10 +155,9 @@ def _feet_inches(match: Match, spell: Speller) -> str:
 
 def _marked(match: Match, spell: Speller) -> str:
     """Figures with the marks of feet and inches: `10" pizza`, `a 6' fence`."""
-    inches = match["mark"] in _INCH_MARKS
-    one = match["value"] == "1"
-    name = ("inch" if one else "inches") if inches else ("foot" if one else "feet")
-    return f"{amount(match['value'], spell)} {name}"
+    one = _is_one(match)
+    name = ("inch" if one else "inches") if match["mark"] in _INCH_MARKS else ("foot" if one else "feet")
+    return f"{_value(match, spell)} {name}"
 
 
 def _is_marked(match: Match) -> bool:
@@ -209,27 +216,33 @@ _FIRST = DIGITS + ".-−–"
 _MARK = rf"(?:\"|″|''|′|'|\s?(?:{_LONG}|m)\b)"
 
 RULES = (
+    rule("measure", "p", rf"per\s(?P<unit>{_LONG})(?![\w/'])", lambda match, spell: f"per {unit_name(match['unit'], one=True)}",
+         lambda match: match["unit"] not in ("in", "ha", "st", "kt")),  # fmt: skip
+    rule("measure", LETTERS, rf"(?P<unit>km|mi|ft|m|[kMGT]?B|mg|kg|g)/(?P<per>hr?|s|sec|min|[dm]?L|kg|day|month|year)(?![\w/])",
+         lambda match, spell: f"{unit_name(match['unit'], one=False)} per {unit_name(match['per'], one=True) or match['per']}"),
+    rule("measure", DIGITS, rf"(?P<low>{AMOUNT})\s[cC]\.\s(?=[a-z])", lambda match, spell: (
+        f"{amount(match['low'], spell)} cup{'' if match['low'] == '1' or '/' in match['low'][:3] else 's'} ")),  # fmt: skip
     rule("measure", DIGITS, rf"(?P<values>{AMOUNT}{_MARK}?(?:\s?(?:[x×]|by)\s?{AMOUNT}{_MARK}?){{0,2}}\s?(?:[x×]|by)\s?{AMOUNT})\s?"
          rf"(?P<mark>\"|″|''|′|'|(?:{_LONG}|m)\b)", _dimensions),  # fmt: skip
     rule("measure", DIGITS, r"(?P<degrees>\d{1,3}(?:\.\d+)?)°\s?(?P<minutes>\d{1,2})['′]\s?"
          r"(?:(?P<seconds>\d{1,2}(?:\.\d+)?)(?:\"|″|''|′′)\s?)?(?P<side>[NSEW])?(?!\w)", _coordinates),  # fmt: skip
     rule("measure", DIGITS, r"(?P<degrees>\d{1,3}(?:\.\d+)?)°(?P<minutes>)(?P<seconds>)\s?(?P<side>[NSEW])(?!\w)", _coordinates),
     rule("measure", DIGITS, r"(?P<feet>[1-9])['′]\s?(?P<inches>1[01]|\d|\d 1/2)(?:\"|''|″|(?![\w'/]))", _tall,
-         lambda match: match.group()[-1] in "\"'″" or "′" in match.group()),  # fmt: skip
+         lambda match: match.group()[-1] in "\"'″" or "′" in match.group() or match["feet"] in "4567"),  # fmt: skip
     rule("measure", DIGITS, rf"(?P<feet>\d{{1,4}})\s?(?:ft|feet)\.?,?\s?(?P<inches>{NUMBER})\s?in\b\.?", _feet_inches),
     rule("measure", DIGITS, rf"{NUMBER}\s?(?:lbs?|st)\.?,?\s?{NUMBER}\s?(?:oz|lbs?)\b\.?", _compound),
     rule("measure", DIGITS, rf"\d{{1,4}}\s?{_TIME_UNIT}(?:(?:,?\s|(?=\d))\d{{1,3}}(?:\.\d+)?\s?{_TIME_UNIT}){{1,4}}(?!\w)\.?",
          _compound),  # fmt: skip
-    rule("measure", DIGITS, rf"(?P<value>{AMOUNT})(?P<mark>\"|″|''|′|')(?!\w)", _marked, _is_marked),
-    rule("percentage", _FIRST, rf"{SIGN}(?:(?P<low>{AMOUNT})\s?%?{TO})?(?P<value>{AMOUNT})\s?%", _percent),
-    rule("measure", _FIRST, rf"{SIGN}(?:(?P<low>{AMOUNT})\s?(?:°\s?[CF]?)?{TO}[-−]?)?(?P<value>{AMOUNT})\s?°\s?"
+    rule("measure", DIGITS, rf"(?P<sign>)(?:(?P<low>{AMOUNT})(?:\"|″|''|′|')?{TO})?(?P<value>{AMOUNT})(?P<mark>\"|″|''|′|')(?!\w)", _marked, _is_marked),
+    rule("percentage", _FIRST, rf"{SIGN}(?:(?P<low>{AMOUNT})\s?%?{TO}(?P<high_sign>[-−])?)?(?P<value>{AMOUNT})\s?%", _percent),
+    rule("measure", _FIRST, rf"{SIGN}(?:(?P<low>{AMOUNT})\s?(?:°\s?[CF]?)?{TO}(?P<high_sign>[-−])?)?(?P<value>{AMOUNT})\s?°\s?"
          r"(?P<scale>[CFK])(?!\w)", _temperature),  # fmt: skip
     rule("measure", _FIRST, rf"{SIGN}(?:(?P<low>\d{{1,3}}){TO})?(?P<value>\d{{2,3}})(?P<scale>[CF])(?![\w°'+-])", _temperature,
          _is_temperature),  # fmt: skip
     rule(
         "measure",
         _FIRST,
-        rf"(?<![A-Za-z]-){SIGN}(?:(?P<low>{AMOUNT})(?:\s?(?P<low_unit>{_ANY}))?{TO})?(?P<value>{AMOUNT})(?P<gap>[ -]?){_WHOLE_UNIT}"
+        rf"(?<![A-Za-z]-){SIGN}(?:(?P<low>{AMOUNT})(?:\s?(?P<low_unit>{_ANY}))?{TO}(?P<high_sign>[-−])?)?(?P<value>{AMOUNT})(?P<gap>[ -]?){_WHOLE_UNIT}"
         r"(?![\w°])(?!'\w)(?:\.(?!\w|\.))?",
         _measure,
         lambda match: _same_unit(match) and _is_measure(match),

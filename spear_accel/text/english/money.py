@@ -18,11 +18,11 @@ _SIGNS = "".join(name for name in _CURRENCIES if len(name) == 1)
 _CODE = tables.alternatives({name for name in _CURRENCIES if len(name) > 1})
 _SCALE_WORDS = "hundred|thousand|million|billion|trillion|quadrillion|lakh|crore"
 _SHORT_SCALE = tables.alternatives({row[0] for row in tables.rows("scales") if row[2] != "word"})
-_SCALE = rf"(?:\s?[- ]?(?P<scale>{_SCALE_WORDS})\b|\s?(?P<short>{_SHORT_SCALE})(?![\w/]))?"
+_SCALE = rf"(?:\s?[- ]?(?P<scale>{_SCALE_WORDS})\b|\s?(?P<short>{_SHORT_SCALE})(?!\w))?"
 _LOW_SCALE = rf"(?:\s?(?P<low_scale>{_SCALE_WORDS}|{_SHORT_SCALE})\b)?"
 _COUNTRY = r"(?:(?P<country>US|CA|AU|NZ|HK|A|C|S|NT)\s?)?"
 _COUNTRIES = {"CA": "Canadian", "C": "Canadian", "A": "Australian", "AU": "Australian", "NZ": "New Zealand",
-              "HK": "Hong Kong", "S": "Singapore", "NT": "New Taiwan", "US": "U S"}  # fmt: skip
+              "HK": "Hong Kong", "S": "Singapore", "NT": "New Taiwan", "US": "U S", "SG": "Singapore"}  # fmt: skip
 _RATE = r"(?:\s?/\s?(?P<rate>[A-Za-z]{1,9})\b\.?)?"
 _SPELLED_COUNTRIES = ("HK", "NT")
 # "1.234,56" and "3,50": figures as the continent writes them.
@@ -63,7 +63,7 @@ def _low(match: Match, spell: Speller, scale: str) -> str:
 def _money(match: Match, spell: Speller) -> str:
     sign = match["currency"]
     one, many, hundredth, hundredths, _ = _CURRENCIES[sign]
-    country = _group(match, "country")
+    country = _group(match, "country") or _group(match, "code")[:2]
     country = f"{_COUNTRIES[country]} " if country else ""
     value, scale = _figures(match["value"]), _scale_word(match)
     whole, _, part = value.partition(".")
@@ -105,18 +105,20 @@ _RANGE = rf"(?:(?P<low>{NUMBER}){_LOW_SCALE}{TO}(?:(?P=currency)\s?)?)?"
 _FIRST = _SIGNS + "-−–" + "UCANHS"
 
 RULES = (
-    rule("money", _SIGNS, rf"(?P<currency>[{_SIGNS}])(?P<value>{NUMBER}){_SCALE}(?=-[a-z])", _adjective),
+    rule("money", _SIGNS, rf"(?P<currency>[{_SIGNS}])(?P<value>10{{1,6}})s\b", lambda match, spell: (
+        f"{spell.cardinal(match['value']).removeprefix('one ')}s of {_CURRENCIES[match['currency']][1]}")),  # fmt: skip
+    rule("money", _SIGNS, rf"(?P<currency>[{_SIGNS}])(?P<value>{NUMBER}){_SCALE}(?=-[a-z])(?!-(?:{_SCALE_WORDS})\b)", _adjective),
     rule(
         "money",
         _FIRST,
-        rf"{SIGN}{_COUNTRY}(?P<currency>[{_SIGNS}])\s?(?P<inner>[-−–])?{_RANGE}{_VALUE}{_SCALE}{_RATE}",
+        rf"{SIGN}{_COUNTRY}(?P<currency>[{_SIGNS}])\s?(?P<inner>[-−–])?{_RANGE}{_VALUE}{_SCALE}(?:\s?(?P<code>USD|CAD|AUD|NZD|HKD|SGD)\b)?{_RATE}",
         _money,
     ),
     rule("money", DIGITS, rf"(?:(?P<low>{NUMBER})\s?[-–]\s?)?{_VALUE}{_SCALE}\s?(?P<currency>[{_SIGNS.replace('¢', '')}])(?!\d){_RATE}", _money),
     rule("money", DIGITS, rf"(?:(?P<low>{NUMBER}){TO})?{_VALUE}{_SCALE}\s?(?P<currency>{_CODE})\b(?!\.\d){_RATE}", _money),
     rule("money", UPPER, rf"(?P<currency>{_CODE})\s?{_RANGE}{_VALUE}{_SCALE}{_RATE}", _money,
          lambda match: previous_word(match) not in ("ISO",)),  # fmt: skip
-    rule("money", DIGITS + ".", rf"(?:(?P<low>{NUMBER}){TO})?(?P<value>{NUMBER})\s?(?:¢|c\b(?!\.))", _cents,
+    rule("money", DIGITS + ".", rf"(?:(?P<low>{NUMBER})\s?¢?{TO})?(?P<value>{NUMBER})\s?(?:¢|c\b(?!\.))", _cents,
          lambda match: "¢" in match.group() or match.group()[-2:-1].isdecimal()),  # fmt: skip
     rule("money", DIGITS, r"(?P<value>\d{1,3})p\b", _pence,
          lambda match: int(match["value"]) <= 99),  # fmt: skip

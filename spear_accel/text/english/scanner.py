@@ -37,6 +37,7 @@ _RULES: tuple[Rule, ...] = (
     *money.RULES,
     *telephone.RULES,
     *abbreviations.RULES,
+    *codes.EARLY_RULES,
     *measures.RULES,
     *figures.RULES,
     *roman.RULES,
@@ -56,7 +57,7 @@ def _by_first() -> dict[str, tuple[Rule, ...]]:
 
 def _special_words() -> frozenset[str]:
     """Plain-looking words at which a rule may begin; all others need no rule."""
-    found = set(dates.MONTHS) | {month[:3] for month in dates.MONTHS} | {"Sept", "e", "i", "et", "op", "loc", "May"}
+    found = set(dates.MONTHS) | {month[:3] for month in dates.MONTHS} | {"Sept", "e", "i", "et", "op", "loc", "May", "per", "noon"}
     found |= {"St", "Dr", "Mr", "Mrs", "Ms", "Ph", "P", "xD", "o", "O", "Tt", "v", "V", "a", "A"}
     found |= set("bcdefghijklmnopqrstuvwxyzBCDEFGHJKLMNOPQRSTUVWXYZ")
     for name in ("titles", "abbreviations", "numbered", "plain_readings", "streets", "directions", "regnal_names", "currencies"):

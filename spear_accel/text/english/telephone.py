@@ -38,7 +38,7 @@ def _lettered(match: Match, spell: Speller) -> str:
 
 
 def _no_round_figure(match: Match) -> bool:
-    return not match.group().endswith("00") or bool(_CALL.match(previous_word(match)))
+    return match.group()[4:5] == "0" or match.group()[:3] == "555" or not match.group().endswith("00") or bool(_CALL.match(previous_word(match)))
 
 
 def _is_called(match: Match) -> bool:
@@ -67,7 +67,7 @@ RULES = (
     rule("telephone", "+", rf"(?<![\w+-])\+\d{{1,3}}(?:[ .-]?\(?\d{{1,5}}\)?){{2,6}}(?![\w-]){_EXTENSION}", _grouped),
     rule("telephone", "(", rf"\(0?\d{{2,5}}\)[ -]?\d{{2,4}}[. -]?\d{{3,4}}{_END}{_EXTENSION}", _grouped),
     rule("telephone", DIGITS, rf"(?:1[ .-])?(?:\(\d{{3}}\)\s?|\d{{3}}[. -])\d{{3}}[. -]\d{{4}}{_END}{_EXTENSION}", _grouped),
-    rule("telephone", DIGITS, rf"0\d{{2,4}}[ -]\d{{3,4}}[ -]?\d{{3,4}}{_END}{_EXTENSION}", _grouped),
+    rule("telephone", DIGITS, rf"0\d{{2,4}}[ -]\d{{2,4}}[ -]?\d{{3,4}}{_END}{_EXTENSION}", _grouped),
     rule("telephone", DIGITS, rf"0\d(?: \d\d){{4}}{_END}|0\d{{4}} \d{{5,6}}{_END}", _grouped),
     rule("telephone", DIGITS, rf"1[38]00[ -]\d{{3}}[ -]\d{{3,4}}{_END}|13 \d\d \d\d{_END}|0[48]\d\d \d{{3,4}}(?: \d{{3}})?{_END}", _grouped),
     rule("telephone", DIGITS, r"1-8\d\d-(?:[A-Z]{3,}-?[A-Z]*|\d{3}-[A-Z]{4})(?!\w)", _lettered),

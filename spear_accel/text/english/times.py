@@ -128,6 +128,8 @@ RULES = (
         _time,
     ),
     rule("time", DIGITS, r"(?P<hour>[01]\d|2[0-4])[:h]?(?P<minute>[0-5]\d)\s?(?:hrs|hours)\b\.?", _military),
+    rule("time", " -–", r"(?<=[AaPp][Mm])\s?[-–]\s?(?=noon|midnight|close|late)|(?<=noon)\s?[-–]\s?(?=\d)|"
+         r"(?<=midnight)\s?[-–]\s?(?=\d)", " to "),
     rule("time", DIGITS, r"(?P<hour>[01]?\d|2[0-3])h(?P<minute>[0-5]\d)\b", lambda match, spell: _clock(
         match["hour"], match["minute"], None, spell)),  # fmt: skip
 )

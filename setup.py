@@ -94,7 +94,10 @@ setup(
     packages=[*find_packages(include=["spear_accel", "spear_accel.*"]), *VOICES],
     package_dir=VOICES,
     ext_modules=KERNELS,
-    package_data={"spear_accel": ["py.typed", "native/csrc/*"], **{package: ["*", "**/*"] for package in VOICES}},
+    package_data={
+        "spear_accel": ["py.typed", "native/csrc/*", "text/english/tables/*.tsv"],
+        **{package: ["*", "**/*"] for package in VOICES},
+    },
     zip_safe=False,
     install_requires=BASE,
     extras_require={

@@ -13,8 +13,12 @@ from collections.abc import Iterator
 LONGEST = 220
 
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*|[\f\v\u2029]+")
-# "Stop! he said" goes on: what ends in ? or ! before a small letter is speech inside a sentence.
-_SENTENCE_GAP = re.compile(r"(?:(?<=\.)['\")\]]{0,3}\s+|(?<=[?!])['\")\]]{0,3}\s+(?![a-z]))")
+# "Stop! he said" goes on: what ends in ? or ! before a small letter or a tag is speech inside a sentence.
+_SPOKE = "said|asked|cried|replied|whispered|shouted|answered|exclaimed|muttered|yelled|screamed|called|added"
+_SENTENCE_GAP = re.compile(
+    r"(?<=\.)['\")\]]{0,3}\s+|"
+    rf"(?<=[?!])['\")\]]{{0,3}}\s+(?![a-z]|(?:I|[A-Z][a-z]+(?: [A-Z][a-z]+)?) (?:{_SPOKE})\b)"
+)
 # From strong to weak; before a word that opens a clause or a phrase a breath is more natural than elsewhere.
 _BREAKS = tuple(
     re.compile(pattern)

@@ -259,7 +259,14 @@ def test_any_text_gives_the_closed_alphabet_and_is_stable(text: str) -> None:
     assert normalise(spoken).text == spoken
 
 
-@pytest.mark.parametrize("unit", ["a", "1", "1,", "a.", "A'", "a@", "1/", "1:", "1-", "(", "'", "http://", "A.", "😀"])
-def test_a_hostile_text_of_20_000_characters_is_read_in_bounded_space(unit: str) -> None:
-    text = (unit * 20_000)[:20_000]
+UNITS = (
+    "a", "1", "1,", "a.", "A'", "a@", "1/", "1:", "1-", "(", "'", "http://", "A.", "😀", "AB ", "A ", "<a ", "<!--",
+    "*a", "_a ", "[a](", "![", "&amp;", "\n- ", "a\n", '1"', "$1", "-1", "May 1 ", "V. ", "<script>", "St. ", "`",
+    "|a", "1h",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_hostile_text_of_6_000_characters_is_read_in_bounded_space(unit: str) -> None:
+    text = (unit * 6_000)[:6_000]
     assert len(normalise(text).text) <= 12 * len(text)

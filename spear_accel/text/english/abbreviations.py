@@ -8,7 +8,7 @@ from spear_accel.text.english import tables
 from spear_accel.text.english.capitals import letters
 from spear_accel.text.english.numbers import Speller
 from spear_accel.text.english.patterns import LETTERS, UPPER
-from spear_accel.text.english.tokens import Match, full_stop, previous_word, rule, sentence_ends, starts_name
+from spear_accel.text.english.tokens import Match, full_stop, previous_word, rule, sentence_ends
 
 __all__ = ["RULES", "UNDOTTED"]
 
@@ -19,6 +19,11 @@ _NUMBERED = tables.pairs("numbered")
 _NUMBERED_DOT = {row[0] for row in tables.rows("numbered") if row[2] == "dot"}
 _LATIN = tables.pairs("latin")
 _READINGS = tables.pairs("plain_readings")
+_READINGS = {
+    name.capitalize(): spoken[0].upper() + spoken[1:]
+    for name, spoken in _READINGS.items()
+    if name.islower() and name.isalpha()
+} | _READINGS
 UNDOTTED = {
     **{name: spoken for name, spoken in _WORDS.items() if _DOT[name] == "either"},
     **{name: spoken for name, spoken in _READINGS.items() if name.isalpha()},
@@ -30,9 +35,13 @@ UNDOTTED = {
 _WITH_MARKS = tables.alternatives(set(tables.words("names_with_marks")))
 _CAPITALISED_BEFORE = re.compile(r"[A-Z][a-z]+\s\Z")
 _NO_NAMES = frozenset("The A Ask Call Our My His Her See Your Dear And But Hi Hello Thanks Yes No".split())
-_STREET_GOES_ON = re.compile(r"\s(?:Journal|Station|Bridge|Market|Address|Theatre|Theater|Church|School|Park|Cafe|Bar|Hotel)\b")
+_STREET_GOES_ON = re.compile(
+    r"\s(?:Journal|Station|Bridge|Market|Address|Theatre|Theater|Church|School|Park|Cafe|Bar|Hotel)\b"
+)
 _SAINTS = re.compile(r"\s(?:[A-Z][a-z]+(?:'s)?)\b")
-_FORT = re.compile(r"\s(?:Worth|Lauderdale|Knox|Bragg|Wayne|Myers|Collins|Smith|Hood|Sumter|Dix|Lee|Benning|Meade|[A-Z])")
+_FORT = re.compile(
+    r"\s(?:Worth|Lauderdale|Knox|Bragg|Wayne|Myers|Collins|Smith|Hood|Sumter|Dix|Lee|Benning|Meade|[A-Z])"
+)
 
 
 def _title(match: Match, spell: Speller) -> str:
@@ -55,7 +64,9 @@ def _is_abbreviation(match: Match) -> bool:
     if not dotted:
         return False
     if need == "stop":
-        return not sentence_ends(match.string, match.end()) and not re.match(r"\s*\Z", match.string[match.end() : match.end() + 3])
+        return not sentence_ends(match.string, match.end()) and not re.match(
+            r"\s*\Z", match.string[match.end() : match.end() + 3]
+        )
     return True
 
 
@@ -65,12 +76,15 @@ def _is_name_next(match: Match) -> bool:
 
 def _after_name(match: Match) -> bool:
     before = previous_word(match)
-    return bool(_CAPITALISED_BEFORE.search(match.string, max(0, match.start() - 30), match.start())) and before not in _NO_NAMES
+    return (
+        bool(_CAPITALISED_BEFORE.search(match.string, max(0, match.start() - 30), match.start()))
+        and before not in _NO_NAMES
+    )
 
 
 def _saint_or_street(match: Match, spell: Speller) -> str:
     """ "St. Paul" but "Main St. The" and "the Wall St. Journal"."""
-    if match["gap"] and _is_name_next(match) and not _is_street(match):
+    if match["close"] is not None or (match["gap"] and _is_name_next(match) and not _is_street(match)):
         return "Saint "
     return "Street" + _full_stop_before_gap(match) + (match["gap"] or "")
 
@@ -99,7 +113,7 @@ def _has_number(match: Match) -> bool:
 
 
 def _latin(match: Match, spell: Speller) -> str:
-    return _LATIN[re.sub(r"(?<=\.) (?=[a-z])", "", match["word"]).lower()]
+    return _LATIN[re.sub(r"(?<=\.)\s(?=[a-z])", "", match["word"]).lower()]
 
 
 def _dotted(match: Match, spell: Speller) -> str:
@@ -138,19 +152,40 @@ def _letter_with(word: str):  # type: ignore[no-untyped-def]
 
 
 RULES = (
-    rule("abbreviation", "eEiIaAnqopPl",
-         r"(?<![\w.])(?P<word>[eE]\.g|[iI]\.e|e\. g|i\. e|[aA]\.[kK]\.[aA]|[nN]\.[bB]|q\.v|op\.cit|loc\.cit|et al)"
-         r"(?:\.(?=[\W_]|\Z|[a-z])|(?![\w.'-]))", _latin),  # fmt: skip
+    rule(
+        "abbreviation",
+        "eEiIaAnNqopPl",
+        r"(?<![\w.])(?P<word>[eE]\.g|[iI]\.e|e\. g|i\. e|[aA]\.[kK]\.[aA]|[nN]\.[bB]|q\.v|op\.\s?cit|loc\.\s?cit|"
+        r"[pP]\.[sS]|et al)"
+        r"(?:\.(?=[\W_]|\Z|[a-z])|(?![\w.'-]))",
+        _latin,
+    ),
     rule("name", UPPER, rf"(?:{_WITH_MARKS})", _name_with_mark, _name_goes_on),
-    rule("reading", LETTERS, rf"(?P<word>{tables.alternatives(set(_READINGS))})(?![\w'/&+-])(?:\.(?=\s[a-z]))?", _reading),
+    rule(
+        "reading",
+        LETTERS,
+        rf"(?P<word>{tables.alternatives(set(_READINGS))})(?![\w/&+]|'(?!s\b))(?:\.(?=\s[a-z]))?",
+        _reading,
+    ),
     rule("title", UPPER, rf"(?P<word>{tables.alternatives(set(_TITLES))})\.\s*(?=[A-Z]|and\b|&)", _title),
     rule("title", UPPER, r"(?P<word>Prof|Capt|Sgt|Lt|Cpl|Revd|Supt|Insp|Mt|Ste)\s(?=[A-Z][a-z])", _title),
     rule("title", "M", r"(?P<word>Mrs?|Ms|Messrs)\b\.?\s?", _title),
-    rule("title", "D", r"Dr\b(?:\.?(?P<gap>\s)(?=[A-Z])|\.?)", _doctor_or_drive),
-    rule("street", "S", r"St\b(?:\.?(?P<gap>\s)(?=[A-Z])|\.?)(?!')", _saint_or_street),
-    rule("abbreviation", LETTERS, rf"(?P<word>{tables.alternatives(set(_NUMBERED))})(?P<dot>\.?)\s?(?=[#(]?\d|[IVXLC]{{2,}}\b|[VX]\b)",
-         _numbered, _has_number),  # fmt: skip
-    rule("abbreviation", "v", r"vs?\.\s(?=[A-Z\"'])", "versus ", lambda match: bool(re.match("[A-Z]", previous_word(match)))),
+    rule("title", "D", r"Dr\b(?:\.?(?P<gap> )(?=[A-Z])|\.?)", _doctor_or_drive),
+    rule("street", "S", r"St\b(?:\.?(?P<gap> )(?=[A-Z])|\.(?P<close>)(?=[A-Z])|\.?)(?!')", _saint_or_street),
+    rule(
+        "abbreviation",
+        LETTERS,
+        rf"(?P<word>{tables.alternatives(set(_NUMBERED))})(?P<dot>\.?)\s?(?=[#(]?\d|[IVXLC]{{2,}}\b|[VX]\b)",
+        _numbered,
+        _has_number,
+    ),
+    rule(
+        "abbreviation",
+        "v",
+        r"vs?\.\s(?=[A-Z\"'])",
+        "versus ",
+        lambda match: bool(re.match("[A-Z]", previous_word(match))),
+    ),
     rule("abbreviation", "P", r"(?P<letters>Ph\.?\s?D)\b\.?(?!')", _degree),
     rule(
         "acronym",
@@ -158,14 +193,50 @@ RULES = (
         r"(?<![\w.])(?P<letters>LL\.(?:[A-Z]\.)+|[A-Za-z]\.(?:[A-Za-z]\.){1,20}(?:[A-Za-z]\b)?)(?P<ending>'s)?",
         _dotted,
     ),
-    rule("abbreviation", LETTERS, rf"(?<!\.)(?P<word>{tables.alternatives(set(_WORDS))})(?![\w'])\.?(?!\w)", _word, _is_abbreviation),
-    rule("initial", UPPER, r"(?<![\w.'])(?<!\b[A-Z] )(?P<letter>[A-HJ-Z]|I(?=\.\s?[A-Z]\.))\.(?=\s?[A-Z])", _initial, _is_initial),
-    rule("initial", UPPER, r"(?<![\w.'])(?P<letter>[A-HJ-Z])\.(?=\s(?P<next>[a-z]{3,}))", lambda match, spell: match["letter"],
-         lambda match: match["next"] not in tables.words("common_words") and match["next"] not in tables.words("function_words")),
+    rule(
+        "abbreviation",
+        LETTERS,
+        rf"(?<!\.)(?P<word>{tables.alternatives(set(_WORDS))})(?![\w'])\.?(?!\w)",
+        _word,
+        _is_abbreviation,
+    ),
+    rule(
+        "initial",
+        UPPER,
+        r"(?<![\w.'])(?<!\b[A-Z] )(?P<letter>[A-HJ-Z]|I(?=\.\s?[A-Z]\.))\.(?=\s?[A-Z])",
+        _initial,
+        _is_initial,
+    ),
+    rule(
+        "initial",
+        UPPER,
+        r"(?<![\w.'])(?P<letter>[A-HJ-Z])\.(?=\s(?P<next>[a-z]{3,}))",
+        lambda match, spell: match["letter"],
+        lambda match: (
+            match["next"] not in tables.words("common_words") and match["next"] not in tables.words("function_words")
+        ),
+    ),
     rule("reading", "wW", r"w/(?=\s|\w)", lambda match, spell: "with "),
     rule("grade", "ABCDEF", r"(?P<letter>[A-F])\+(?![\w+])", _letter_with("plus")),
-    rule("grade", "ABCDEF", r"(?P<letter>[A-F])[-−](?=[\s.,;!?)]|\Z)", _letter_with("minus"),
-         lambda match: bool(re.match(r"(?:an?|the|got|of|grade|with|or|to)\Z", previous_word(match)))),  # fmt: skip
+    rule(
+        "grade",
+        "ABCDEF",
+        r"(?P<letter>[A-F])[-−](?=[\s.,;!?)]|\Z)",
+        _letter_with("minus"),
+        lambda match: bool(re.match(r"(?:an?|the|got|of|grade|with|or|to)\Z", previous_word(match))),
+    ),
+    rule("abbreviation", "BMD", r"(?P<letters>[BMD]\.\s?Sc)\.?", _degree),
+    rule(
+        "reading",
+        "u",
+        r"u(?=\s[a-z@]|[.?!]*\Z)",
+        "you",
+        lambda match: (
+            bool(re.search(r"[a-z]\s\Z", match.string[max(0, match.start() - 2) : match.start()]))
+            or bool(re.match(r"\s[a-z]{2,}", match.string[match.end() : match.end() + 4]))
+        ),
+    ),
+    rule("reading", "r", r"r(?=\su\b)|(?<=\bu\s)r\b", "are"),
     rule("name", "C", r"C\+\+(?!\w)", "C plus plus"),
     rule("name", "CFGAD", r"(?P<letter>[CFGAD])#(?!\w)", _letter_with("sharp")),
 )

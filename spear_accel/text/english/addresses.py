@@ -17,7 +17,9 @@ _STATES = tables.pairs("states")
 _STREET = tables.alternatives(set(_STREETS))
 _DIRECTION = tables.alternatives(set(_DIRECTIONS))
 _NAME = r"(?:[A-Z][a-z']+|\d{1,3}(?:st|nd|rd|th)|[A-Z]\.?)(?:\s[A-Z][a-z']+){0,3}"
-_SPELLED_OUT = r"(?:Street|Avenue|Road|Lane|Drive|Boulevard|Court|Place|Square|Way|Highway|Parkway|Circle|Terrace|Row|Hill)"
+_SPELLED_OUT = (
+    r"(?:Street|Avenue|Road|Lane|Drive|Boulevard|Court|Place|Square|Way|Highway|Parkway|Circle|Terrace|Row|Hill)"
+)
 _LETTER = re.compile(r"[A-Z]|\d+")
 
 
@@ -71,10 +73,23 @@ RULES = (
         _house,
     ),
     rule("address", UPPER, r"P\.?\s?O\.?\s(?=[Bb]ox\b)", lambda match, spell: "P O "),
-    rule("address", UPPER, rf"(?P<direction>(?:{_DIRECTION})|[NS]\.[EW]\.)\.?\s(?={_NAME}\s(?:(?:{_STREET})\b|{_SPELLED_OUT}\b))", _direction,
-         lambda match: bool(re.search(r"\d[A-Za-z]?\s\Z", match.string[max(0, match.start() - 4) : match.start()]))),  # fmt: skip
+    rule(
+        "address",
+        UPPER,
+        rf"(?P<direction>(?:{_DIRECTION})|[NS]\.[EW]\.)\.?\s(?={_NAME}\s(?:(?:{_STREET})\b|{_SPELLED_OUT}\b))",
+        _direction,
+        lambda match: bool(re.search(r"\d[A-Za-z]?\s\Z", match.string[max(0, match.start() - 4) : match.start()])),
+    ),
     rule("address", UPPER, rf"(?P<street>{_STREET})\b\.?", _street, _is_street),
-    rule("address", UPPER, rf"(?<=, )(?P<state>{tables.alternatives(set(_STATES))})(?:\s(?P<zip>\d{{5}}(?:-\d{{4}})?))?(?![\w'-])",
-         _state, lambda match: match["zip"] is not None or bool(re.search(r"[A-Z][a-z]+, \Z", match.string[max(0, match.start() - 20) : match.start()]))),
+    rule(
+        "address",
+        UPPER,
+        rf"(?<=, )(?P<state>{tables.alternatives(set(_STATES))})(?:\s(?P<zip>\d{{5}}(?:-\d{{4}})?))?(?![\w'-])",
+        _state,
+        lambda match: (
+            match["zip"] is not None
+            or bool(re.search(r"[A-Z][a-z]+, \Z", match.string[max(0, match.start() - 20) : match.start()]))
+        ),
+    ),
     rule("address", UPPER, r"[A-Z]{1,2}\d{1,2}[A-Z]?\s\d[A-Z]{2}(?!\w)", _postcode),
 )

@@ -18,13 +18,17 @@ _ACRONYMS = tables.pairs("acronyms")
 _LITTLE = frozenset(("IT", "US"))
 _SPELLED = frozenset(("ADD", "ERA", "DOT", "ARE", "ACE", "AIM", "LAX", "GIN", "LED", "LET"))
 _ONSET = "(?:[BCDFGHJKLMNPRSTVWXYZ]|QU|[BCFGPS]L|[BCDFGPT]R|[CGPSTW]H|S[CKMNPTW]|TW|DW|KN|WR|SC[HR]|S[PT]R|SPL|SHR|THR)"
-_CODA = ("(?:[BCDFGHKLMNPRSTVWXZ]|[CGPST]H|[BDFGLMNPRSTZ]{2}|CK|[LNRS][CDFKLMNPT]|HN|[LNR]?[CST]H|NG|NK|MP|[CFPX]T|[BDFKLMNPRT]S|LK|LM|"
-         "RM|RN|RL|RK|SM|TZ|NCE|NTS|RTS|NDS|GHT|TCH)")  # fmt: skip
+_CODA = ("(?:[BCDFGHKLMNPRSTVWXZ]|[CGPST]H|[BDFGLMNPRSTZ]{2}|CK|[LNRS][CDFKLMNPT]|HN|[LNR]?[CST]H|NG|NK|MP|[CFPX]T|"
+         "[BDFKLMNPRT]S|LK|LM|RM|RN|RL|RK|SM|TZ|NCE|NTS|RTS|NDS|GHT|TCH)")  # fmt: skip
 _SAYABLE = re.compile(rf"{_ONSET}?(?:[AEIOUY]{{1,2}}{_ONSET})*[AEIOUY]{{1,2}}{_CODA}?\Z")
 _LONGEST_ACRONYM = 5
 _VOWEL = re.compile("[AEIOUY]")
 _CAPITALS = re.compile(r"[A-Z][A-Z']*[A-Z]")
-_SHOUTED = re.compile(r"(?:[A-Z][A-Z']{1,30}|[AI])(?:(?: |, |[!?.]+ | - )(?:[A-Z][A-Z']{1,30}|[AI])(?![a-z'0-9]))+(?![a-z0-9])")
+_SHOUTED = re.compile(
+    # Only where a run of capitals begins, so that a long one is looked through once.
+    r"(?<![A-Z] )(?<![A-Z], )(?<![A-Z][.!?] )(?:[A-Z][A-Z']{1,30}|[AI])"
+    r"(?:(?: |, |[!?.]+ | - )(?:[A-Z][A-Z']{1,30}|[AI])(?![a-z'0-9]))+(?![a-z0-9])"
+)
 _HUMPS = re.compile(r"[A-Z]{2,}(?=[A-Z][a-z])|[A-Z][a-z]+|[A-Z]+|[a-z]+|'[a-z]+")
 
 
@@ -39,7 +43,9 @@ def _is_word(word: str) -> bool:
     known = tables.words("common_words")
     if word.lower() in known or plain in known or "'" in word:
         return True
-    if any(plain.endswith(ending) and plain.removesuffix(ending) in known for ending in ("s", "es", "ed", "d", "er", "ly")):
+    if any(
+        plain.endswith(ending) and plain.removesuffix(ending) in known for ending in ("s", "es", "ed", "d", "er", "ly")
+    ):
         return True
     return len(word) > _LONGEST_ACRONYM and bool(_VOWEL.search(word))
 
@@ -56,7 +62,9 @@ def spoken_capitals(word: str, alone: bool) -> str:
         word: Two capitals or more.
         alone: Whether it stands among words in small letters; in a line of capitals everyday words are words.
     """
-    if word in tables.words("forceful_words") or (not alone and (_may_be_word(word) or word in _LITTLE)) and word not in _ACRONYMS:
+    if word in tables.words("forceful_words") or (
+        (not alone and (_may_be_word(word) or word in _LITTLE)) and word not in _ACRONYMS
+    ):
         return word.lower()
     if (spoken := _ACRONYMS.get(word)) is not None:
         return spoken
@@ -104,7 +112,10 @@ def _apostrophe_word(match: Match, spell: Speller) -> str:
 
 def _humps(match: Match, spell: Speller) -> str:
     """ "HelloWorld" and "camelCase" said as their words."""
-    return " ".join(spoken_capitals(part, alone=True) if part.isupper() and len(part) > 1 else part for part in _HUMPS.findall(match.group()))
+    return " ".join(
+        spoken_capitals(part, alone=True) if part.isupper() and len(part) > 1 else part
+        for part in _HUMPS.findall(match.group())
+    )
 
 
 def _is_joined_words(match: Match) -> bool:
@@ -119,13 +130,28 @@ def _prefixed(match: Match, spell: Speller) -> str:
 RULES = (
     rule("acronym", UPPER, r"(?P<letters>[A-Z]{1,3})&(?P<more>[A-Z]{1,3})\b", _joined),
     rule("capitals", UPPER, _SHOUTED.pattern, _shouted, _is_shouted),
-    rule("capitals", UPPER, r"[A-Z]{1,20}'(?:T|RE|VE|LL|S|M|D)\b(?![a-z])", _apostrophe_word,
-         lambda match: match.group()[-2:] != "'S" or len(match.group()) > 7),  # fmt: skip
+    rule(
+        "capitals",
+        UPPER,
+        r"[A-Z]{1,20}'(?:T|RE|VE|LL|S|M|D)\b(?![a-z])",
+        _apostrophe_word,
+        lambda match: match.group()[-2:] != "'S" or len(match.group()) > 7,
+    ),
     rule("capitals", UPPER, r"[A-Z]{1,3}'[A-Z]{3,20}(?![A-Za-z])", lambda match, spell: match.group().title()),
-    rule("acronym", "W", r"(?P<word>WHO)(?P<ending>)(?!\w)", lambda match, spell: "W H O",
-         lambda match: match.string[max(0, match.start() - 4) : match.start()].lower() == "the "),  # fmt: skip
+    rule(
+        "acronym",
+        "W",
+        r"(?P<word>WHO)(?P<ending>)(?!\w)",
+        lambda match, spell: "W H O",
+        lambda match: match.string[max(0, match.start() - 4) : match.start()].lower() == "the ",
+    ),
     rule("acronym", UPPER, r"(?P<word>[A-Z]{2,60})(?P<ending>'?s)?(?![A-Za-z])", _acronym),
-    rule("joined words", LETTERS, r"(?:[A-Z][a-z]{1,20}|[a-z]{2,20})(?:[A-Z][a-z]{1,20}|[A-Z]{2,6}(?![a-z])){1,6}(?![A-Za-z])", _humps,
-         _is_joined_words),  # fmt: skip
+    rule(
+        "joined words",
+        LETTERS,
+        r"(?:[A-Z][a-z]{1,20}|[a-z]{2,20})(?:[A-Z][a-z]{1,20}|[A-Z]{2,6}(?![a-z])){1,6}(?![A-Za-z])",
+        _humps,
+        _is_joined_words,
+    ),
     rule("acronym", LETTERS, r"(?P<small>[a-z]{1,2})(?P<word>[A-Z]{2,5})(?P<ending>s)?(?![A-Za-z])", _prefixed),
 )

@@ -60,8 +60,19 @@ def _not_one_word(match: Match) -> bool:
 EARLY_RULES = (rule("code", DIGITS, r"(?P<value>\d{3,4}(?:-\d{3})?)(?![\w-]|[.,:/]\d)", _paired, _is_paired),)
 RULES = (
     rule("code", "45", r"(?P<value>401|501)(?P<letters>\(?k\)?|\(c\))(?:\(3\))?(?!\w)", _listed),
-    rule("code", DIGITS, r"(?P<lines>\d{3,4})(?P<letter>[pi])\b", _screen, lambda match: bool(_LINES.match(match["lines"]))),
-    rule("address of a machine", "l", r"localhost:\d{2,5}\b", lambda match, spell: f"localhost {spell.digits(match.group())}"),
+    rule(
+        "code",
+        DIGITS,
+        r"(?P<lines>\d{3,4})(?P<letter>[pi])\b",
+        _screen,
+        lambda match: bool(_LINES.match(match["lines"])),
+    ),
+    rule(
+        "address of a machine",
+        "l",
+        r"localhost:\d{2,5}\b",
+        lambda match, spell: f"localhost {spell.digits(match.group())}",
+    ),
     rule("identifier", LETTERS + "_", r"_*[A-Za-z][A-Za-z0-9]*(?:_+[A-Za-z0-9]+)+_*(?:\(\))?", _identifier),
     rule("code", DIGITS + LETTERS, r"(?=[A-Za-z_]{0,30}\d)(?=[\d_]{0,30}[A-Za-z])[A-Za-z0-9_]+", _code),
 )

@@ -8,7 +8,7 @@ from spear_accel.text.english.numbers import Speller
 from spear_accel.text.english.patterns import DIGITS
 from spear_accel.text.english.tokens import Match, full_stop, previous_word, rule
 
-__all__ = ["MONTHS", "RULES", "is_year"]
+__all__ = ["MONTHS", "RULES"]
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -19,28 +19,19 @@ _DAYS = {
     "Thur": "Thursday", "Thurs": "Thursday", "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday",
 }  # fmt: skip
 _SHORT_DAY = "|".join(sorted(_DAYS, key=len, reverse=True))
-_NAMES = sorted({form for month in MONTHS for name in (month, month[:3]) for form in (name, name.upper())} | {"Sept", "SEPT"},
-                key=len, reverse=True)  # fmt: skip
+_FORMS = {form for month in MONTHS for name in (month, month[:3]) for form in (name, name.upper())}
+_NAMES = sorted({*_FORMS, "Sept", "SEPT"}, key=lambda name: (-len(name), name))
 _MONTH = rf"(?P<month>(?:{'|'.join(_NAMES)}))\b\.?"
 _ANY_MONTH = _MONTH.replace("?P<month>", "?:")
 _DAY = r"(?P<day>3[01]|[12]\d|0?[1-9])"
 _SUFFIX = r"(?:st|nd|rd|th)?"
 _YEAR = r"(?P<year>[12]\d{3})(?![\d,.:/]\d|\d)"
 _SHORT_YEAR = rf"(?:{_YEAR}|'(?P<short>\d\d)\b)"
+_HOURS = re.compile(r"\s\d{1,2}(?::\d\d)?\s?(?:[-–]|[ap]\.?m\b)", re.IGNORECASE)
 _CLOCK_AFTER = re.compile(r"\s?(?::\d|[ap]\.?m\b)", re.IGNORECASE)
-_COUNTED = re.compile(
-    r"\s(?:people|men|women|children|feet|(?!was|this|has|as\b|is\b|its\b|thus|plus|perhaps|always|does|Christmas|"
-    r"versus|towards|besides|across|unless|whereas|previous|various|famous|serious)[a-z]{2,}[a-rt-z]s|pounds?|votes?|"
-    r"million|billion|thousand)\b"
-)
-_BEFORE_YEAR = re.compile(r"(?:in|of|since|until|till|before|after|year|circa|during|early|late|mid)\Z", re.IGNORECASE)
 _ON = re.compile(r"(?:on|by|from|until|till|dated?|due|since|before|after|to|through|thru|expires|born|starting|"
-                 r"Mon|Tues?|Wed|Thu(?:rs)?|Fri|Sat|Sun|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)\Z", re.IGNORECASE)  # fmt: skip
-
-
-def is_year(text: str) -> bool:
-    """Whether four figures look like a year of the last nine centuries."""
-    return len(text) == 4 and text.isdecimal() and 1100 <= int(text) <= 2099
+                 r"Mon|Tues?|Wed|Thu(?:rs)?|Fri|Sat|Sun|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)\Z",
+                 re.IGNORECASE)  # fmt: skip
 
 
 def _month(name: str) -> str:
@@ -112,57 +103,6 @@ def _is_short_date(match: Match) -> bool:
     return bool(_ON.search(previous_word(match))) and _is_date(match) and int(match["b"]) > 4
 
 
-def _decade(match: Match, spell: Speller) -> str:
-    return spell.decade(match["value"])
-
-
-def _is_decade(match: Match) -> bool:
-    value = match["value"]
-    if len(value) == 4 or match.group()[0] == "'":
-        return True
-    return not re.match(r"(?:in|for|after|every|within|takes|took|wait|waited|about|only|timeout|lasts|lasted|of)\Z",
-                        previous_word(match))  # fmt: skip
-
-
-def _decade_span(match: Match, spell: Speller) -> str:
-    return f"{spell.decade(match['a'])} to {spell.decade(match['b'])}"
-
-
-def _era(match: Match, spell: Speller) -> str:
-    figures = match["year"].replace(",", "")
-    spoken = spell.year(figures) if len(figures) in (3, 4) else spell.cardinal(figures)
-    if match["low"]:
-        spoken = f"{spell.year(match['low'])} to {spoken}"
-    era = " ".join(letter for letter in match["era"] if letter.isalpha())
-    return f"{spoken} {era}{full_stop(match)}"
-
-
-def _anno(match: Match, spell: Speller) -> str:
-    return f"A D {spell.year(match['year'])}"
-
-
-def _years(match: Match, spell: Speller) -> str:
-    low, high = match["low"], match["high"]
-    last = spell.year(high) if len(high) == 4 else spell.short_year(high)
-    return f"{spell.year(low)} to {last}"
-
-
-def _is_span_of_years(match: Match) -> bool:
-    low, high = match["low"], match["high"]
-    return is_year(low) and (is_year(high) or (len(high) == 2 and int(high) > int(low[2:])))
-
-
-def _year(match: Match, spell: Speller) -> str:
-    return spell.year(match.group())
-
-
-def _reads_as_year(match: Match) -> bool:
-    text = match.group()
-    if _BEFORE_YEAR.match(previous_word(match)) and (is_year(text) or re.fullmatch("10[1-9][0-9]", text)):
-        return True
-    return is_year(text) and not _COUNTED.match(match.string[match.end() : match.end() + 24])
-
-
 def _quarter(match: Match, spell: Speller) -> str:
     year = f" {spell.short_year(match['year'])}" if match["year"] else ""
     return f"{match['letter']} {spell.cardinal(match['number'])}{year}"
@@ -213,32 +153,34 @@ RULES = (
         rf"(?![-'])(?:,?[ -]{_SHORT_YEAR})?",
         _day_month,
     ),
-    rule("date", DIGITS, rf"{_DAY}-{_MONTH}-{_SHORT_YEAR}", lambda match, spell: _month_first(
-        _month(match["month"]), match["day"], match["year"] or match["short"], spell)),  # fmt: skip
-    rule("date", _NAMED_START, rf"{_MONTH},?\s{_SHORT_YEAR}(?!\w)", _month_year),
-    rule("date", "QH", r"(?P<letter>[QH])(?P<number>[1-4])(?:\s'?(?P<year>[12]\d{3}|(?<=')\d\d)(?![\d%]))?(?!\w)", _quarter),
-    rule("date", _NAMED_START, rf"{_MONTH}\s?[-–]\s?(?P<last>{'|'.join(_NAMES)})\b\.?(?!\s\d)", _month_span),
-    rule("date", " -–", rf"(?<=\d)\s?[-–]\s?(?={_ANY_MONTH}\s\d)|(?<=[a-z])\s?[-–]\s?(?=\d{{1,2}}\s{_ANY_MONTH})", " to "),
-    rule("date", "MTWFS", rf"(?P<a>{_SHORT_DAY})\.?\s?[-–]\s?(?P<b>{_SHORT_DAY})\b\.?", _day_span),
-    rule("date", "MTWFS", rf"(?P<a>{_SHORT_DAY})\b\.?,?(?=\s(?:{_ANY_MONTH}|\d))", _day_of_date,
-         lambda match: match["a"] not in ("Sat", "Sun") or "." in match.group() or "," in match.group()),  # fmt: skip
-    rule("decade", DIGITS, r"(?P<a>[12]\d\d0)s\s?[-–]\s?'?(?P<b>[12]\d\d0|[1-9]0)s\b", _decade_span),
-    rule("decade", DIGITS + "'", r"'?(?P<value>[12]\d\d0|[1-9]0)'?s\b(?! of )", _decade, _is_decade),
-    rule("year", "'", r"'(?P<value>\d\d)\b(?!')", lambda match, spell: spell.short_year(match["value"])),
     rule(
-        "year",
+        "date",
         DIGITS,
-        r"(?:(?P<low>\d{3,4})\s?[-–]\s?)?(?P<year>\d{1,2},\d{3}|\d{1,4})\s?(?P<era>AD|BCE?|CE|A\.D\.|B\.C\.(?:E\.)?|"
-        r"C\.E\.)(?!\w)",
-        _era,
+        rf"{_DAY}-{_MONTH}-{_SHORT_YEAR}",
+        lambda match, spell: _month_first(_month(match["month"]), match["day"], match["year"] or match["short"], spell),
     ),
-    rule("year", "A", r"(?:AD|A\.D\.)\s(?P<year>\d{3,4})(?!\w)", _anno),
+    rule("date", _NAMED_START, rf"{_MONTH},?\s{_SHORT_YEAR}(?!\w)", _month_year),
     rule(
-        "year",
-        DIGITS,
-        r"(?P<low>\d{4})\s?[-–—]\s?(?P<high>\d{4}|\d\d)(?![\w/%-]|[.,]\d)",
-        _years,
-        _is_span_of_years,
+        "date",
+        "QH",
+        r"(?P<letter>[QH])(?P<number>[1-4])(?:\s'?(?P<year>[12]\d{3}|(?<=')\d\d)(?![\d%]))?(?!\w)",
+        _quarter,
+    ),
+    rule("date", _NAMED_START, rf"{_MONTH}\s?[-–]\s?(?P<last>{'|'.join(_NAMES)})\b\.?(?!\s\d)", _month_span),
+    rule(
+        "date", " -–", rf"(?<=\d)\s?[-–]\s?(?={_ANY_MONTH}\s\d)|(?<=[a-z])\s?[-–]\s?(?=\d{{1,2}}\s{_ANY_MONTH})", " to "
+    ),
+    rule("date", "MTWFS", rf"(?P<a>{_SHORT_DAY})\.?\s?[-–]\s?(?P<b>{_SHORT_DAY})\b\.?", _day_span),
+    rule(
+        "date",
+        "MTWFS",
+        rf"(?P<a>{_SHORT_DAY})\b\.?,?(?=\s(?:{_ANY_MONTH}|\d))",
+        _day_of_date,
+        lambda match: (
+            match["a"] not in ("Sat", "Sun")
+            or "." in match.group()
+            or "," in match.group()
+            or bool(_HOURS.match(match.string, match.end()))
+        ),
     ),
 )
-YEAR_RULES = (rule("year", DIGITS, r"\d{4}(?![\w,.]\d|\w)", _year, _reads_as_year),)

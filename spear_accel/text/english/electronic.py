@@ -29,6 +29,8 @@ def _spoken(text: str, spell: Speller) -> str:
 def _piece(piece: str, spell: Speller) -> str:
     if piece.isdecimal():
         return _figures(piece, spell)
+    if piece == "etc":
+        return "E T C"
     if piece in _SIGNS:
         return _SIGNS[piece]
     if not piece.isalpha():
@@ -97,7 +99,7 @@ def _dotted_name(match: Match, spell: Speller) -> str:
 
 
 def _is_domain(match: Match) -> bool:
-    """No missing space after a full stop: "works.it" has a capital, a slash, "www" or a well-known ending if it is one."""
+    """No missing space after a full stop ("works.it"): endings that are words need a path or "www" beside them."""
     last = match["top"].lower()
     return last not in ("it", "is", "in", "at", "be", "us", "me", "no", "so", "name", "shop", "news", "club") or (
         "/" in match.group() or match.group().lower().startswith("www.")
@@ -111,8 +113,13 @@ RULES = (
         r"(?:mailto:)?(?P<rest>[A-Za-z0-9_][\w.+-]{0,63}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,6})",
         _address,
     ),
-    rule("web address", LETTERS, rf"(?:(?:https?|ftp|ftps|sftp|ssh|git|file|ws|wss|s3)://)(?P<rest>{_TAIL})", _address,
-         flags=re.IGNORECASE),  # fmt: skip
+    rule(
+        "web address",
+        LETTERS,
+        rf"(?:(?:https?|ftp|ftps|sftp|ssh|git|file|ws|wss|s3)://)(?P<rest>{_TAIL})",
+        _address,
+        flags=re.IGNORECASE,
+    ),
     rule(
         "web address",
         LETTERS + DIGITS,
@@ -122,16 +129,25 @@ RULES = (
         re.IGNORECASE,
     ),
     rule("web address", "wW", rf"(?P<rest>www\.{_TAIL})", _address, flags=re.IGNORECASE),
-    rule("file name", LETTERS + DIGITS + "_",
-         rf"(?P<stem>[\w-]{{1,64}}(?:\.[\w-]{{1,32}}){{0,3}}?)\.(?P<ending>(?:tar\.)?(?:{_EXTENSION}))(?![\w/]|\.\w)", _file,
-         lambda match: not match["stem"].replace(".", "").isdecimal()),  # fmt: skip
+    rule(
+        "file name",
+        LETTERS + DIGITS + "_",
+        rf"(?P<stem>[\w-]{{1,64}}(?:\.[\w-]{{1,32}}){{0,3}}?)\.(?P<ending>(?:tar\.)?(?:{_EXTENSION}))(?![\w/]|\.\w)",
+        _file,
+        lambda match: not match["stem"].replace(".", "").isdecimal(),
+    ),
     rule("path", UPPER, r"[A-Z]:\\[\w\\. -]{0,200}[\w\\]", _whole),
     rule("path", "~./", r"(?<![\w/])(?:~|\.{1,2})?/(?:[\w.@+-]{1,64}/){0,12}[\w.@+-]{0,63}[\w/]", _whole),
     rule("path", LETTERS + "_", rf"(?:[\w.-]{{1,64}}/){{1,12}}[\w-]{{1,64}}\.(?:{_EXTENSION})(?!\w)", _whole),
-    rule("hashtag", "#", r"(?<![\w&])#(?P<tag>\d+|[A-Za-z]\w{0,60})", _hashtag),
+    rule("hashtag", "#", r"(?<![\w&])#(?P<tag>\d+(?!\w)|\w{0,30}[A-Za-z]\w{0,60})", _hashtag),
     rule("handle", "@", r"(?<!\w)@(?P<name>[A-Za-z_][\w.]{0,40})", _handle),
     rule("option", "-", r"(?<![^\s\"'(\[])(?P<dashes>--)(?P<name>[a-z][a-z0-9]*(?:-[a-z0-9]+)*)(?![\w'])", _option),
-    rule("option", "-", r"(?<![^\s\"'(\[])(?P<dashes>-)(?P<name>[A-Za-z])(?![\w.'-])", _option,
-         lambda match: match.start() > 0),  # fmt: skip
+    rule(
+        "option",
+        "-",
+        r"(?<![^\s\"'(\[])(?P<dashes>-)(?P<name>[A-Za-z])(?![\w.'-])",
+        _option,
+        lambda match: match.start() > 0,
+    ),
     rule("name", ".", r"(?<![\w.])\.(?P<name>NET|com|org|net|py|js|txt|pdf|gitignore|env)\b", _dotted_name),
 )

@@ -20,7 +20,7 @@ SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"
 KEPT = frozenset("€£¥₹¢₽₩₺₫₪₴₱฿₿°±×÷§−–—′″μΩ√∞≈≠≤≥∑∫∂∝∈∉∅∪∩⊂∀∃∴¶‰©→⇒←↔" + SUPERSCRIPTS)
 
 _REPLACED = {
-    **dict.fromkeys("‘’‚‛ʼ`´ˈ＇\u02bb", "'"),
+    **dict.fromkeys("‘’‚‛ʼ´ˈ＇\u02bb", "'"),
     **dict.fromkeys("“”„‟«»〝〞「」『』《》", '"'),
     **dict.fromkeys("‐‑﹣－\u2043", "-"),
     **dict.fromkeys("–‒", "–"),
@@ -35,7 +35,8 @@ _REPLACED = {
     **dict.fromkeys("⩾≧", "≥"),
     **dict.fromkeys("≃≅∼", "≈"),
     **dict.fromkeys("®™℠†‡ª¡¿❤♥️", ""),
-    "…": "...", "！": "!", "？": "?", "：": ":", "；": ";", "‼": "!!", "∆": " delta ", "ⁿ": "^n", "ˣ": "^x", "⁇": "??", "⁉": "?!", "‽": "?!",
+    "…": "...", "！": "!", "？": "?", "：": ":", "；": ";", "‼": "!!",
+    "∆": " delta ", "ⁿ": "^n", "ˣ": "^x", "⁇": "??", "⁉": "?!", "‽": "?!",
     "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L",
     "đ": "d", "Đ": "D", "ð": "th", "Ð": "Th", "þ": "th", "Þ": "Th", "ı": "i", "ħ": "h", "Ħ": "H", "ŋ": "ng",
     "Ŋ": "Ng", "ə": "e", "Ω": "Ω", "µ": "μ", "№": "No. ", "℃": "°C", "℉": "°F", "º": "°", "・": " ",
@@ -75,14 +76,13 @@ def fold(source: Source, emoji: bool = False) -> tuple[Source, Counter[str]]:
                 words = " "
         if words != character:
             edits.append((at, at + 1, words))
-    folded = source.edited(edits)
-    return (folded.sub(re.compile("`"), "'") if "`" in folded.text else folded), dropped
+    return source.edited(edits), dropped
 
 
 def _in_context(character: str, text: str, at: int) -> str | None:
     before = text[at - 1 : at]
     if character in _FRACTION_SIGNS:
-        return (" " if before.isdecimal() else "") + _fold_character(character)
+        return (" " if before.isdecimal() else "") + (_fold_character(character) or "")
     if character in _GROUPING_SPACES:
         # "10 000" with a space that does not break is one figure, and "_" is a sign that groups figures in code.
         return "_" if before.isdecimal() and before.isascii() and _THOUSANDS.match(text, at + 1) else " "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
@@ -34,7 +35,7 @@ class ClassifiedToken(NamedTuple):
 class English:
     """The front end for English; call it with a text."""
 
-    options: EnglishOptions = EnglishOptions()
+    options: EnglishOptions = field(default_factory=EnglishOptions)
 
     def __call__(self, text: str) -> Normalised:
         """Read figures, signs, abbreviations and addresses out in words; drop, with a warning, what cannot be read.
@@ -96,6 +97,8 @@ class English:
         source, dropped = fold(source, self.options.emoji)
         if self.options.markup:
             source = read_markdown(source)
+        if "`" in source.text:
+            source = source.sub(_BACKTICK, "'")
         source = lay_out(source, self.options.line_ends)
         return source, (describe_dropped(dropped),) if dropped else ()
 
@@ -104,12 +107,13 @@ ENGLISH = English()
 # Signs that go may bring an abbreviation into view ("A:.B" -> "A. B"); more rounds than this were never needed.
 _MOST_ROUNDS = 3
 _REACH = 48
+_BACKTICK = re.compile("`")
 _READ_ALONE = frozenset("∞∑∫√∂∅")
 
 
 @cache
 def _rules() -> tuple[Callable[..., Iterator[Token]], Mapping[str, str]]:
-    """The scanner and its words; its patterns take a moment to compile, so the first text waits for them and no import."""
+    """The scanner and its words; its patterns take a moment to compile, so the first text waits, and no import."""
     from spear_accel.text.english.abbreviations import UNDOTTED
     from spear_accel.text.english.scanner import scan
 

@@ -15,8 +15,8 @@ __all__ = ["read_html", "read_markdown"]
 
 _BLOCK = frozenset(
     "address article aside blockquote body caption center dd div dl dt fieldset figcaption figure footer form h1 h2 h3 "
-    "h4 h5 h6 head header hr html legend li main nav ol option p pre section select table tbody tfoot thead title tr ul "
-    "p".split()
+    "h4 h5 h6 head header hr html legend li main nav ol option p pre section select table tbody tfoot thead title "
+    "tr ul".split()
 )
 _INLINE = frozenset(
     "a abbr acronym b bdi bdo big button cite code del dfn em font i img input ins kbd label link mark meta q s samp "
@@ -83,8 +83,12 @@ _QUOTE = re.compile(r"^[ ]{0,3}(?:>[ ]?)+(?=[^\d\s=$£€.+-])", re.MULTILINE)
 _TASK = re.compile(r"^(?P<bullet>[ ]*[-*+][ ]+)\[[ xX]\][ ]", re.MULTILINE)
 _REFERENCE = re.compile(r"^[ ]{0,3}\[(?!\^)[^\]\n]{1,80}\]:[ ]+\S[^\n]*$", re.MULTILINE)
 _NOTE = re.compile(r"\[\^[^\]\n]{1,40}\]:?")
-_IMAGE = re.compile(r"!\[(?P<inner>[^\[\]\n]*)\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?(?:\s\"[^\"\n]*\")?\)|\[[^\]\n]{0,80}\])")
-_LINK = re.compile(r"\[(?P<inner>[^\[\]\n]+)\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?(?:\s\"[^\"\n]*\")?\)|\[[^\]\n]{0,80}\])")
+_IMAGE = re.compile(
+    r"!\[(?P<inner>[^\[\]\n]*)\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?(?:\s\"[^\"\n]*\")?\)|\[[^\]\n]{0,80}\])"
+)
+_LINK = re.compile(
+    r"\[(?P<inner>[^\[\]\n]+)\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?(?:\s\"[^\"\n]*\")?\)|\[[^\]\n]{0,80}\])"
+)
 _AUTOLINK = re.compile(r"<(?P<inner>(?:https?://|mailto:)?[^\s<>@]{1,200}[@.:/][^\s<>]{1,500})>")
 _CODE = re.compile(r"(?<!`)(?P<ticks>`{1,3})(?P<inner>[^`\n]+)(?P=ticks)(?!`)")
 _STRUCK = re.compile(r"~~(?=\S)(?P<inner>[^~\n]+)(?<=\S)~~")

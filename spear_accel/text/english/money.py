@@ -105,21 +105,52 @@ _RANGE = rf"(?:(?P<low>{NUMBER}){_LOW_SCALE}{TO}(?:(?P=currency)\s?)?)?"
 _FIRST = _SIGNS + "-−–" + "UCANHS"
 
 RULES = (
-    rule("money", _SIGNS, rf"(?P<currency>[{_SIGNS}])(?P<value>10{{1,6}})s\b", lambda match, spell: (
-        f"{spell.cardinal(match['value']).removeprefix('one ')}s of {_CURRENCIES[match['currency']][1]}")),  # fmt: skip
-    rule("money", _SIGNS, rf"(?P<currency>[{_SIGNS}])(?P<value>{NUMBER}){_SCALE}(?=-[a-z])(?!-(?:{_SCALE_WORDS})\b)", _adjective),
+    rule(
+        "money",
+        _SIGNS,
+        rf"(?P<currency>[{_SIGNS}])(?P<value>10{{1,6}})s\b",
+        lambda match, spell: (
+            f"{spell.cardinal(match['value']).removeprefix('one ')}s of {_CURRENCIES[match['currency']][1]}"
+        ),
+    ),
+    rule(
+        "money",
+        _SIGNS,
+        rf"(?P<currency>[{_SIGNS}])(?P<value>{NUMBER}){_SCALE}(?=-[a-z])(?!-(?:{_SCALE_WORDS})\b)",
+        _adjective,
+    ),
     rule(
         "money",
         _FIRST,
         rf"{SIGN}{_COUNTRY}(?P<currency>[{_SIGNS}])\s?(?P<inner>[-−–])?{_RANGE}{_VALUE}{_SCALE}(?:\s?(?P<code>USD|CAD|AUD|NZD|HKD|SGD)\b)?{_RATE}",
         _money,
     ),
-    rule("money", DIGITS, rf"(?:(?P<low>{NUMBER})\s?[-–]\s?)?{_VALUE}{_SCALE}\s?(?P<currency>[{_SIGNS.replace('¢', '')}])(?!\d){_RATE}", _money),
-    rule("money", DIGITS, rf"(?:(?P<low>{NUMBER}){TO})?{_VALUE}{_SCALE}\s?(?P<currency>{_CODE})\b(?!\.\d){_RATE}", _money),
-    rule("money", UPPER, rf"(?P<currency>{_CODE})\s?{_RANGE}{_VALUE}{_SCALE}{_RATE}", _money,
-         lambda match: previous_word(match) not in ("ISO",)),  # fmt: skip
-    rule("money", DIGITS + ".", rf"(?:(?P<low>{NUMBER})\s?¢?{TO})?(?P<value>{NUMBER})\s?(?:¢|c\b(?!\.))", _cents,
-         lambda match: "¢" in match.group() or match.group()[-2:-1].isdecimal()),  # fmt: skip
-    rule("money", DIGITS, r"(?P<value>\d{1,3})p\b", _pence,
-         lambda match: int(match["value"]) <= 99),  # fmt: skip
+    rule(
+        "money",
+        DIGITS,
+        rf"(?:(?P<low>{NUMBER})\s?[-–]\s?)?{_VALUE}{_SCALE}\s?(?P<currency>[{_SIGNS.replace('¢', '')}])(?!\d){_RATE}",
+        _money,
+    ),
+    rule(
+        "money",
+        DIGITS,
+        rf"(?:(?P<low>{NUMBER}){TO})?{_VALUE}{_SCALE}\s?(?P<currency>{_CODE})\b(?!\.\d){_RATE}",
+        _money,
+        lambda match: match["currency"] != "Rs" or " Rs" in match.group(),
+    ),
+    rule(
+        "money",
+        UPPER,
+        rf"(?P<currency>{_CODE})\s?{_RANGE}{_VALUE}{_SCALE}{_RATE}",
+        _money,
+        lambda match: previous_word(match) not in ("ISO",),
+    ),
+    rule(
+        "money",
+        DIGITS + ".",
+        rf"(?:(?P<low>{NUMBER})\s?¢?{TO})?(?P<value>{NUMBER})\s?(?:¢|c\b(?!\.))",
+        _cents,
+        lambda match: "¢" in match.group() or match.group()[-2:-1].isdecimal(),
+    ),
+    rule("money", DIGITS, r"(?P<value>\d{1,3})p\b", _pence, lambda match: int(match["value"]) <= 99),
 )

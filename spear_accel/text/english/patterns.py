@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 
-__all__ = ["AMOUNT", "DASH", "DIGITS", "LETTERS", "LOWER", "NUMBER", "SIGN", "TO", "UPPER", "WHOLE"]
+__all__ = ["AMOUNT", "DASH", "DIGITS", "LETTERS", "LOWER", "NUMBER", "SIGN", "SIGNED", "TO", "UPPER", "WHOLE"]
 
 DIGITS = string.digits
 LOWER = string.ascii_lowercase
@@ -22,5 +22,7 @@ NUMBER = rf"(?:{WHOLE}(?:\.\d+)?|\.\d+)"
 AMOUNT = rf"(?:(?:\d{{1,9}}[ -])?\d{{1,9}}/[1-9]\d{{0,8}}(?![\d/])|{NUMBER})"
 # A minus sign and no hyphen: nothing readable stands before it.
 SIGN = r"(?:(?<![\w.,)%°-])(?P<sign>[-−–])(?=[\d.$£€¥₹]))?"
+SIGNED = DIGITS + ".-−–"
+"""What a number with a sign can begin with."""
 DASH = r"[-−–—]"
 TO = rf"(?:\s?{DASH}\s?|\sto\s)"

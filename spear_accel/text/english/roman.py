@@ -15,8 +15,13 @@ __all__ = ["RULES"]
 _NAMES = tables.alternatives({row[0] for row in tables.rows("regnal_names")})
 _HEADINGS = tables.alternatives(set(tables.words("headings")))
 # A lone "I" after a name is a pronoun ("Peter I know") unless what follows speaks against it.
-_REIGN = r"[IVX]{2,}|[VX](?!\.?\s[A-Z])|[VX](?=\.\s(?:He|She|It|The|His|Her|In|When|They|But|And|A)\b)|I(?=[,;:.]|\Z|'s\b|\s(?:of|was|had|and|in|who)\b)"
-_DRIP = re.compile(r"\s(?:drip|drips|fluids?|lines?|therapy|bag|bags|needle|antibiotics|tube|catheter|push|access|pole|league)\b")
+_REIGN = (
+    r"[IVX]{2,}|[VX](?!\.?\s[A-Z])|[VX](?=\.\s(?:He|She|It|The|His|Her|In|When|They|But|And|A)\b)|"
+    r"I(?=[,;:.]|\Z|'s\b|\s(?:of|was|had|and|in|who)\b)"
+)
+_DRIP = re.compile(
+    r"\s(?:drip|drips|fluids?|lines?|therapy|bag|bags|needle|antibiotics|tube|catheter|push|access|pole|league)\b"
+)
 _ARTICLE = re.compile(r"(?:an|by|her|his|via|through|their|my|your)\Z")
 _SIZES = frozenset(("XL", "XXL", "XXXL", "XX", "IV", "VI", "XI"))
 
@@ -65,9 +70,7 @@ def _is_letters(match: Match) -> bool:
         return True
     if written in ("XL", "XXL", "XXXL"):
         return True
-    return written in _SIZES and bool(
-        _ARTICLE.match(previous_word(match)) or _DRIP.match(match.string, match.end())
-    )
+    return written in _SIZES and bool(_ARTICLE.match(previous_word(match)) or _DRIP.match(match.string, match.end()))
 
 
 def _spelled(match: Match, spell: Speller) -> str:
@@ -90,6 +93,12 @@ RULES = (
     ),
     rule("Roman numeral", UPPER, rf"(?P<name>{_NAMES})\s(?P<roman>{_REIGN})\b", _regnal, _is_roman),
     rule("acronym", UPPER, r"(?P<roman>IV|VI|XI|XX|XL|XXL|XXXL)(?P<ending>s)?\b", _spelled, _is_letters),
-    rule("Roman numeral", UPPER, r"(?P<roman>[IVX]{2,}|(?=[LC]*X)[IVXLC]{3,}|M[MDCLXVI]{3,})\b(?!'[a-z]|\w)", _cardinal, _is_numeral),
+    rule(
+        "Roman numeral",
+        UPPER,
+        r"(?P<roman>[IVX]{2,}|(?=[LC]*X)[IVXLC]{3,}|M[MDCLXVI]{3,})\b(?!'[a-z]|\w)",
+        _cardinal,
+        _is_numeral,
+    ),
     rule("Roman numeral", "(", r"\((?P<roman>[ivx]{2,5})\)", _bracketed, _is_roman),
 )

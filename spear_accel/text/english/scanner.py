@@ -15,15 +15,20 @@ from spear_accel.text.english import (
     capitals,
     codes,
     dates,
+    dimensions,
     electronic,
     figures,
+    fractions,
     measures,
     money,
+    powers,
     roman,
     symbols,
     tables,
     telephone,
     times,
+    versions,
+    years,
 )
 from spear_accel.text.english.tokens import Rule, Token
 
@@ -33,16 +38,22 @@ _RULES: tuple[Rule, ...] = (
     *electronic.RULES,
     *addresses.RULES,
     *dates.RULES,
+    *years.RULES,
     *times.RULES,
     *money.RULES,
     *telephone.RULES,
     *abbreviations.RULES,
     *codes.EARLY_RULES,
+    *dimensions.RULES,
     *measures.RULES,
+    *figures.EARLY_RULES,
+    *powers.RULES,
+    *versions.RULES,
+    *fractions.RULES,
     *figures.RULES,
     *roman.RULES,
     *codes.RULES,
-    *dates.YEAR_RULES,
+    *years.BARE_YEAR_RULES,
     *figures.CARDINAL_RULES,
     *times.HALF_RULES,
     *capitals.RULES,
@@ -57,14 +68,32 @@ def _by_first() -> dict[str, tuple[Rule, ...]]:
 
 def _special_words() -> frozenset[str]:
     """Plain-looking words at which a rule may begin; all others need no rule."""
-    found = set(dates.MONTHS) | {month[:3] for month in dates.MONTHS} | {"Sept", "e", "i", "et", "op", "loc", "May", "per", "noon"}
+    found = (
+        set(dates.MONTHS)
+        | {month[:3] for month in dates.MONTHS}
+        | {"Sept", "e", "i", "et", "op", "loc", "May", "per", "noon"}
+    )
     found |= {"St", "Dr", "Mr", "Mrs", "Ms", "Ph", "P", "xD", "o", "O", "Tt", "v", "V", "a", "A"}
     found |= set("bcdefghijklmnopqrstuvwxyzBCDEFGHJKLMNOPQRSTUVWXYZ")
-    for name in ("titles", "abbreviations", "numbered", "plain_readings", "streets", "directions", "regnal_names", "currencies"):
+    for name in (
+        "titles",
+        "abbreviations",
+        "numbered",
+        "plain_readings",
+        "streets",
+        "directions",
+        "regnal_names",
+        "currencies",
+    ):
         found |= {row[0].rstrip(".") for row in tables.rows(name)}
     for name in ("headings", "names_with_marks"):
         words = {word.rstrip("!?") for word in tables.words(name)}
-        found |= words | {word.lower() for word in words} | {f"{word}s" for word in words} | {f"{word.lower()}s" for word in words}
+        found |= (
+            words
+            | {word.lower() for word in words}
+            | {f"{word}s" for word in words}
+            | {f"{word.lower()}s" for word in words}
+        )
     return frozenset(found | {day for row in tables.rows("abbreviations") for day in (row[0],)})
 
 

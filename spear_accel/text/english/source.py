@@ -45,9 +45,7 @@ class Source:
             done = stop
         if not parts:
             return self
-        return Source(
-            "".join(parts) + self.text[done:], [*starts, *self.starts[done:]], [*stops, *self.stops[done:]]
-        )
+        return Source("".join(parts) + self.text[done:], [*starts, *self.starts[done:]], [*stops, *self.stops[done:]])
 
     def sub(self, pattern: re.Pattern[str], replace: str | Callable[[re.Match[str]], str]) -> Source:
         """`re.sub` with positions kept."""

@@ -1,6 +1,6 @@
 """The front end's words: TSV files in `tables/`, one entry a line, which anyone can extend.
 
-A line that starts with "#" is a comment. Knows the layout of the files, not what an entry is for.
+A line that starts with "#" and a space is a comment. Knows the layout of the files, not what an entry is for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _FOLDER = Path(__file__).with_name("tables")
 def rows(name: str) -> tuple[tuple[str, ...], ...]:
     """The fields of every line of `tables/NAME.tsv`."""
     lines = (_FOLDER / f"{name}.tsv").read_text(encoding="utf-8").splitlines()
-    return tuple(tuple(line.split("\t")) for line in lines if line.strip() and not line.startswith("#"))
+    return tuple(tuple(line.split("\t")) for line in lines if line.strip() and not line.startswith("# "))
 
 
 @cache

@@ -38,7 +38,12 @@ def _lettered(match: Match, spell: Speller) -> str:
 
 
 def _no_round_figure(match: Match) -> bool:
-    return match.group()[4:5] == "0" or match.group()[:3] == "555" or not match.group().endswith("00") or bool(_CALL.match(previous_word(match)))
+    return (
+        match.group()[4:5] == "0"
+        or match.group()[:3] == "555"
+        or not match.group().endswith("00")
+        or bool(_CALL.match(previous_word(match)))
+    )
 
 
 def _is_called(match: Match) -> bool:
@@ -48,7 +53,9 @@ def _is_called(match: Match) -> bool:
 def _said_one_by_one(match: Match) -> bool:
     word = previous_word(match)
     figures = match.group()
-    if figures in _EMERGENCY[:3] and re.match(r"\s(?:call|operator|dispatcher|emergency)", match.string[match.end() : match.end() + 12]):
+    if figures in _EMERGENCY[:3] and re.match(
+        r"\s(?:call|operator|dispatcher|emergency)", match.string[match.end() : match.end() + 12]
+    ):
         return True
     if not _ONE_BY_ONE.match(word):
         return False
@@ -66,15 +73,30 @@ _END = r"(?![\w-]|[.,:]\d)"
 RULES = (
     rule("telephone", "+", rf"(?<![\w+-])\+\d{{1,3}}(?:[ .-]?\(?\d{{1,5}}\)?){{2,6}}(?![\w-]){_EXTENSION}", _grouped),
     rule("telephone", "(", rf"\(0?\d{{2,5}}\)[ -]?\d{{2,4}}[. -]?\d{{3,4}}{_END}{_EXTENSION}", _grouped),
-    rule("telephone", DIGITS, rf"(?:1[ .-])?(?:\(\d{{3}}\)\s?|\d{{3}}[. -])\d{{3}}[. -]\d{{4}}{_END}{_EXTENSION}", _grouped),
+    rule(
+        "telephone",
+        DIGITS,
+        rf"(?:1[ .-])?(?:\(\d{{3}}\)\s?|\d{{3}}[. -])\d{{3}}[. -]\d{{4}}{_END}{_EXTENSION}",
+        _grouped,
+    ),
     rule("telephone", DIGITS, rf"0\d{{2,4}}[ -]\d{{2,4}}[ -]?\d{{3,4}}{_END}{_EXTENSION}", _grouped),
     rule("telephone", DIGITS, rf"0\d(?: \d\d){{4}}{_END}|0\d{{4}} \d{{5,6}}{_END}", _grouped),
-    rule("telephone", DIGITS, rf"1[38]00[ -]\d{{3}}[ -]\d{{3,4}}{_END}|13 \d\d \d\d{_END}|0[48]\d\d \d{{3,4}}(?: \d{{3}})?{_END}", _grouped),
+    rule(
+        "telephone",
+        DIGITS,
+        rf"1[38]00[ -]\d{{3}}[ -]\d{{3,4}}{_END}|13 \d\d \d\d{_END}|0[48]\d\d \d{{3,4}}(?: \d{{3}})?{_END}",
+        _grouped,
+    ),
     rule("telephone", DIGITS, r"1-8\d\d-(?:[A-Z]{3,}-?[A-Z]*|\d{3}-[A-Z]{4})(?!\w)", _lettered),
     rule("telephone", DIGITS, rf"\d{{4}}(?:[ -]\d{{4}}){{3}}{_END}|\d{{4}} \d{{6}} \d{{5}}{_END}", _grouped),
     rule("telephone", DIGITS, rf"\d{{3}}-\d{{4}}{_END}{_EXTENSION}", _grouped, _no_round_figure),
-    rule("telephone", DIGITS, rf"\d{{2,5}}(?:[ .-]\d{{2,5}}){{1,4}}{_END}", _grouped, lambda match: (
-        _is_called(match) and len(re.findall(r"\d", match.group())) >= 6 and "." not in match.group()[:4])),
+    rule(
+        "telephone",
+        DIGITS,
+        rf"\d{{2,5}}(?:[ .-]\d{{2,5}}){{1,4}}{_END}",
+        _grouped,
+        lambda match: _is_called(match) and len(re.findall(r"\d", match.group())) >= 6 and "." not in match.group()[:4],
+    ),
     rule("number one by one", DIGITS, r"\d{1,15}(?:-\d{1,15}){2,8}(?![\w-])", _grouped),
     rule("number one by one", DIGITS, r"\d{3,12}(?![\w-]|[.,:/]\d)", _one_by_one, _said_one_by_one),
 )

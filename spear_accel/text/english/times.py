@@ -19,7 +19,8 @@ _ZONE = (
 )
 _TO = r"(?:\s?[-–—]\s?|\sto\s)"
 _ON_THE_CLOCK = re.compile(
-    r"(?:at|from|by|until|till|before|after|around|about|between|open|opens|daily|hours?|closed?|closes)\Z", re.IGNORECASE
+    r"(?:at|from|by|until|till|before|after|around|about|between|open|opens|daily|hours?|closed?|closes)\Z",
+    re.IGNORECASE,
 )
 _VERSES = re.compile(
     r"(?:Genesis|Gen|Exodus|Exod|Leviticus|Numbers|Deuteronomy|Deut|Joshua|Judges|Ruth|Samuel|Kings|Chronicles|Ezra|"
@@ -102,7 +103,13 @@ def _is_verse(match: Match) -> bool:
 
 
 RULES = (
-    rule("verse", DIGITS, r"(?P<chapter>\d{1,3}):(?P<verse>\d{1,3})(?:\s?[-–]\s?(?P<last>\d{1,3}))?(?![\w:])", _verse, _is_verse),
+    rule(
+        "verse",
+        DIGITS,
+        r"(?P<chapter>\d{1,3}):(?P<verse>\d{1,3})(?:\s?[-–]\s?(?P<last>\d{1,3}))?(?![\w:])",
+        _verse,
+        _is_verse,
+    ),
     rule(
         "time",
         DIGITS,
@@ -128,10 +135,19 @@ RULES = (
         _time,
     ),
     rule("time", DIGITS, r"(?P<hour>[01]\d|2[0-4])[:h]?(?P<minute>[0-5]\d)\s?(?:hrs|hours)\b\.?", _military),
-    rule("time", " -–", r"(?<=[AaPp][Mm])\s?[-–]\s?(?=noon|midnight|close|late)|(?<=noon)\s?[-–]\s?(?=\d)|"
-         r"(?<=midnight)\s?[-–]\s?(?=\d)", " to "),
-    rule("time", DIGITS, r"(?P<hour>[01]?\d|2[0-3])h(?P<minute>[0-5]\d)\b", lambda match, spell: _clock(
-        match["hour"], match["minute"], None, spell)),  # fmt: skip
+    rule(
+        "time",
+        " -–",
+        r"(?<=[AaPp][Mm])\s?[-–]\s?(?=noon|midnight|close|late)|(?<=noon)\s?[-–]\s?(?=\d)|"
+        r"(?<=midnight)\s?[-–]\s?(?=\d)",
+        " to ",
+    ),
+    rule(
+        "time",
+        DIGITS,
+        r"(?P<hour>[01]?\d|2[0-3])h(?P<minute>[0-5]\d)\b",
+        lambda match, spell: _clock(match["hour"], match["minute"], None, spell),
+    ),
 )
 HALF_RULES = (rule("time", "aApP", rf"{_HALF}", lambda match, spell: _half(match["half"]) + full_stop(match),
                    lambda match: "." in match.group()),)  # fmt: skip

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -12,8 +15,8 @@ from torch import Tensor
 from spear_accel.alignment.attention import CoverageGuard, Reading, look_back, read_back, sharpness
 from spear_accel.alignment.viterbi import TextPath, best_path, follow
 from spear_accel.errors import UserError
-from spear_accel.model import TextToSemantic, TextToSemanticConfig
-from spear_accel.model.attention import CrossReader
+from spear_accel.model import DecoderState, TextToSemantic, TextToSemanticConfig
+from spear_accel.model.decoder import Decoder
 
 CONFIG = TextToSemanticConfig(
     text_vocab_size=30, semantic_units=20, dim=32, heads=2, kv_heads=2, head_dim=16, encoder_layers=1, decoder_layers=3,
@@ -136,20 +139,31 @@ def test_the_probability_is_that_of_the_forward() -> None:
     assert reading.log_prob == pytest.approx(float(log_p.gather(1, said[:, None]).mean()), abs=1e-5)
 
 
+def attend_like(monkeypatch: pytest.MonkeyPatch, weights_of: Callable[[int], Tensor], asked: list[int]) -> None:
+    """Make every decoder say that its layers attend to the text like `weights_of` their numbers, [1, H, T, X]."""
+    forward = Decoder.forward
+
+    def attending(
+        self: Decoder, x: Tensor, state: DecoderState, layers: slice, *, collect: list[Tensor], **rest: Any
+    ) -> Tensor:
+        asked.append(layers.start)
+        own: list[Tensor] = []
+        left = forward(self, x, state, layers, collect=own, **rest)
+        collect.append(weights_of(layers.start))
+        assert own[0].shape[3] == collect[-1].shape[3]
+        return left
+
+    monkeypatch.setattr(Decoder, "forward", attending)
+
+
 @pytest.mark.parametrize("sharp_layer", [0, 1, 2])
 def test_the_first_sharp_layer_is_read(monkeypatch: pytest.MonkeyPatch, sharp_layer: int) -> None:
-    """Its weights are known; the layers behind it are not run, unless the probability is wanted."""
+    """Its weights are known; the layers behind it are not run, unless the probability is wanted. 24 letters and EOS
+    are read, neither pads nor the null slot."""
     injected = looks([*steady(24)[:30], *steady(24)[54:], 23], 25)[None, None].expand(1, 2, -1, -1)
     spread = torch.full_like(injected, 1 / 25)
-    target, asked = model(), []
-
-    def weights(reader: CrossReader, x: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
-        number = [layer.cross for layer in target.decoder.stack].index(reader)
-        asked.append(number)
-        assert keys.shape[2] == 25  # 24 letters and EOS, neither pads nor the null slot
-        return injected if number == sharp_layer else spread
-
-    monkeypatch.setattr(CrossReader, "weights", weights)
+    target, asked = model(), list[int]()
+    attend_like(monkeypatch, lambda number: injected if number == sharp_layer else spread, asked)
     tokens = TOKENS[: injected.shape[2] - 1]
     reading = look_back(target, TEXT, tokens)
     assert asked == list(range(sharp_layer + 1))
@@ -167,7 +181,7 @@ def test_what_is_no_letter_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     path = [*steady(24), 23]
     injected = torch.zeros(1, 2, len(path), 40)
     injected[:, :, :, 1:25] = looks(path, 24)
-    monkeypatch.setattr(CrossReader, "weights", lambda *_: injected)
+    attend_like(monkeypatch, lambda _: injected, [])
     assert look_back(target, [31, *TEXT], TOKENS).path == WHOLE
     assert look_back(target, TEXT, TOKENS).path == WHOLE
     with pytest.raises(UserError, match="no text"):

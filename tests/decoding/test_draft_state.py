@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from spear_accel.decoding import DecodeOptions, Engine, LengthBounds, StoppingCriteria
+from spear_accel.decoding import DecodeOptions, DecodeResult, Engine, LengthBounds, StoppingCriteria
 from spear_accel.decoding.context import DraftContext
 from spear_accel.decoding.draft.base import Drafter
 from spear_accel.decoding.draft.early_exit import EarlyExitDrafter
@@ -165,3 +166,16 @@ class Refilled(Recorder):
             )  # fmt: skip
             self.compared += length
         return self.inner.propose(context)
+
+
+def test_a_draft_model_with_fewer_positions_drafts_as_far_as_they_go(
+    model: TextToSemantic, texts: list[list[int]], autoregressive: Callable[..., DecodeResult]
+) -> None:
+    short = TextToSemantic(replace(model.config, max_positions=70)).eval()
+    short.load_state_dict(model.state_dict())
+    wanted = autoregressive(seed=4)
+    assert max(map(len, wanted.tokens)) > 75
+    for fields in ({}, {"verify": "k-seq"}):
+        found = decode(model, Drafting({}, short), DecodeOptions(method="draft-model", seed=4, **fields), texts)  # type: ignore[arg-type]
+        assert found.stats.accepted > 100
+        assert fields or rows(found) == rows(wanted)

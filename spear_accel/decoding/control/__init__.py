@@ -1,1 +1,1 @@
-"""How far to draft: costs, acceptance and the policies that weigh them."""
+"""How far to draft: costs, acceptance and the controllers that weigh them."""

@@ -33,6 +33,7 @@ def draft_stepwise(context: DraftContext, step: Step, branch: Branch | None = No
     gate = context.gate
     if isinstance(gate, TreeGate):
         return draft_dynamic(context, step, gate, branch)
+    exits = gate if isinstance(gate, ExitGate) else None
     gumbel = context.noise.gumbel(0, context.draft_length)
     token = context.last_token
     drafted = token[:, :0]
@@ -47,15 +48,15 @@ def draft_stepwise(context: DraftContext, step: Step, branch: Branch | None = No
             drafted = torch.cat((drafted, token), dim=1)
         log_qs.append(log_q)
         candidates.append(found)
-        if isinstance(gate, ExitGate):
+        if exits is not None:
             lengths = lengths + going
             # A greedy draft has all its probability on one token, so only its logits show that it is unsure.
-            going = going & ~gate.stops(logits.float().log_softmax(-1) if gumbel is None else log_q, token)
+            going = going & ~exits.stops(logits.float().log_softmax(-1) if gumbel is None else log_q, token)
             if not bool(going.any()):
                 break
     tokens, shape = torch.cat(candidates, dim=1), comb(context.shape.widths)
     if shape.is_chain:
-        return Proposal.chain(tokens, None if gate is None else lengths[:, 0], torch.cat(log_qs, dim=1))
+        return Proposal.chain(tokens, None if exits is None else lengths[:, 0], torch.cat(log_qs, dim=1))
     return Proposal.tree(tokens, shape)
 
 

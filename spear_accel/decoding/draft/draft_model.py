@@ -16,7 +16,6 @@ from spear_accel.decoding.draft.base import Topology
 from spear_accel.decoding.draft.chain import draft_stepwise
 from spear_accel.decoding.draft.spec import DrafterInputs, MethodSpec
 from spear_accel.decoding.proposal import Proposal, Verdict
-from spear_accel.decoding.tree import comb
 from spear_accel.errors import UserError
 from spear_accel.model import DecoderState, TextToSemantic, TextToSemanticConfig
 
@@ -37,23 +36,25 @@ class DraftModelDrafter:
                 raise UserError(f"the draft model has {name} {own}, the target {other}; they must have one vocabulary")
         self.model, self.longest = model.eval(), longest
         self._state: DecoderState
-        self._chain: tuple[int, ...] = ()
-        self._read = 0
+        self._room = 0
+        self._spine: tuple[int, ...] = ()
 
     def reset(self, rows: int, capacity: int, text_capacity: int) -> None:
-        # More than the model's positions only where the target wants more, which is an error.
-        room = max(capacity, min(capacity + self.longest, self.model.config.max_positions))
-        self._state = self.model.new_state(rows, room, text_capacity)
+        positions = self.model.config.max_positions
+        self._room = min(capacity + self.longest, positions)
+        self._state = self.model.new_state(rows, self._room, min(text_capacity, positions))
 
     def add_rows(self, state: DecoderState, texts: Tensor) -> None:
         self.model.admit(self._state, texts)
 
     def propose(self, context: DraftContext) -> Proposal:
-        self._chain = comb(context.shape.widths).spine
-        if context.draft_length == 0:
+        self._spine = ()
+        # A draft model with fewer positions than the target drafts no row beyond them.
+        beyond = max(map(len, context.committed)) + context.draft_length >= self._room
+        if context.draft_length == 0 or beyond:
             return Proposal.empty(context.state.rows, context.last_token.device)
         own, ones = self._state, [1] * self._state.rows
-        # The pending token is read (again, if this round drafts more than once): its logits come first.
+        # The last token is read (again, if this round drafts more than once): its logits come first.
         own.rewind([min(length, len(tokens)) for length, tokens in zip(own.lengths, context.committed, strict=True)])
         unread, counts = self._unread(context)
         lengths = [length + count for length, count in zip(own.lengths, counts, strict=True)]
@@ -66,15 +67,15 @@ class DraftModelDrafter:
             return self.model.decoder.logits(_at_ends(hidden, counts) if block is unread else hidden)
 
         proposal = draft_stepwise(context, step)
-        self._read = len(proposal.shape.spine)
+        self._spine = proposal.shape.spine
         own.rewind(lengths)
         return proposal
 
     def commit(self, verdict: Verdict, hidden: Tensor) -> None:
-        """The cache holds the chain without its last token, which was drawn and never read, and no other candidate."""
-        held = max(0, min(len(self._chain), self._read) - 1)
-        chain = torch.tensor(self._chain, device=verdict.path.device)[: verdict.path.shape[1]]
-        read = (verdict.path[:, : len(chain)] == chain).long().cumprod(dim=1).sum(dim=1)
+        """The cache holds the spine without its last token, which was drawn and never read, and no other candidate."""
+        held = max(0, len(self._spine) - 1)
+        spine = torch.tensor(self._spine, device=verdict.path.device)[: verdict.path.shape[1]]
+        read = (verdict.path[:, : len(spine)] == spine).long().cumprod(dim=1).sum(dim=1)
         self._state.keep([min(count, held) for count in read.tolist()])
 
     def select(self, rows: Sequence[int]) -> None:

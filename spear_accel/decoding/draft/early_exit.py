@@ -1,4 +1,5 @@
-"""Drafting with the target's own first layers and an exit head.
+"""Drafting with the target's own first layers and an exit head (cf. LayerSkip, Elhoushi et al. 2024, arXiv 2404.16710,
+and Kangaroo, Liu et al. 2024, arXiv 2404.18911).
 
 What the first E layers wrote to the cache, and the hidden states that left them, serve the verification: the target
 call starts at layer E, and no layer below it runs twice for a token.

@@ -47,6 +47,8 @@ class IndependentDrafts:
         drawn = [
             self.inner.propose(replace(plain, noise=context.noise.stream(number))) for number in reversed(range(chains))
         ][::-1]
+        if not drawn[0].nodes:
+            return drawn[0]
         log_qs = [proposal.log_q for proposal in drawn]
         tokens = torch.cat([proposal.tokens for proposal in drawn], dim=1)
         known = [log_q for log_q in log_qs if log_q is not None]

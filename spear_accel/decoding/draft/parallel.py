@@ -1,4 +1,5 @@
-"""Drafting with heads that say all tokens of a draft at once: linear prophet and Medusa."""
+"""Drafting with heads that predict all tokens of a draft at once: linear prophet (after ProphetNet, Qi et al. 2020) and
+Medusa (Cai et al. 2024, arXiv 2401.10774)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Drafting with the prophet: a transformer that starts from the target's last hidden states and reads its own drafts.
 
-Runs no layer of the target. Each row's start follows its last *committed* position.
+Cf. EAGLE, Li et al. 2024, arXiv 2401.15077. Runs no layer of the target. Each row's start follows its last *committed*
+position.
 """
 
 from __future__ import annotations

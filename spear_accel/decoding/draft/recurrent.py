@@ -1,6 +1,7 @@
 """Drafting with the recurrent head: a cell that starts from the target's last hidden state and reads its own drafts.
 
-Runs no layer of the target and keeps no cache. Each row's start follows its last *committed* position.
+After "Recurrent Drafter", Zhang et al. 2024, arXiv 2403.09919. Runs no layer of the target and keeps no cache. Each
+row's start follows its last *committed* position.
 """
 
 from __future__ import annotations

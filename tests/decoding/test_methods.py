@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from spear_accel.decoding import DecodeOptions
+from spear_accel.decoding import DecodeOptions, Engine
+from spear_accel.decoding.control.fixed import FixedController
 from spear_accel.decoding.control.tuning import Tuning
 from spear_accel.decoding.draft.parallel import ParallelDrafter
 from spear_accel.decoding.draft.prophet import ProphetDrafter
 from spear_accel.decoding.methods import Drafting
+from spear_accel.decoding.tree import chain
 from spear_accel.errors import UserError
 from spear_accel.heads import Prophet, ProphetLinear
 from spear_accel.model import SkipSet, TextToSemantic
@@ -40,6 +42,13 @@ def test_a_method_without_its_head_is_refused(model: TextToSemantic) -> None:
     with pytest.raises(UserError, match="needs a draft model"):
         Drafting().resolve(DecodeOptions(method="draft-model"), 1)
     assert Drafting().resolve(DecodeOptions(), 1) == "autoregressive"
+
+
+def test_drafts_fit_into_a_target_call(model: TextToSemantic, drafting: Drafting) -> None:
+    wide = DecodeOptions(method="prophet", verify="k-seq", candidates=40)
+    assert drafting.prepare(model, "prophet", wide)[1].max_nodes == 40, "one token each"
+    with pytest.raises(ValueError, match="drafts of 64 nodes"):
+        Engine(model, controller=FixedController(chain(64)))
 
 
 def test_draft_lengths_beyond_the_head_are_refused(model: TextToSemantic, drafting: Drafting) -> None:

@@ -10,7 +10,7 @@ from spear_accel.decoding.control.dynamic import DynamicTreeController
 from spear_accel.decoding.control.fixed import FixedController
 from spear_accel.decoding.draft.base import Drafter
 from spear_accel.decoding.draft.iid import side_by_side
-from spear_accel.decoding.options import DecodeOptions
+from spear_accel.decoding.options import MOST_NODES, DecodeOptions
 from spear_accel.decoding.tree import chain, comb
 from spear_accel.decoding.verify.spec import RuleSpec
 from spear_accel.errors import UserError
@@ -70,7 +70,10 @@ def _fixed(
 
 
 def _independent(method: str, drafter: Drafter, costs: DraftCosts, options: DecodeOptions) -> SpeculationController:
-    """Two chains or as many as asked for, of the length that tuning expects most of at full batches."""
+    """Two chains or as many as asked for, of the length that tuning expects most of at full batches.
+
+    Raises UserError if the drafter cannot draw independent chains.
+    """
     if drafter.topology == "chain":
         raise UserError(
             f"verify {options.verify!r} needs drafts drawn independently, which {method!r} cannot; take another"
@@ -78,4 +81,4 @@ def _independent(method: str, drafter: Drafter, costs: DraftCosts, options: Deco
     chains = 2 if options.candidates == "auto" else options.candidates
     best = costs.speedup(options.batch_size)[1].depth
     length = best if options.draft_length == "auto" else options.draft_length
-    return FixedController(side_by_side(chains, min(length, drafter.longest)))
+    return FixedController(side_by_side(chains, min(length, drafter.longest, max(1, MOST_NODES // chains))))

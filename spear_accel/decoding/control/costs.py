@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from spear_accel.decoding.tree import Acceptance, TreeShape, chain, comb, sparse
+from spear_accel.model.config import LONGEST_BLOCK
 
 __all__ = ["DraftCosts", "MarginalCost", "candidate_shapes", "expected_tokens"]
 
@@ -86,7 +87,7 @@ def candidate_shapes(costs: DraftCosts, longest: int, candidates: int | None = N
     combs = [comb((count,) * length) for count in range(2, most + 1) for length in range(1, longest + 1)]
     known = tuple(depth[:most] for depth in costs.acceptance[:longest])
     trees = [sparse(known, nodes) for nodes in _SPARSE_NODES] if costs.anywhere and most > 1 else []
-    return list(dict.fromkeys((*shapes, *combs, *trees)))
+    return [shape for shape in dict.fromkeys((*shapes, *combs, *trees)) if shape.nodes < LONGEST_BLOCK]
 
 
 def expected_tokens(acceptance: Acceptance, shape: TreeShape) -> float:

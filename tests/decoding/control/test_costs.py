@@ -30,6 +30,8 @@ def test_chains_combs_and_trees_are_considered() -> None:
     trees = candidate_shapes(DraftCosts(ACCEPTANCE, TIMES, COSTS.node, anywhere=True), 2)
     assert set(combs) < set(trees)
     assert max(shape.nodes for shape in trees) > 6
+    deep = DraftCosts(((0.8, 0.1, 0.05),) * 30, {1: (1.0,) * 31}, {1: 0.01})
+    assert max(shape.nodes for shape in candidate_shapes(deep, 30)) == 63, "as many as a target call holds"
     assert candidate_shapes(COSTS, 2, candidates=1) == [chain(0), chain(1), chain(2)]
 
 

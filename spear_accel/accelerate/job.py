@@ -156,7 +156,7 @@ def _measure(built: _Built, texts: Texts, plan: AcceleratePlan) -> list[Record]:
     sizes = [size for size in plan.batch_sizes if size <= len(chosen)]
     cases = make_cases(["auto", *voice.methods], ["coupled"], ["auto"])
     runs = [run for size in sizes for run in _runs(voice, chosen, cases, size)]
-    return make_records(runs, Conditions.of(next(voice.model.parameters()), voice.defaults))
+    return make_records(runs, Conditions.of(next(voice.model.parameters()), voice.defaults, asdict(plan)))
 
 
 def _runs(voice: Voice, texts: list[tuple[int, ...]], cases: Sequence[Case], size: int) -> Iterator[Run]:

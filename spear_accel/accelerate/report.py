@@ -12,8 +12,8 @@ from spear_accel.accelerate.texts import Texts
 from spear_accel.bench.plot import save_plot
 from spear_accel.bench.records import Record
 from spear_accel.bench.table import Table, make_tables, markdown
-from spear_accel.errors import UserError
 from spear_accel.storage import files
+from spear_accel.storage.provenance import provenance
 
 __all__ = ["Report", "write_report"]
 
@@ -32,16 +32,18 @@ class Report:
 
 
 def write_report(report: Report, folder: Path) -> None:
-    """Raises UserError where `folder` cannot be made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot make this folder ({error.strerror}); choose another --report") from error
+    """Writes report.md, report.png and report.json into `folder`, which is made if need be.
+
+    Raises:
+        UserError: The folder cannot be made, or a file cannot be written.
+    """
+    files.make_folder(folder, "choose another --report")
     save_plot(report.records, folder / "report.png")
     files.write_text(folder / "report.md", _text(report))
     files.write_json(folder / "report.json", {
         "voice": report.voice, "plan": asdict(report.plan), "seconds": report.state.seconds,
         "validation": {name: dict(values) for name, values in report.losses.items()},
+        "provenance": provenance(asdict(report.plan)),
         "records": [record.to_dict() for record in report.records],
     })  # fmt: skip
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -18,6 +18,7 @@ import spear_accel
 from spear_accel.bench.speed import AUTOREGRESSIVE, Case, Run
 from spear_accel.decoding import DecodeOptions, DecodeStats
 from spear_accel.native import TORCH, choose_kernel
+from spear_accel.storage.provenance import provenance
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class Record:
     seed: int
     repeat_seconds: tuple[float, ...]
     """Wall seconds of each repeat in the order measured."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Version, git commit and arguments of the program that measured."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -106,9 +109,10 @@ class Conditions:
     threads: int
     kernel: str
     versions: dict[str, str]
+    provenance: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, parameter: Tensor, options: DecodeOptions) -> Conditions:
+    def of(cls, parameter: Tensor, options: DecodeOptions, arguments: Mapping[str, Any] | None = None) -> Conditions:
         """Those of this process, for the model that `parameter` belongs to."""
         versions = {
             "torch": str(torch.__version__),
@@ -118,7 +122,10 @@ class Conditions:
         device = str(parameter.device)
         dtype = str(parameter.dtype).removeprefix("torch.")
         kernel = choose_kernel().name if parameter.device.type == "cpu" else TORCH
-        return cls(options.temperature, options.seed, device, dtype, torch.get_num_threads(), kernel, versions)
+        return cls(
+            options.temperature, options.seed, device, dtype, torch.get_num_threads(), kernel, versions,
+            provenance(asdict(options) if arguments is None else arguments),
+        )  # fmt: skip
 
 
 def make_records(runs: Sequence[Run], conditions: Conditions) -> list[Record]:
@@ -186,6 +193,7 @@ def _record(repeats: Sequence[Run], references: Sequence[Run], conditions: Condi
         stop_reasons=dict(Counter(run.result.stop_reasons)),
         seed=conditions.seed,
         repeat_seconds=tuple(one.seconds for one in repeats),
+        provenance=conditions.provenance,
     )
 
 

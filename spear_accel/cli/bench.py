@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def bench(
+    context: typer.Context,
     voice: Annotated[str, typer.Argument(help="Name of a shipped voice, or path of a voice folder.")],
     text: Annotated[
         str | None,
@@ -75,7 +76,7 @@ def bench(
     runs = measure(loaded, texts, cases, sizes, options, repeats)
     total = len(sizes) * repeats * len(cases)
     measured = list(console.progress(runs, unit="run", total=total))
-    _report(_records(loaded, measured, options), json_output, plot)
+    _report(_records(loaded, measured, options, context.params), json_output, plot)
 
 
 def _draft_length(item: str) -> int | Literal["auto"]:
@@ -116,10 +117,10 @@ def _set_threads(count: int | None) -> None:
         torch.set_num_threads(count)
 
 
-def _records(voice: Voice, runs: Sequence[Run], options: DecodeOptions) -> list[Record]:
+def _records(voice: Voice, runs: Sequence[Run], options: DecodeOptions, arguments: Mapping[str, Any]) -> list[Record]:
     from spear_accel.bench.records import Conditions, make_records
 
-    return make_records(runs, Conditions.of(next(voice.model.parameters()), options))
+    return make_records(runs, Conditions.of(next(voice.model.parameters()), options, arguments))
 
 
 def _report(records: Sequence[Record], json_output: str | None, plot: str | None) -> None:

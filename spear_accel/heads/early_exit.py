@@ -45,7 +45,11 @@ class EarlyExit(nn.Module):
     single_step = True
 
     def __init__(self, config: EarlyExitConfig, target: TextToSemanticConfig) -> None:
-        """Raises UserError where the exit or the memory layer is none of the target's."""
+        """Makes the blocks, with fresh weights.
+
+        Raises:
+            UserError: The exit or the memory layer is none of the target's.
+        """
         super().__init__()
         self.config = config
         self.source = config.exit_layer if config.memory_layer is None else config.memory_layer

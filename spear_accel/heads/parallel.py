@@ -23,7 +23,11 @@ class ParallelHead(nn.Module):
     single_step = False
 
     def __init__(self, horizon: int, target: TextToSemanticConfig, reads_token: bool = True) -> None:
-        """Raises UserError where the horizon is below 1."""
+        """Makes what all such heads share.
+
+        Raises:
+            UserError: The horizon is below 1.
+        """
         super().__init__()
         if horizon < 1:
             raise UserError(f"horizon must be 1 or more, got {horizon}")

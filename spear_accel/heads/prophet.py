@@ -46,7 +46,11 @@ class Prophet(nn.Module):
     single_step = False
 
     def __init__(self, config: ProphetConfig, target: TextToSemanticConfig) -> None:
-        """Raises UserError where the memory layer is none of the target's."""
+        """Makes the layers, with fresh weights.
+
+        Raises:
+            UserError: The memory layer is none of the target's, or a size is below 1.
+        """
         super().__init__()
         self.config = config
         self.source = config.memory_layer % target.decoder_layers

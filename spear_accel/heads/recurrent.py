@@ -47,7 +47,11 @@ class Recurrent(nn.Module):
     single_step = False
 
     def __init__(self, config: RecurrentConfig, target: TextToSemanticConfig) -> None:
-        """Raises UserError where the memory layer is none of the target's, or a size is below 1."""
+        """Makes the cell, with fresh weights.
+
+        Raises:
+            UserError: The memory layer is none of the target's, or a size is below 1.
+        """
         super().__init__()
         if not -target.decoder_layers <= config.memory_layer < target.decoder_layers:
             raise UserError(f"memory_layer {config.memory_layer}: the decoder has {target.decoder_layers} layers")

@@ -106,3 +106,11 @@ def test_conditions_are_those_of_the_process() -> None:
     assert (seen.temperature, seen.seed, seen.device, seen.dtype) == (0.5, 3, "cpu", "bfloat16")
     assert seen.threads == torch.get_num_threads()
     assert set(seen.versions) == {"torch", "spear_accel", "python"}
+    assert seen.provenance["version"] == seen.versions["spear_accel"]
+    assert seen.provenance["arguments"]["temperature"] == 0.5
+
+
+def test_records_say_which_program_measured_with_which_arguments(runs: list[Run], conditions: Conditions) -> None:
+    made = {"version": "0", "commit": None, "arguments": {"voice": "kathleen"}}
+    for record in make_records(runs, replace(conditions, provenance=made)):
+        assert record.to_dict()["provenance"] == made

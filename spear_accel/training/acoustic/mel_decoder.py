@@ -132,7 +132,7 @@ class TokenCrops(Sequence[Any]):
 
 
 class MelDecoderTask:
-    """The loop's task: see `Task`."""
+    """The loop's task: see `spear_accel.training.loop.trainer.Task`."""
 
     modules: dict[str, nn.Module]
 

@@ -97,7 +97,7 @@ class Crops(Sequence[Any]):
 
 
 class VocoderTask:
-    """The loop's task: see `Task`.
+    """The loop's task: see `spear_accel.training.loop.trainer.Task`.
 
     `mels` maps a clip's name to the log-mel [frames, bins] that the vocoder shall be given; None computes it from the
     recording itself.

@@ -46,7 +46,11 @@ class HeadLoss:
             raise UserError("the first of position_weights must be above 0")
 
     def weights(self, horizon: int) -> list[float]:
-        """One weight a depth. Raises UserError where the list given has another length."""
+        """One weight a depth.
+
+        Raises:
+            UserError: The list given has another length.
+        """
         if self.position_weights and len(self.position_weights) != horizon:
             raise UserError(f"loss: {len(self.position_weights)} position_weights for a horizon of {horizon}")
         return [*self.position_weights] or [_DECAY**depth for depth in range(horizon)]

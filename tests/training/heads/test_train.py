@@ -1,12 +1,8 @@
-"""Draft-head training: who gets gradients, acceptance as decoding shows it, and whole runs from a YAML file."""
+"""Whole runs of head training from a YAML file: what is learned, resumed and refused."""
 
 from __future__ import annotations
 
-import copy
 import json
-import random
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,351 +11,27 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from spear_accel.decoding import DecodeOptions, Engine
-from spear_accel.decoding.methods import Drafting
-from spear_accel.decoding.noise import RowNoise, row_words, utterance_key
 from spear_accel.errors import UserError
-from spear_accel.heads import EarlyExit, Trunk, build_head, trunk_pass
-from spear_accel.model import TextToSemantic, TextToSemanticConfig
+from spear_accel.model import TextToSemantic
 from spear_accel.training.heads import train as heads_training
-from spear_accel.training.heads.config import HeadOptions
-from spear_accel.training.heads.losses import STEPS_SHOWN, HeadLoss
-from spear_accel.training.heads.on_policy import OnPolicySettings, on_policy_records
-from spear_accel.training.heads.task import NAME, DraftHeadTask, HeadRecords
+from spear_accel.training.heads.losses import HeadLoss
+from spear_accel.training.heads.task import NAME, DraftHeadTask
 from spear_accel.training.heads.train import load_trained_heads, load_trained_trunk, load_trunk, train
-from spear_accel.training.loop.losses import IGNORED
 from spear_accel.training.text_to_semantic.train import load_trained
 from spear_accel.training.text_to_semantic.train import train as train_text_to_semantic
-from spear_accel.voice import components
 from spear_accel.voice.folder import open_voice
-
-Records = list[dict[str, Any]]
-
-SHAPE: dict[str, Any] = {
-    "text_vocab_size": 12, "semantic_units": 20, "dim": 32, "heads": 2, "kv_heads": 1, "head_dim": 16,
-    "encoder_layers": 1, "decoder_layers": 3, "ff_inner": 48, "embedding_scale": 6.0, "text_eos_id": 2,
-}  # fmt: skip
-KINDS: dict[str, tuple[str, dict[str, Any]]] = {
-    "exit-0": ("early-exit", {"exit_layer": 2, "blocks": 0}),
-    "exit-1": ("early-exit", {"exit_layer": 1, "blocks": 1, "ff_inner": 24}),
-    "exit-2": ("early-exit", {"exit_layer": 1, "blocks": 2, "ff_inner": 24, "memory_layer": 0}),
-    "prophet": ("prophet", {"horizon": 3, "starts": 2, "layers": 2, "ff_inner": 24}),
-    "linear": ("prophet-linear", {"horizon": 3}),
-}
-HEADS: dict[str, dict[str, Any]] = {
-    "early-exit": {"exit_layer": 1, "ff_inner": 24},
-    "prophet": {"horizon": 3, "ff_inner": 24},
-    "prophet-linear": {"horizon": 2},
-}
-TEMPERATURE = 0.9
-
-
-def make_model(**changes: Any) -> TextToSemantic:
-    """Random weights so large that utterances have a shape, and end by themselves."""
-    torch.manual_seed(1)
-    model = TextToSemantic(TextToSemanticConfig(**{**SHAPE, **changes})).eval()
-    with torch.no_grad():
-        model.decoder.embedding.weight.mul_(8.0)
-    return model
-
-
-def make_texts(count: int, seed: int) -> list[list[int]]:
-    generator = random.Random(seed)
-    return [[generator.randint(3, 11) for _ in range(generator.randint(2, 6))] for _ in range(count)]
-
-
-def pairs(count: int, seed: int) -> Records:
-    """Each text id is spoken as two units of its own."""
-    return [
-        {"id": f"{seed}-{n}", "text_ids": text, "tokens": [unit for t in text for unit in (2 * t - 4, 2 * t - 3)]}
-        for n, text in enumerate(make_texts(count, seed))
-    ]
-
-
-def write(path: Path, records: Records) -> str:
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return str(path)
-
-
-@pytest.fixture(scope="module")
-def model() -> TextToSemantic:
-    return make_model()
-
-
-@pytest.fixture(scope="module")
-def spoken(model: TextToSemantic, tmp_path_factory: pytest.TempPathFactory) -> Records:
-    """The model's own utterances, those that end within 40 tokens."""
-    settings = OnPolicySettings("here", temperature=TEMPERATURE, seed=3, longest_tokens=40)
-    records = on_policy_records(model, make_texts(60, 5), settings, tmp_path_factory.mktemp("own") / "own.jsonl", 60)
-    return [record for record in records if record["stop_reason"] == "eos" and record["tokens"]]
-
-
-def make_heads(model: TextToSemantic, chosen: dict[str, tuple[str, dict[str, Any]]]) -> dict[str, nn.Module]:
-    torch.manual_seed(2)
-    heads = {name: build_head(kind, shape, model.config) for name, (kind, shape) in chosen.items()}
-    for head in heads.values():
-        head.init_from_embedding(model.decoder.embedding.weight.detach())  # type: ignore[operator]
-    return heads
-
-
-def make_task(
-    model: TextToSemantic, heads: dict[str, nn.Module], records: Records, loss: HeadLoss | None = None, **changes: Any
-) -> DraftHeadTask:
-    loss = loss or HeadLoss(positions=1.0)
-    data = HeadRecords(records, records, changes.pop("drawn_at", None))
-    return DraftHeadTask(HeadOptions(**changes), model, heads, dict.fromkeys(heads, loss), data)
-
-
-def gradients(task: DraftHeadTask) -> dict[str, Tensor | None]:
-    """Of one batch with all examples, in training mode."""
-    module = task.modules[NAME].train()
-    batch = task.collate([task.dataset()[n] for n in range(len(task.dataset()))])
-    [(name, loss, metrics)] = list(task.losses(task.modules, batch))
-    assert name == NAME
-    own = task.options.trunk_weight * metrics.pop("trunk/loss", 0.0)
-    assert loss.item() == pytest.approx(own + sum(metrics.values()), rel=1e-5)
-    loss.backward()
-    return {key: parameter.grad for key, parameter in module.named_parameters()}
-
-
-@pytest.mark.parametrize("name", KINDS)
-def test_a_frozen_trunk_teaches_every_weight_of_a_head(name: str) -> None:
-    model = make_model()
-    found = gradients(make_task(model, make_heads(model, {name: KINDS[name]}), pairs(8, 1)))
-    assert found and all(key.startswith(f"heads.{name}.") for key in found)
-    for key, gradient in found.items():
-        assert gradient is not None and gradient.abs().sum() > 0.0, key
-    assert all(parameter.grad is None for parameter in model.parameters())
-
-
-def test_a_trunk_that_learns_along_hears_the_heads() -> None:
-    model = make_model(dropout=0.0)
-    heads = make_heads(model, KINDS)
-    own = own_gradients(model, pairs(8, 1), 0.5)
-    found = gradients(make_task(model, heads, pairs(8, 1), trunk_weight=0.5))
-    assert {key.split(".")[0] for key in found} == {"heads", "trunk"}
-    for key, gradient in found.items():
-        assert gradient is not None and gradient.abs().sum() > 0.0, key
-    heard = [key for key, gradient in own.items() if not torch.allclose(found[f"trunk.{key}"], gradient, rtol=1e-3)]  # type: ignore[arg-type]
-    assert set(own) - set(heard) == {"decoder.final_norm.gain"}, "which is above all that heads see"
-
-
-def own_gradients(model: TextToSemantic, records: Records, weight: float) -> dict[str, Tensor]:
-    """Of the model's smoothed cross-entropy alone, utterance by utterance."""
-    alone = copy.deepcopy(model).train()
-    costs = []
-    for record in records:
-        logits = alone(torch.tensor([[*record["text_ids"], 2]]), torch.tensor([record["tokens"]]))
-        for scores, said in zip(logits[0], [*record["tokens"], model.config.eos_id], strict=True):
-            law = scores.log_softmax(-1)
-            costs.append(-0.9 * law[said] - 0.1 * law.mean())
-    (weight * torch.stack(costs).mean()).backward()
-    return {key: parameter.grad for key, parameter in alone.named_parameters() if parameter.grad is not None}
-
-
-def test_a_detached_trunk_learns_as_if_alone() -> None:
-    """And its heads learn as from a frozen one."""
-    model = make_model(dropout=0.0)
-    own = own_gradients(model, pairs(8, 1), 0.5)
-    frozen = gradients(make_task(model, make_heads(model, KINDS), pairs(8, 1)))
-    found = gradients(make_task(model, make_heads(model, KINDS), pairs(8, 1), trunk_weight=0.5, detach=True))
-    assert set(found) == {f"trunk.{key}" for key in own} | set(frozen)
-    for key, gradient in (frozen | {f"trunk.{key}": gradient for key, gradient in own.items()}).items():
-        torch.testing.assert_close(found[key], gradient, atol=1e-6, rtol=1e-4, msg=key)
-
-
-def test_a_batch_is_padded_and_ends_in_eos(model: TextToSemantic) -> None:
-    task = make_task(model, make_heads(model, {"exit-1": KINDS["exit-1"]}), [
-        {"id": "a", "text_ids": [3, 4], "tokens": [5, 6, 7], "seed": 8}, {"id": "b", "text_ids": [9], "tokens": [1]},
-    ])  # fmt: skip
-    batch = task.collate([task.dataset()[0], task.dataset()[1]])
-    assert batch["source"].tolist() == [[3, 4, 2], [9, 2, -1]]
-    assert batch["semantic"].tolist() == [[5, 6, 7], [1, -1, -1]]
-    assert batch["targets"].tolist() == [[5, 6, 7, 20], [1, 20, IGNORED, IGNORED]]
-    assert batch["words"].tolist() == [[*row_words(8, utterance_key([3, 4]))], [*row_words(0, utterance_key([9]))]]
-
-
-def test_what_ran_into_a_loop_is_left_out_and_what_was_cut_off_has_no_end(model: TextToSemantic) -> None:
-    records = [
-        {"id": reason, "text_ids": [3], "tokens": [number + 1] * 3, "stop_reason": reason}
-        for number, reason in enumerate(("eos", "loop", "max_length", "error"))
-    ]
-    records += [{"id": "empty", "text_ids": [3], "tokens": []}, {"id": "long", "text_ids": [3], "tokens": [9] * 4}]
-    task = make_task(model, make_heads(model, {"exit-1": KINDS["exit-1"]}), records, longest_tokens=3)
-    assert [example["tokens"].tolist() for example in task.dataset()] == [[1, 1, 1], [3, 3, 3]]
-    batch = task.collate([task.dataset()[0], task.dataset()[1]])
-    assert batch["targets"].tolist() == [[1, 1, 1, 20], [3, 3, 3, IGNORED]]
-
-
-@torch.no_grad()
-def test_a_batch_uses_its_share_of_the_positions(model: TextToSemantic) -> None:
-    """Of 41 inputs a half is 20, a quarter 10, and a tenth is raised to 8. Heads that draft one token use all unless
-    told otherwise, and are judged on all."""
-    seen: dict[str, list[int]] = {}
-
-    def noting(name: str, teach: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def noted(trunk: Trunk, positions: Tensor) -> Tensor:
-            seen[name] = positions.tolist()
-            return teach(trunk, positions)
-
-        return noted
-
-    heads = make_heads(model, {name: KINDS[name] for name in ("exit-1", "exit-2", "prophet", "linear")})
-    for name, head in heads.items():
-        head.forward_teacher_forced = noting(name, head.forward_teacher_forced)  # type: ignore[assignment, arg-type]
-    task = make_task(model, heads, [{"id": "a", "text_ids": [3, 4], "tokens": [5] * 40}], HeadLoss(), positions=0.25)
-    task._losses |= {"linear": HeadLoss(positions=0.1), "exit-2": HeadLoss(positions=0.5)}
-    batch = task.collate([task.dataset()[0]])
-    list(task.losses(task.modules, batch))
-    assert seen["exit-1"] == list(range(41))
-    for name, count in (("exit-2", 20), ("prophet", 10), ("linear", 8)):
-        assert len(seen[name]) == len(set(seen[name])) == count
-        assert seen[name] == sorted(seen[name])
-    first = seen["prophet"]
-    list(task.losses(task.modules, batch))
-    assert seen["prophet"] != first, "other positions for every batch"
-    task.validate(task.modules)
-    every, fourth, tenth = (list(range(0, 41, step)) for step in (1, 4, 10))
-    assert seen == {"exit-1": every, "exit-2": every, "prophet": fourth, "linear": tenth}
-
-
-def last_layer(model: TextToSemantic, noise: float = 0.0) -> EarlyExit:
-    """A head that is the model's last layer, or nearly."""
-    last = model.config.decoder_layers - 1
-    head = build_head("early-exit", {"exit_layer": last, "ff_inner": model.config.ff_inner}, model.config).eval()
-    assert isinstance(head, EarlyExit)
-    layer = model.decoder.stack[last].state_dict()
-    head.blocks[0].load_state_dict({key: layer[key] for key in head.blocks[0].state_dict()})
-    head.norm.load_state_dict(model.decoder.final_norm.state_dict())
-    head.init_from_embedding(model.decoder.embedding.weight)
-    torch.manual_seed(6)
-    with torch.no_grad():
-        for parameter in head.parameters():
-            parameter += noise * parameter.std() * torch.randn(parameter.shape)
-    return head
-
-
-def on_policy(model: TextToSemantic, heads: dict[str, nn.Module], records: Records) -> DraftHeadTask:
-    return make_task(model, heads, records, drawn_at=TEMPERATURE, batch_tokens=100)
-
-
-@torch.no_grad()
-def test_the_last_layer_as_a_head_is_always_accepted(model: TextToSemantic, spoken: Records) -> None:
-    task = on_policy(model, {"early-exit": last_layer(model)}, spoken)
-    metrics = task.validate(task.modules)
-    shown = range(1, STEPS_SHOWN + 1)
-    assert [metrics[f"early-exit/acceptance_{j}"] for j in shown] == [1.0] * STEPS_SHOWN
-    assert [metrics[f"early-exit/chain_{j}"] for j in shown] == [1.0] * STEPS_SHOWN
-    assert metrics["early-exit/tokens_per_round"] == 1 + STEPS_SHOWN
-    assert metrics["early-exit/top1"] == 1.0
-    assert metrics["early-exit/loss"] == pytest.approx(0.0, abs=1e-5)
-
-
-@torch.no_grad()
-def hits_of(model: TextToSemantic, head: EarlyExit, record: dict[str, Any]) -> list[bool]:
-    """Whether the head's draw for each token, EOS included, is the token that decoding said."""
-    said = [*record["tokens"], model.config.eos_id]
-    trunk = trunk_pass(model, torch.tensor([[*record["text_ids"], 2]]), torch.tensor([record["tokens"]]))
-    logits = head.forward_teacher_forced(trunk, torch.arange(len(said)))[0, :, 0]
-    words = torch.tensor([row_words(record["seed"], utterance_key(record["text_ids"]))])
-    noise = RowNoise(words, torch.tensor([0]), torch.arange(model.config.vocab), greedy=False)
-    gumbel = noise.gumbel(0, len(said))
-    assert gumbel is not None
-    return [int((logits[i] / TEMPERATURE + gumbel[0, i]).argmax()) == token for i, token in enumerate(said)]
-
-
-def rounds(hits: list[bool], longest: int) -> tuple[list[int], list[int]]:
-    """Drafts offered and accepted at each depth, decoding an utterance from what its draft hits."""
-    offered, accepted, start = [0] * longest, [0] * longest, 0
-    while start < len(hits):
-        row = hits[start : start + longest]
-        right = row.index(False) if False in row else len(row)
-        ended = start + right == len(hits)
-        for depth in range(right if ended else longest):
-            offered[depth] += 1
-            accepted[depth] += depth < right
-        start += right + 1
-    return offered, accepted
-
-
-@torch.no_grad()
-def test_acceptance_at_validation_is_that_of_decoding(model: TextToSemantic, spoken: Records) -> None:
-    """Both follow from one table of hits: validation averages over all starts, decoding over those it comes to."""
-    head = last_layer(model, 0.3)
-    table = [hits_of(model, head, record) for record in spoken]
-    whole = [
-        [all(hits[start : start + depth]) for hits in table for start in range(len(hits) - depth + 1)]
-        for depth in range(1, STEPS_SHOWN + 1)
-    ]
-    task = on_policy(model, {"early-exit": head}, spoken)
-    metrics = task.validate(task.modules)
-    chains = [sum(hits) / len(hits) for hits in whole]
-    assert 0.2 < chains[3] < chains[0] < 0.95
-    assert [metrics[f"early-exit/chain_{j}"] for j in range(1, 5)] == pytest.approx(chains)
-    assert metrics["early-exit/acceptance_1"] == pytest.approx(chains[0])
-    assert metrics["early-exit/tokens_per_round"] == pytest.approx(1 + sum(chains))
-
-    options = DecodeOptions(method="early-exit", temperature=TEMPERATURE, draft_length=STEPS_SHOWN, max_tokens=40)
-    drafter, controller = Drafting({"early-exit": head}).prepare(model, "early-exit", options)
-    texts, seeds = [record["text_ids"] for record in spoken], [record["seed"] for record in spoken]
-    result = Engine(model, options, drafter=drafter, controller=controller).decode(texts, seeds=seeds)
-    assert [tokens.tolist() for tokens in result.tokens] == [record["tokens"] for record in spoken]
-    counts = [rounds(hits, STEPS_SHOWN) for hits in table]
-    assert result.stats.reached == tuple(map(sum, zip(*(offered for offered, _ in counts), strict=True)))
-    assert result.stats.passed == tuple(map(sum, zip(*(accepted for _, accepted in counts), strict=True)))
-
-
-def test_a_head_is_reported_at_no_depth_that_it_cannot_draft(model: TextToSemantic, spoken: Records) -> None:
-    """A linear prophet of one stream drafts one token a round, so a round commits two at most."""
-    task = on_policy(model, make_heads(model, {"linear": ("prophet-linear", {"horizon": 1})}), spoken)
-    with torch.no_grad():
-        metrics = task.validate(task.modules)
-    assert "linear/acceptance_1" in metrics
-    assert "linear/acceptance_2" not in metrics
-
-
-@pytest.fixture(scope="module")
-def model_folder(model: TextToSemantic, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trunk") / "model"
-    components.save_text_to_semantic(model, folder)
-    return folder
-
-
-@pytest.fixture
-def place(model_folder: Path, tmp_path: Path) -> Path:
-    """A folder with a model, texts to speak and pairs to learn."""
-    shutil.copytree(model_folder, tmp_path / "model")
-    write(tmp_path / "train.jsonl", pairs(40, 1))
-    write(tmp_path / "validation.jsonl", pairs(16, 2))
-    return tmp_path
-
-
-def write_settings(place: Path, name: str, heads: Any = None, loop: dict[str, Any] | None = None, **data: Any) -> Path:
-    given = {
-        "trunk": str(place / "model"), "validation": str(place / "validation.jsonl"),
-        "sources": [str(place / "train.jsonl")], "batch_tokens": 400, "longest_tokens": 40, "positions": 0.5,
-        "distill_temperature": TEMPERATURE, **data,
-    }  # fmt: skip
-    if not given.get("trunk_weight") and "samples" not in data:
-        samples = {"folder": str(place / "samples"), "count": 60, "temperature": TEMPERATURE, "longest_tokens": 40}
-        given["samples"] = samples
-    settings = {
-        "output": str(place / name), "data": given, "heads": HEADS if heads is None else heads,
-        "loop": {"steps": 10, "learning_rate": 0.005, "warmup_steps": 2, "validate_every": 100, "save_every": 100,
-                 "precision": "no", **(loop or {})},
-    }  # fmt: skip
-    path = place / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(settings))
-    return path
-
-
-def caught(monkeypatch: pytest.MonkeyPatch, settings: Path) -> DraftHeadTask:
-    """The task that these settings would train."""
-    tasks: list[DraftHeadTask] = []
-    with monkeypatch.context() as patch:
-        patch.setattr(heads_training, "run", lambda task, *_: tasks.append(task) or {})
-        train(settings)
-    return tasks[0]
+from tests.training.heads.helpers import (
+    HEADS,
+    SHAPE,
+    TEMPERATURE,
+    Records,
+    caught,
+    make_task,
+    make_texts,
+    pairs,
+    write,
+    write_settings,
+)
 
 
 def test_heads_learn_from_what_a_frozen_model_says(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -564,19 +236,6 @@ def test_an_empty_manifest_is_refused(place: Path, emptied: str, trunk_weight: f
     write(place / f"{emptied}.jsonl", [])
     with pytest.raises(UserError, match=message):
         train(write_settings(place, "run", trunk_weight=trunk_weight))
-
-
-@pytest.mark.parametrize(("key", "values"), [("text_ids", [3, 12]), ("tokens", [21])])
-def test_ids_outside_the_model_are_named(model: TextToSemantic, key: str, values: list[int]) -> None:
-    record = {"id": "x1", "text_ids": [3], "tokens": [4], key: values}
-    with pytest.raises(UserError, match=f"utterance x1: {key} hold ids outside 0 to"):
-        make_task(model, make_heads(model, {"linear": KINDS["linear"]}), [record])
-
-
-def test_an_end_among_the_tokens_is_named(model: TextToSemantic) -> None:
-    record = {"id": "x1", "text_ids": [3], "tokens": [4, model.config.eos_id, 4]}
-    with pytest.raises(UserError, match="utterance x1: tokens hold 20, which ends an utterance"):
-        make_task(model, make_heads(model, {"linear": KINDS["linear"]}), [record])
 
 
 def test_wrong_weights_are_refused_before_anything_is_spoken(place: Path) -> None:

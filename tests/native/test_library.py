@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def test_an_unknown_kernel_is_refused_by_naming_those_there_are(monkeypatch: pyt
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that takes the place of the one with the builds."""
     monkeypatch.setattr(library, "_FOLDER", tmp_path)
     for cached in (library._choose, library._try_load, library.available_kernels):

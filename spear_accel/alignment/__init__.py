@@ -1,1 +1,1 @@
-"""Which text an utterance's tokens speak of, read from the model's cross-attention."""
+"""Which letters of its text each token of an utterance says, read from the model's cross-attention."""

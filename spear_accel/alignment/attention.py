@@ -1,4 +1,4 @@
-"""Reading back: did an utterance say its text? The model itself is asked, by where its cross-attention looks.
+"""Did an utterance say its text? Aligns tokens to letters by the model's own cross-attention.
 
 One teacher-forced pass over the final tokens of one utterance at a time, so that the answer does not depend on a batch.
 Knows nothing about how the tokens were made.
@@ -13,155 +13,169 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spear_accel.alignment.viterbi import TextPath, best_path, follow
+from spear_accel.alignment.coverage import Alignment, measure_coverage
+from spear_accel.alignment.viterbi import best_path
 from spear_accel.decoding.request import complete_text
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
 
-__all__ = ["CoverageGuard", "Reading", "look_back", "read_back", "sharpness"]
+__all__ = ["AlignmentScore", "CoverageGuard", "align", "attention_peakiness", "score"]
 
 _HEADS = 4
-"""Of a layer, whose weights are averaged: the sharpest."""
-_STEP = 16
-"""Lengths of the pass are multiples of this."""
-_SHARP = 0.4
-"""From this sharpness on a layer is trusted, and those behind it are not asked."""
+"""Heads of a layer whose weights are averaged: the peakiest."""
+_LENGTH_STEP = 16
+"""The pass is padded to a multiple of this."""
+_PEAKY_LAYER = 0.4
+"""A layer of this peakiness is trusted, and the layers behind it are not run."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What the model says about an utterance. Places and lengths are in ids of the text, counted from 0."""
+class AlignmentScore:
+    """How well the tokens of one utterance say its text, by the model that made them."""
 
-    path: TextPath
-    sharpness: float
-    """Of the attention that the path is read from, 0 (tells nothing) to 1."""
+    alignment: Alignment
+    peakiness: float
+    """Of the attention behind the alignment: 0 (no head follows the text) to 1 (see `attention_peakiness`)."""
     log_prob: float | None = None
-    """Mean natural logarithm of the tokens' probabilities at temperature 1, EOS included; None from `look_back`."""
+    """Mean natural logarithm of the tokens' probabilities at temperature 1, EOS included; None from `align`."""
 
     @property
     def coverage(self) -> float:
-        """Share of the text's ids that were read, 0 to 1."""
-        return self.path.coverage
+        """Share of the letters that were read, 0 to 1."""
+        return self.alignment.coverage
 
 
 @dataclass(frozen=True)
 class CoverageGuard:
-    """Bounds on what may be skipped or repeated; docs/coverage.md says how they were chosen."""
+    """Bounds on skipped and repeated text; docs/coverage.md says how they were chosen."""
 
     skipped: int = 4
-    """Most ids in a stretch that nothing looked at."""
+    """Most letters in a skipped stretch."""
     repeated: int = 4
-    """Most ids in a stretch that is read twice."""
-    sharpness: float = 0.25
-    """Below it the guard says nothing: the attention of such a model does not show where it reads."""
+    """Most letters in a stretch that is read twice."""
+    peakiness: float = 0.25
+    """With less the guard abstains: such attention does not show where the model reads."""
 
-    def fault(self, reading: Reading) -> str | None:
-        """What is wrong, and where; None where nothing is, or nothing can be told."""
-        path = reading.path
-        if reading.sharpness < self.sharpness:
+    def fault(self, score: AlignmentScore) -> str | None:
+        """Says what is wrong and where; None if nothing is wrong, or if the attention does not show it."""
+        alignment = score.alignment
+        if score.peakiness < self.peakiness:
             return None
-        if path.skipped > self.skipped and path.skipped >= path.repeated:
-            return f"skips {path.skipped} letters of the text near letter {path.skipped_at + 1}"
-        if path.repeated > self.repeated:
-            return f"reads {path.repeated} letters of the text twice near letter {path.repeated_at + 1}"
+        if alignment.skipped > self.skipped and alignment.skipped >= alignment.repeated:
+            return f"skips {alignment.skipped} letters of the text near letter {alignment.skipped_at + 1}"
+        if alignment.repeated > self.repeated:
+            return f"reads {alignment.repeated} letters of the text twice near letter {alignment.repeated_at + 1}"
         return None
 
 
 @torch.inference_mode()
-def read_back(model: TextToSemantic, text: Sequence[int], tokens: Tensor) -> Reading:
-    """Reading of one utterance, with its probability: one whole pass of the model, which is in evaluation mode.
+def align(model: TextToSemantic, text: Sequence[int], tokens: Tensor) -> AlignmentScore:
+    """Aligns the tokens of one utterance to its text. Runs the first layers only, up to a peaky one.
 
-    text: ids without the model's own start and end; tokens: int64 [n], without EOS. Raises UserError where there is no
-    text.
+    Args:
+        model: The model that made the tokens, in evaluation mode.
+        text: Text ids without the model's own start and end.
+        tokens: int64 [n], without EOS.
+
+    Raises:
+        UserError: There is no text.
     """
-    walk = _Walk(model, text, tokens)
-    weights, sharp = walk.look()
-    return Reading(_path_of(weights), sharp, walk.log_prob())
+    weights, peakiness = _TeacherForcedPass(model, text, tokens).peaky_attention()
+    return AlignmentScore(_alignment(weights), peakiness)
 
 
 @torch.inference_mode()
-def look_back(model: TextToSemantic, text: Sequence[int], tokens: Tensor) -> Reading:
-    """`read_back` without the probability: it runs only the first layers, up to one that reads sharply."""
-    weights, sharp = _Walk(model, text, tokens).look()
-    return Reading(_path_of(weights), sharp)
+def score(model: TextToSemantic, text: Sequence[int], tokens: Tensor) -> AlignmentScore:
+    """`align`, and the tokens' probability, for which all layers run."""
+    forced = _TeacherForcedPass(model, text, tokens)
+    weights, peakiness = forced.peaky_attention()
+    return AlignmentScore(_alignment(weights), peakiness, forced.log_prob())
 
 
-def sharpness(weights: Tensor) -> Tensor:
+def attention_peakiness(weights: Tensor) -> Tensor:
     """How clearly each head reads on from letter to letter: [H], 0 to 1, from weights [H, T, X].
 
-    The chance that two tokens in a row look at one id, or the second at the next, beyond what evenly spread attention
-    gives. Less where a head hardly moves: one that rests on a mark tells nothing.
+    The chance that two tokens in a row attend to one letter, or the second to the next letter, beyond the chance that
+    evenly spread attention has. Lower for a head that hardly moves: one that rests on a mark follows no text.
     """
-    width = weights.shape[-1]
-    if width < 3 or weights.shape[1] < 2:
+    letters = weights.shape[-1]
+    if letters < 3 or weights.shape[1] < 2:
         return weights.new_zeros(weights.shape[0])
     here, there = weights[:, :-1], weights[:, 1:]
     onwards = (here * there).sum(dim=-1) + (here[..., :-1] * there[..., 1:]).sum(dim=-1)
-    chance = 2 / width
+    chance = 2 / letters
     share = weights.mean(dim=1)
     share = share / share.sum(dim=-1, keepdim=True).clamp_min(1e-9)
-    breadth: Tensor = torch.special.entr(share).sum(dim=-1).exp() / width
-    # Half a text read and the other half not is a fault to be found, and no lack of sharpness.
+    breadth: Tensor = torch.special.entr(share).sum(dim=-1).exp() / letters
+    # A head that reads one half of the text and not the other finds a fault; it is not less peaky for that.
     return ((onwards.mean(dim=-1) - chance) / (1 - chance)).clamp_min(0.0) * (2 * breadth).clamp_max(1.0)
 
 
-class _Walk:
-    """A pass over a whole utterance, layer by layer, that stops where it has seen enough and can go on."""
+class _TeacherForcedPass:
+    """A pass over a whole utterance, layer by layer, that can stop after any layer and go on later."""
 
     def __init__(self, model: TextToSemantic, text: Sequence[int], tokens: Tensor) -> None:
         config, device = model.config, model.device
         ids = complete_text(config, text)
         self.decoder = model.decoder
         self.letters = _letters(config, ids)
-        self.said = F.pad(tokens.to(device), (0, 1), value=config.eos_id)
-        length = len(self.said)
-        # What stands behind the end is seen by nobody; it keeps the number of different shapes small, for each of
-        # which kernels and memory are kept.
-        spare = min(-length % _STEP, max(0, config.max_positions - length))
-        # The ids that enter the next layer, then the hidden states that left the last.
-        self.x = F.pad(self.said[:-1], (1, spare), value=config.start_id)[None]
+        self.targets = F.pad(tokens.to(device), (0, 1), value=config.eos_id)
+        length = len(self.targets)
+        # No token attends to what is padded behind the end. Padding keeps the number of different shapes small: torch
+        # keeps kernels and memory for each.
+        padding = min(-length % _LENGTH_STEP, max(0, config.max_positions - length))
+        # The ids that enter the first layer, later the hidden states [1, T, D] that left the last layer run.
+        self.x = F.pad(self.targets[:-1], (1, padding), value=config.start_id)[None]
         self.state = model.start(model.pad_text([ids]), self.x.shape[1])
         self.layers = iter(range(config.decoder_layers))
 
-    def look(self) -> tuple[Tensor, float]:
-        """Attention [T, X] over the letters by the sharpest heads of the first layer that is sharp, or of the sharpest
-        layer where none is; and its sharpness."""
-        found, best = torch.zeros(len(self.said), self.letters.stop - self.letters.start), -1.0
-        for weights in self._steps():
-            sharp = sharpness(weights)
-            sharpest = sharp.topk(min(_HEADS, len(sharp)))
-            mean = float(sharpest.values.mean())
-            if mean > best:
-                found, best = weights[sharpest.indices].mean(dim=0), mean
-            if best >= _SHARP:
+    def peaky_attention(self) -> tuple[Tensor, float]:
+        """Runs layers until one is peaky enough.
+
+        Returns:
+            Attention [T, X] over the letters, averaged over the peakiest heads of that layer (of the peakiest layer if
+            none is peaky enough), and its peakiness.
+        """
+        best, best_peakiness = torch.zeros(len(self.targets), self.letters.stop - self.letters.start), -1.0
+        for weights in self._run_layers():
+            heads = attention_peakiness(weights)
+            peakiest = heads.topk(min(_HEADS, len(heads)))
+            peakiness = float(peakiest.values.mean())
+            if peakiness > best_peakiness:
+                best, best_peakiness = weights[peakiest.indices].mean(dim=0), peakiness
+            if best_peakiness >= _PEAKY_LAYER:
                 break
-        return found, best
+        return best, best_peakiness
 
     def log_prob(self) -> float:
-        """Mean over the tokens and EOS. Runs the layers that are left."""
-        for _ in self._steps():
+        """Mean log-probability of the tokens and EOS. Runs the layers that were not run yet."""
+        for _ in self._run_layers():
             pass
-        chances = self.decoder.logits(self.x)[0, : len(self.said)].float().log_softmax(dim=-1)
-        return float(chances.gather(1, self.said[:, None]).mean())
+        log_probs = self.decoder.logits(self.x)[0, : len(self.targets)].float().log_softmax(dim=-1)
+        return float(log_probs.gather(1, self.targets[:, None]).mean())
 
-    def _steps(self) -> Iterator[Tensor]:
-        """Run the layers that are left, one at a time; yields of each what the tokens attend to among the letters,
-        [H, T, X]. What rests on the text's start and end, or on pads, is missing."""
+    def _run_layers(self) -> Iterator[Tensor]:
+        """Runs the layers that were not run yet, one a step.
+
+        Yields:
+            The layer's cross-attention over the letters, [H, T, X]. Weights on the text's start, end and pads are left
+            out.
+        """
         for number in self.layers:
             weights: list[Tensor] = []
             self.x = self.decoder.forward(self.x, self.state, slice(number, number + 1), collect=weights)
-            yield weights[0][0, :, : len(self.said), self.letters]
+            yield weights[0][0, :, : len(self.targets), self.letters]
 
 
 def _letters(config: TextToSemanticConfig, ids: Sequence[int]) -> slice:
-    """Where the encoded ids are text: neither start nor end; what chooses language and rate is not encoded."""
+    """Which encoder positions are letters: not the start, not the end. Ids of language and rate have no position."""
     encoded = sum(token < config.letters for token in ids)
     letters = slice(int(config.text_start_id is not None), encoded - int(config.text_eos_id is not None))
     if letters.stop <= letters.start:
-        raise UserError("there is no text to read back")
+        raise UserError("there is no text to align the tokens to")
     return letters
 
 
-def _path_of(weights: Tensor) -> TextPath:
+def _alignment(weights: Tensor) -> Alignment:
     """weights: [T, X]."""
-    return follow(best_path(weights.float().cpu().numpy()), weights.shape[1])
+    return measure_coverage(best_path(weights.float().cpu().numpy()), weights.shape[1])

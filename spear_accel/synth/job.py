@@ -1,76 +1,29 @@
-"""One job: lines to workers, what they made to the store; and again from where it stopped.
+"""One job: makes the lines of an input into a dataset, and goes on from where an earlier run stopped.
 
-What is said of a line depends on voice, options, text, seed and speed alone, so neither batch size nor order, shard,
-worker or a kill changes a byte of the result. Does not know formats or files of input, nor how lines are spoken.
+A line's sample depends on voice, options, text, seed and speed alone, so neither batch size nor order, shard, worker or
+a kill changes a byte of the dataset. Does not know formats or files of input, nor how lines are decoded.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from spear_accel.decoding import DecodeOptions
 from spear_accel.errors import UserError
+from spear_accel.synth.executor import make_executor
+from spear_accel.synth.line_job import LineJob
 from spear_accel.synth.lines import BadLine, Line
-from spear_accel.synth.making import MakeOptions, Outcome, by_this_process
-from spear_accel.synth.ray_engine import by_ray, check_ray
-from spear_accel.synth.speaking import SpeakOptions, Wanted
-from spear_accel.synth.store import Store
-from spear_accel.synth.tasks import large_tasks, small_tasks
-from spear_accel.synth.workers import by_processes
-from spear_accel.synth.writers import check_format, make_writer
-from spear_accel.voice.defaults import decoding_defaults
-from spear_accel.voice.folder import VoiceCard, open_voice
-from spear_accel.voice.voice import Voice
+from spear_accel.synth.manifest import Manifest
+from spear_accel.synth.options import SynthOptions
+from spear_accel.synth.worker import LineResult, WorkerOptions
+from spear_accel.synth.writers import Writer, check_format, make_writer
+from spear_accel.voice.folder import open_voice
 
-__all__ = ["ENGINES", "SynthOptions", "SynthSummary", "synthesise"]
-
-ENGINES = ("local", "ray")
-
-
-@dataclass(frozen=True)
-class SynthOptions:
-    """How a job is done. Batch size, and what stands below it, change no byte of what is made."""
-
-    voice: str = "kathleen"
-    """Of lines that name none."""
-    format: str = "ljspeech"
-    tokens_only: bool = False
-    decode: DecodeOptions | None = None
-    """Those of the voice where left out."""
-    retries: int = 2
-    """How often an utterance is tried again, with another seed, where a guard finds fault with it."""
-    candidates: int = 1
-    """Readings of each utterance, of which the best is kept."""
-    coverage: bool = True
-    """Whether cross-attention is looked at for words that were skipped or said twice."""
-    device: str = "cpu"
-    batch_size: int = 16
-    workers: int = 1
-    """Processes, each with a voice and one thread of its own; of engine "ray", actors."""
-    engine: str = "local"
-    shard: tuple[int, int] = (1, 1)
-    """This one, from 1, of how many."""
-    retry_failed: bool = False
-
-    def __post_init__(self) -> None:
-        number, of = self.shard
-        if not 1 <= number <= of:
-            raise UserError(f"--shard {number}/{of}: give I/N with I from 1 to N")
-        for name in ("batch_size", "workers", "candidates"):
-            if getattr(self, name) < 1:
-                raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be 1 or more")
-        if self.engine not in ENGINES:
-            raise UserError(f"--engine {self.engine}: unknown; choose {' or '.join(ENGINES)}")
-
-    def speaking(self, name: str) -> SpeakOptions:
-        """How the voice `name` speaks."""
-        decode = replace(self.decode or decoding_defaults(name), batch_size=self.batch_size)
-        return SpeakOptions(decode, self.retries, self.candidates, self.coverage)
+__all__ = ["SynthSummary", "synthesise"]
 
 
 @dataclass(frozen=True)
@@ -79,101 +32,121 @@ class SynthSummary:
 
     made: int
     skipped: int
-    """Made by an earlier run."""
+    """Lines that an earlier run has made, or has failed to make."""
     failed: int
-    """Of all runs, bad lines included."""
+    """Lines that failed in any run, bad lines included."""
     complete: bool
-    """Whether all shards are done, and the dataset is whole."""
+    """Whether all shards are made, and the dataset is whole."""
+
+
+@dataclass(frozen=True)
+class _VoiceName:
+    """What records say of a voice."""
+
+    name: str
+    digest: str
+    """Of all files that speaking reads."""
 
 
 def synthesise(
-    lines: Sequence[Line], bad: Sequence[BadLine], folder: Path, options: SynthOptions,
-    progress: Callable[[int], None] = lambda done: None, load: Callable[[str], Voice] | None = None,
-) -> SynthSummary:  # fmt: skip
-    """Make what is not made yet of `lines` in `folder`.
+    lines: Sequence[Line],
+    bad: Sequence[BadLine],
+    folder: Path,
+    options: SynthOptions,
+    progress: Callable[[int], None] = lambda made: None,
+) -> SynthSummary:
+    """Makes the lines that are not made yet.
 
-    progress: told the number of lines done, now and then; load: voices by name, for a single worker of this process.
+    Args:
+        lines: Of the whole input, whatever the shard.
+        bad: Lines of the input that could not be read; they are recorded as failed.
+        folder: Of the dataset.
+        options: How to make it.
+        progress: Is given the number of lines made so far, by all runs.
 
     Raises:
         UserError: A voice cannot be loaded, the folder belongs to another job, or it cannot be written to.
     """
-    cards = {name: open_voice(name).card for name in dict.fromkeys(line.voice or options.voice for line in lines)}
-    for card in cards.values():
+    voices = _voices(lines, options)
+    check_format(options.format, options.tokens_only)
+    how = WorkerOptions({name: options.lines_of(name) for name in voices}, options.tokens_only, options.device)
+    executor = make_executor(options.engine, how, options.batch_size, options.workers)
+    manifest = Manifest(folder, _identity(lines, bad, options, voices, how), options.shard)
+    writer = make_writer(options.format, options.tokens_only, folder)
+    attempts = manifest.forget_failed() if options.retry_failed else {}
+    own = [line for line in lines if options.holds(line.number)]
+    _record_bad([line for line in bad if options.holds(line.number)], manifest)
+    left = [line for line in own if line.number not in manifest.made and line.number not in manifest.failed]
+    before = len(manifest.made)
+    # Jobs are made one by one and kept by nobody here: each collects its tokens while it is decoded.
+    jobs = (LineJob(line, line.voice or options.voice, attempts.get(line.number, 0)) for line in left)
+    for result in executor.run(jobs):
+        _record(result, voices[result.voice], writer, manifest)
+        progress(len(manifest.made))
+    complete = _finish(manifest, writer)
+    return SynthSummary(len(manifest.made) - before, len(own) - len(left), len(manifest.failed), complete)
+
+
+def _voices(lines: Sequence[Line], options: SynthOptions) -> dict[str, _VoiceName]:
+    """The voices of all lines, by the name that lines give them."""
+    found = {}
+    for name in dict.fromkeys(line.voice or options.voice for line in lines):
+        card = open_voice(name).card
         if card.sample_rate is None and not options.tokens_only:
             raise UserError(f"voice {card.name!r} ends at semantic tokens; give --tokens-only, or another voice")
-    check_format(options.format, options.tokens_only)
-    if options.engine == "ray":
-        check_ray()
-    make = MakeOptions({name: options.speaking(name) for name in cards}, options.tokens_only, options.device)
-    number, of = options.shard
-    store = Store(folder, _identity(lines, bad, options, cards, make), options.shard)
-    writer = make_writer(options.format, options.tokens_only, folder)
-    tried = store.forget_failed() if options.retry_failed else {}
-    own = [line for line in lines if line.number % of == number % of]
-    for fault in bad:
-        if fault.number % of == number % of:
-            _fail(store, fault.id or f"line {fault.number}", fault.number, fault.reason)
-    waiting = [line for line in own if line.id not in store.done and line.id not in store.failed]
-    skipped, before = len(own) - len(waiting), len(store.done)
-    digests = {name: _digest(card) for name, card in cards.items()}
-    for outcome in _outcomes(waiting, options, make, tried, load):
-        line, made = outcome.line, outcome.made
-        if made is None:
-            _fail(store, line.id, line.number, str(outcome.fault), outcome.attempts)
-            continue
-        name = line.voice or options.voice
-        of_voice = {"voice": cards[name].name, "voice_hash": digests[name]}
-        store.add({**outcome.facts, **of_voice, **writer.write(made)})
-        progress(len(store.done))
-    records = store.finish({line.id: line.number for line in lines})
-    if records is not None:
-        writer.finish(records)
-        # What kills have left half written; no shard writes any more.
-        for path in folder.rglob(".*.part"):
-            path.unlink()
-    return SynthSummary(len(store.done) - before, skipped, len(store.failed), records is not None)
+        digest = hashlib.sha256(json.dumps(sorted(card.files.items())).encode()).hexdigest()[:16]
+        found[name] = _VoiceName(card.name, digest)
+    return found
 
 
-def _outcomes(
-    waiting: Sequence[Line], options: SynthOptions, make: MakeOptions, tried: Mapping[str, int],
-    load: Callable[[str], Voice] | None,
-) -> Iterator[Outcome]:  # fmt: skip
-    """What became of every line, by the engine that was asked for."""
-    by_voice: dict[str, list[Wanted]] = {}
-    for line in waiting:
-        by_voice.setdefault(line.voice or options.voice, []).append(Wanted(line, tried.get(line.id, 0)))
-    cut = large_tasks if options.engine == "ray" else small_tasks
-    tasks = [task for name, mine in by_voice.items() for task in cut(name, mine, options.batch_size, options.workers)]
-    if not tasks:
-        return iter(())
-    if options.engine == "ray":
-        return by_ray(tasks, make, options.workers)
-    if options.workers == 1:
-        return by_this_process(tasks, make, load)
-    return by_processes(tasks, make, options.workers)
+def _record_bad(bad: Sequence[BadLine], manifest: Manifest) -> None:
+    for line in bad:
+        if line.number not in manifest.failed:
+            id = line.id or f"line {line.number}"
+            manifest.fail({"id": id, "line": line.number, "reason": line.reason, "attempts": 0})
 
 
-def _fail(store: Store, id: str, number: int, reason: str, attempts: int = 0) -> None:
-    if id not in store.failed:
-        store.fail({"id": id, "line": number, "reason": reason, "attempts": attempts})
+def _record(result: LineResult, voice: _VoiceName, writer: Writer, manifest: Manifest) -> None:
+    """Writes the files of a line, then its record."""
+    line = result.line
+    if result.sample is None:
+        reason = {"reason": str(result.fault), "attempts": result.attempts}
+        manifest.fail({"id": line.id, "line": line.number, **reason})
+    else:
+        said_by = {"voice": voice.name, "voice_hash": voice.digest}
+        manifest.add({**result.record, **said_by, **writer.write(result.sample)})
 
 
-def _digest(card: VoiceCard) -> str:
-    """Of all files that speaking reads."""
-    return hashlib.sha256(json.dumps(sorted(card.files.items())).encode()).hexdigest()[:16]
+def _finish(manifest: Manifest, writer: Writer) -> bool:
+    """Ends a shard; if it is the last one, also the dataset. Returns whether the dataset is whole."""
+    records = manifest.finish()
+    if records is None:
+        return False
+    writer.finish(records)
+    # What kills have left half written. No shard writes any more.
+    for path in manifest.folder.rglob(".*.part"):
+        path.unlink()
+    return True
 
 
 def _identity(
-    lines: Sequence[Line], bad: Sequence[BadLine], options: SynthOptions, cards: Mapping[str, VoiceCard],
-    make: MakeOptions,
-) -> dict[str, Any]:  # fmt: skip
-    """What must be the same for going on, by the name that an error gives it."""
-    listed = json.dumps([[asdict(one) for one in lines], [asdict(one) for one in bad]], ensure_ascii=False)
-    decode = {name: asdict(replace(how.decode, batch_size=1)) for name, how in make.speak.items()}
+    lines: Sequence[Line],
+    bad: Sequence[BadLine],
+    options: SynthOptions,
+    voices: Mapping[str, _VoiceName],
+    how: WorkerOptions,
+) -> dict[str, Any]:
+    """What must be the same when a job is resumed, by the name that an error gives it."""
+    whole_input = json.dumps([[asdict(line) for line in lines], [asdict(line) for line in bad]], ensure_ascii=False)
     return {
-        "input": hashlib.sha256(listed.encode()).hexdigest(),
-        "voice": {name: _digest(card) for name, card in cards.items()},
-        "options": json.loads(json.dumps(decode)), "format": options.format, "tokens_only": options.tokens_only,
-        "retries": options.retries, "candidates": options.candidates, "coverage": options.coverage,
-        "device": options.device, "shards": options.shard[1],
-    }  # fmt: skip
+        "input": hashlib.sha256(whole_input.encode()).hexdigest(),
+        "voice": {name: voice.digest for name, voice in voices.items()},
+        "options": {name: asdict(replace(own.decode, batch_size=1)) for name, own in how.lines.items()},
+        "format": options.format,
+        "tokens_only": options.tokens_only,
+        "retries": options.retries,
+        "candidates": options.candidates,
+        "coverage": options.coverage,
+        "device": options.device,
+        "shards": options.shard[1],
+    }

@@ -1,6 +1,6 @@
-"""What is to be said: text, LJSpeech csv or JSON lines -> checked lines, and the bad ones by number.
+"""Reads the lines of an input file: plain text, LJSpeech csv or JSON Lines.
 
-Knows no voice. A bad line harms no other; only a file in which no line is good is refused as a whole.
+A bad line is reported by its number and harms no other. Knows no voice.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from spear_accel.errors import UserError
 
 __all__ = ["BadLine", "Line", "read_lines"]
 
-LONGEST = 20_000
-"""Characters of a line: an hour of speech would be one file."""
+MAX_CHARACTERS = 20_000
+"""Of a line; it is one sound file, and this is about half an hour of speech."""
 _ID = re.compile(r"[A-Za-z0-9][\w.@+-]{0,119}", re.ASCII)
-_SLOWEST, _FASTEST = 0.5, 2.0
+_MIN_SPEED, _MAX_SPEED = 0.5, 2.0
 
 
 @dataclass(frozen=True)
 class Line:
-    """One utterance to make."""
+    """One line of the input, which becomes one sample of the dataset."""
 
     number: int
-    """In the input, from 1."""
+    """Of the line in the input, counted from 1."""
     id: str
-    """Unique; the name of its files."""
+    """Unique in the input; names the files of the sample."""
     text: str
     seed: int | None = None
     speed: float = 1.0
@@ -37,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that cannot be made, and why."""
+    """A line of the input that cannot be read, and why."""
 
     number: int
     id: str | None
@@ -45,11 +45,11 @@ class BadLine:
 
 
 def read_lines(data: bytes, name: str, kind: str) -> tuple[list[Line], list[BadLine]]:
-    """The lines of a whole input of kind "txt", "csv" or "jsonl".
+    """Reads the lines of a whole input.
 
     Text is UTF-8, with or without a byte order mark, with any line ends. In txt a line is an utterance and its number
-    the id; in csv it is ``id|text`` or ``id|text|normalised text``, as LJSpeech has it; in JSON lines an object with
-    ``text`` and, optionally, ``id``, ``seed``, ``speed`` and ``voice``.
+    the id; in csv it is `id|text` or `id|text|normalised text`, as LJSpeech has it; in JSON lines an object with
+    `text` and, optionally, `id`, `seed`, `speed` and `voice`.
 
     Raises:
         UserError: There is no line at all.
@@ -93,8 +93,8 @@ def _decoded(raw: bytes) -> str:
         raise _Refused(f"is not UTF-8 (byte {error.start + 1})") from error
     if "\0" in text:
         raise _Refused("holds a NUL byte")
-    if len(text) > 4 * LONGEST:
-        raise _Refused(f"has {len(text)} characters; split it, {LONGEST} are the most")
+    if len(text) > 4 * MAX_CHARACTERS:
+        raise _Refused(f"has {len(text)} characters; split it, {MAX_CHARACTERS} are the most")
     return text
 
 
@@ -146,10 +146,10 @@ def _checked(line: Line) -> Line:
         raise _Refused("its text holds half a surrogate pair", line.id)
     if not line.text:
         raise _Refused("its text is empty", line.id)
-    if len(line.text) > LONGEST:
-        raise _Refused(f"its text has {len(line.text)} characters; split it, {LONGEST} are the most", line.id)
-    if not _SLOWEST <= line.speed <= _FASTEST:
-        raise _Refused(f"its speed {line.speed:g} is outside {_SLOWEST:g} to {_FASTEST:g}", line.id)
+    if len(line.text) > MAX_CHARACTERS:
+        raise _Refused(f"its text has {len(line.text)} characters; split it, {MAX_CHARACTERS} are the most", line.id)
+    if not _MIN_SPEED <= line.speed <= _MAX_SPEED:
+        raise _Refused(f"its speed {line.speed:g} is outside {_MIN_SPEED:g} to {_MAX_SPEED:g}", line.id)
     return line
 
 

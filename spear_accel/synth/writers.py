@@ -1,6 +1,6 @@
-"""Formats of a dataset: files of a line as soon as it is made, and what belongs to all of them at the end.
+"""Formats of a dataset: the files of each sample as soon as it is made, and the files of the whole at the end.
 
-Every byte follows from the records, whatever order they were made in. Knows neither voices nor resuming.
+Every byte follows from the records, in whatever order samples were made. Knows neither voices nor resuming.
 """
 
 from __future__ import annotations
@@ -23,50 +23,65 @@ from spear_accel.audio.writer import sound_bytes
 from spear_accel.errors import UserError
 from spear_accel.storage import files
 
-__all__ = ["FORMATS", "Made", "Writer", "check_format", "make_writer"]
+__all__ = ["FORMATS", "Sample", "Writer", "check_format", "make_writer"]
 
 FORMATS = ("ljspeech", "webdataset", "audiofolder", "lhotse")
 _SOUND_ONLY = ("audiofolder", "lhotse")
-_SHARD = 1000
-"""Lines of a WebDataset shard."""
+_ADVICE = "choose another -o"
+_SHARD_SIZE = 1000
+"""Samples of a WebDataset shard."""
 
 
 @dataclass(frozen=True)
-class Made:
-    """A line that was spoken. samples: float32 [n], None where only tokens are wanted; tokens: int64 [m]."""
+class Sample:
+    """One item of a dataset: what a line says, and its sound."""
 
     id: str
     tokens: np.ndarray
-    samples: np.ndarray | None
-    sample_rate: int | None
+    """int64 [n]."""
+    waveform: np.ndarray | None = None
+    """float32 [m]; None if only tokens are wanted."""
+    sample_rate: int | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """Length of the sound, if there is one."""
+        return None if self.waveform is None or self.sample_rate is None else len(self.waveform) / self.sample_rate
+
+    @property
+    def sound(self) -> bytes | None:
+        """The waveform as a WAV file, if there is one."""
+        if self.waveform is None or self.sample_rate is None:
+            return None
+        return sound_bytes(self.waveform, self.sample_rate)
 
 
 class Writer(Protocol):
-    """What a job asks of a format."""
+    """Writes a dataset in one format."""
 
-    def write(self, made: Made) -> dict[str, Any]:
-        """Write the files of a line, whole or not at all; returns what its record says of them."""
+    def write(self, sample: Sample) -> dict[str, Any]:
+        """Writes the files of a sample, each whole or not at all; returns what the sample's record says of them."""
 
     def finish(self, records: Iterable[dict[str, Any]]) -> None:
-        """All lines are made; records in the order of the input, read once."""
+        """Writes the files of the whole, once all samples are made. Records come in the order of the input."""
 
 
 class Sounds:
-    """``HOME/ID.wav``, for formats that describe sound files."""
+    """`HOME/ID.wav`, for formats that describe sound files."""
 
     def __init__(self, folder: Path, home: str) -> None:
         self.folder, self.home = folder, home
-        _make(folder / home)
+        files.make_folder(folder / home, _ADVICE)
 
-    def write(self, made: Made) -> dict[str, Any]:
-        assert made.samples is not None and made.sample_rate is not None
-        name = f"{self.home}/{made.id}.wav"
-        files.write_bytes(self.folder / name, sound_bytes(made.samples, made.sample_rate))
+    def write(self, sample: Sample) -> dict[str, Any]:
+        assert sample.sound is not None
+        name = f"{self.home}/{sample.id}.wav"
+        files.write_bytes(self.folder / name, sample.sound)
         return {"audio_filepath": name}
 
 
 class LJSpeech(Sounds):
-    """``wavs/ID.wav`` and ``metadata.csv`` with ``id|text|normalised text``."""
+    """`wavs/ID.wav` and `metadata.csv` with `id|text|normalised text`."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, "wavs")
@@ -77,10 +92,10 @@ class LJSpeech(Sounds):
 
 
 class AudioFolder(Sounds):
-    """``train/ID.wav`` and ``train/metadata.jsonl``, as Hugging Face ``datasets`` reads an AudioFolder.
+    """`train/ID.wav` and `train/metadata.jsonl`, as Hugging Face `datasets` reads an AudioFolder.
 
-    A folder named for its split keeps the job's own files out, and ids with "test" in them in: without one,
-    ``datasets`` would guess splits from the names of files.
+    The folder is named after its split, so that the job's own files stay out and ids with "test" in them stay in:
+    otherwise `datasets` would guess splits from file names.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -93,14 +108,14 @@ class AudioFolder(Sounds):
     def _row(self, record: dict[str, Any]) -> dict[str, Any]:
         name = record["audio_filepath"].removeprefix(f"{self.home}/")
         row = {"file_name": name, **{key: value for key, value in record.items() if key != "audio_filepath"}}
-        # A text: the type of a list could not be told where the first ten megabytes have only empty ones.
+        # As text: `datasets` cannot tell the type of a list if the first ten megabytes hold only empty ones.
         return row | {"warnings": "; ".join(row.get("warnings", ()))}
 
 
 class Lhotse(Sounds):
-    """``wavs/ID.wav`` and ``cuts.jsonl.gz``: a cut a line, with text and record in its one supervision.
+    """`wavs/ID.wav` and `cuts.jsonl.gz`: one cut for each sample, with text and record in its one supervision.
 
-    Paths are relative: ``CutSet.from_file(FOLDER/cuts.jsonl.gz).with_recording_path_prefix(FOLDER)``.
+    Paths are relative: `CutSet.from_file(FOLDER/cuts.jsonl.gz).with_recording_path_prefix(FOLDER)`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -110,7 +125,7 @@ class Lhotse(Sounds):
         with ExitStack() as opened:
             temporary = opened.enter_context(files.replacing(self.folder / "cuts.jsonl.gz"))
             file = opened.enter_context(temporary.open("wb"))
-            # The package's own writer would put name and time of day into the file.
+            # Lhotse's own writer would put the file's name and the time of day into the file.
             packed = opened.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))
             for record in records:
                 packed.write((json.dumps(self._cut(record), ensure_ascii=False) + "\n").encode())
@@ -131,53 +146,53 @@ class Lhotse(Sounds):
 
 
 class Tokens:
-    """``tokens/ID.npz`` with ``tokens``, int64."""
+    """`tokens/ID.npz` with `tokens`, int64."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        _make(folder / "tokens")
+        files.make_folder(folder / "tokens", _ADVICE)
 
-    def write(self, made: Made) -> dict[str, Any]:
-        name = f"tokens/{made.id}.npz"
-        files.write_bytes(self.folder / name, _npz(made.tokens))
+    def write(self, sample: Sample) -> dict[str, Any]:
+        name = f"tokens/{sample.id}.npz"
+        files.write_bytes(self.folder / name, _npz(sample.tokens))
         return {"tokens_filepath": name}
 
     def finish(self, records: Iterable[dict[str, Any]]) -> None:
-        """Nothing belongs to all."""
+        """The whole has no files of its own."""
 
 
 class WebDataset:
-    """`shards/NNNNNN.tar` with `ID.json`, `ID.npy` and, where sound is wanted, `ID.wav`.
+    """`shards/NNNNNN.tar` with `ID.json`, `ID.npy` and, with sound, `ID.wav`.
 
     Readers of WebDataset take a name up to its first dot for the sample's, so dots of an id are written as `%2E`.
-    Parts lie in a folder of their own until all lines are made; then they are packed, and taken away.
+    Parts lie in a folder of their own until all samples are made; then they are packed and deleted.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.parts = folder, folder / ".parts"
-        _make(folder / "shards")
-        _make(self.parts)
+        files.make_folder(folder / "shards", _ADVICE)
+        files.make_folder(self.parts, _ADVICE)
 
-    def write(self, made: Made) -> dict[str, Any]:
+    def write(self, sample: Sample) -> dict[str, Any]:
         array = io.BytesIO()
-        np.save(array, made.tokens)
-        files.write_bytes(self.parts / f"{_key(made.id)}.npy", array.getvalue())
-        if made.samples is not None and made.sample_rate is not None:
-            files.write_bytes(self.parts / f"{_key(made.id)}.wav", sound_bytes(made.samples, made.sample_rate))
+        np.save(array, sample.tokens)
+        files.write_bytes(self.parts / f"{_key(sample.id)}.npy", array.getvalue())
+        if (sound := sample.sound) is not None:
+            files.write_bytes(self.parts / f"{_key(sample.id)}.wav", sound)
         return {}
 
     def finish(self, records: Iterable[dict[str, Any]]) -> None:
         if any(self.parts.iterdir()):
             self._unpack()
-            waiting, numbers = iter(records), count()
-            while shard := list(islice(waiting, _SHARD)):
+            remaining, numbers = iter(records), count()
+            while shard := list(islice(remaining, _SHARD_SIZE)):
                 self._pack(next(numbers), shard)
         for path in self.parts.iterdir():
             path.unlink()
         self.parts.rmdir()
 
     def _unpack(self) -> None:
-        """Get back what an earlier run packed: lines that were made since may stand before it."""
+        """Takes out what an earlier run packed: samples made since then may come before it."""
         for shard in sorted((self.folder / "shards").glob("*.tar")):
             with tarfile.open(shard) as tar:
                 for member in tar:
@@ -198,10 +213,10 @@ class WebDataset:
 
 
 def check_format(format: str, tokens_only: bool) -> None:
-    """Whether a dataset can be written so; touches no folder.
+    """Checks a format without touching any folder.
 
     Raises:
-        UserError: The format is unknown, needs sound where only tokens are wanted, or needs a package that is missing.
+        UserError: The format is unknown, needs sound although only tokens are wanted, or needs a missing package.
     """
     if format not in FORMATS:
         raise UserError(f"--format {format}: unknown; choose {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
@@ -212,7 +227,7 @@ def check_format(format: str, tokens_only: bool) -> None:
 
 
 def make_writer(format: str, tokens_only: bool, folder: Path) -> Writer:
-    """The writer of a format, its folders made.
+    """Makes the writer of a format, and its folders.
 
     Raises:
         UserError: As `check_format`, or a folder cannot be made.
@@ -220,21 +235,17 @@ def make_writer(format: str, tokens_only: bool, folder: Path) -> Writer:
     check_format(format, tokens_only)
     if format == "ljspeech" and tokens_only:
         return Tokens(folder)
-    kinds: dict[str, Callable[[Path], Writer]] = {
-        "ljspeech": LJSpeech, "webdataset": WebDataset, "audiofolder": AudioFolder, "lhotse": Lhotse,
-    }  # fmt: skip
-    return kinds[format](folder)
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot make this folder ({error.strerror}); choose another -o") from error
+    writers: dict[str, Callable[[Path], Writer]] = {
+        "ljspeech": LJSpeech,
+        "webdataset": WebDataset,
+        "audiofolder": AudioFolder,
+        "lhotse": Lhotse,
+    }
+    return writers[format](folder)
 
 
 def _field(text: str) -> str:
-    """A text as a field between pipes: what would end it is a space."""
+    """A text as a field between pipes: pipes and line ends become spaces."""
     return " ".join(text.replace("|", " ").split())
 
 

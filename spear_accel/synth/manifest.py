@@ -1,0 +1,110 @@
+"""The manifest of a dataset: which lines are made, which failed, and what job the folder belongs to.
+
+A line is made when its record is in the manifest, which is written (and synced) after the line's files. So a kill at
+any moment leaves finished lines, and at most files that the next run writes again with the same bytes. Of a line only
+its number is kept in memory. Knows no voice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from spear_accel.storage import files
+from spear_accel.storage.identity import claim
+from spear_accel.storage.json_lines import append_records, recovered_records
+
+__all__ = ["Manifest", "Records"]
+
+JOB, MANIFEST, FAILED = "job.json", "manifest.jsonl", "failed.jsonl"
+_SHARDS = ".shards"
+
+Record = dict[str, Any]
+"""Of one line; its key `line` is the number of the line in the input."""
+
+
+class Manifest:
+    """The records of one shard; of the whole dataset if there is one shard."""
+
+    def __init__(self, folder: Path, job: Mapping[str, Any], shard: tuple[int, int]) -> None:
+        """Opens the manifest in `folder`, or starts one.
+
+        Args:
+            folder: Of the dataset.
+            job: Everything that the records depend on, JSON values by name.
+            shard: Which, from 1, of how many.
+
+        Raises:
+            UserError: The folder holds another job (every difference is named), or cannot be written to.
+        """
+        self.folder, self.shard = folder, shard
+        self._own = folder if shard[1] == 1 else folder / _SHARDS / f"{shard[0]}-of-{shard[1]}"
+        files.make_folder(self._own, "choose another -o")
+        claim(folder / JOB, job, folder / MANIFEST, "choose another -o, or give the options of the first run")
+        self.made = {record["line"] for _, record in recovered_records(self._own / MANIFEST)}
+        """Numbers of lines."""
+        self.failed = {record["line"]: int(record["attempts"]) for _, record in recovered_records(self._own / FAILED)}
+        """Attempts at lines that failed, by the line's number."""
+
+    def add(self, record: Record) -> None:
+        """Records a line whose files are on the disk."""
+        append_records(self._own / MANIFEST, [record])
+        self.made.add(record["line"])
+
+    def fail(self, record: Record) -> None:
+        """Records a line that cannot be made; its record has `attempts`."""
+        append_records(self._own / FAILED, [record])
+        self.failed[record["line"]] = record["attempts"]
+
+    def forget_failed(self) -> Mapping[int, int]:
+        """Deletes the records of failed lines, for another try; returns the attempts at each, by the line's number."""
+        (self._own / FAILED).unlink(missing_ok=True)
+        attempts, self.failed = self.failed, {}
+        return attempts
+
+    def finish(self) -> Records | None:
+        """Puts the records of a finished shard in the order of the input.
+
+        Returns:
+            The records of the whole dataset once every shard of it is finished, else None.
+        """
+        for name in (MANIFEST, FAILED):
+            _merge([self._own / name], self._own / name)
+        if self.shard[1] == 1:
+            return Records(self._own / MANIFEST)
+        files.write_text(self._own / "finished", "")
+        shards = [self.folder / _SHARDS / f"{number}-of-{self.shard[1]}" for number in range(1, self.shard[1] + 1)]
+        if not all((shard / "finished").exists() for shard in shards):
+            return None
+        for name in (MANIFEST, FAILED):
+            _merge([shard / name for shard in shards], self.folder / name)
+        return Records(self.folder / MANIFEST)
+
+
+class Records:
+    """The records of a manifest in its order, read from the disk each time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __iter__(self) -> Iterator[Record]:
+        with self._path.open("rb") as file:
+            yield from map(json.loads, file)
+
+
+def _merge(sources: Sequence[Path], target: Path) -> None:
+    """Writes the records of all sources to `target`, one a line of the input and in its order."""
+    places = {
+        record["line"]: (source, offset)
+        for source, path in enumerate(sources)
+        for offset, record in recovered_records(path)
+    }
+    with ExitStack() as opened, files.writing(target) as merged:
+        inputs = [opened.enter_context(path.open("rb")) if path.exists() else None for path in sources]
+        for _, (source, offset) in sorted(places.items()):
+            if (file := inputs[source]) is not None:
+                file.seek(offset)
+                merged.write(file.readline())

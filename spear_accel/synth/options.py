@@ -1,0 +1,59 @@
+"""What a job is asked for. Knows no line and no folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from spear_accel.decoding import DecodeOptions
+from spear_accel.errors import UserError
+from spear_accel.synth.executor import ENGINES
+from spear_accel.synth.line_scheduler import LineOptions
+from spear_accel.voice.defaults import decoding_defaults
+
+__all__ = ["SynthOptions"]
+
+
+@dataclass(frozen=True)
+class SynthOptions:
+    """How a dataset is made. The batch size, and the fields below it, change no byte of it."""
+
+    voice: str = "kathleen"
+    """Of lines that name none."""
+    format: str = "ljspeech"
+    tokens_only: bool = False
+    decode: DecodeOptions | None = None
+    """None: the defaults of each line's voice."""
+    retries: int = 2
+    """How often an utterance is decoded again, with another seed, while a guard finds fault with it."""
+    candidates: int = 1
+    """Attempts at each utterance, of which the best is kept."""
+    coverage: bool = True
+    """Whether words that are skipped or said twice count as a fault (docs/coverage.md)."""
+    device: str = "cpu"
+    batch_size: int = 16
+    workers: int = 1
+    """Processes, or actors of engine "ray", each with voices and one thread of its own."""
+    engine: str = "local"
+    shard: tuple[int, int] = (1, 1)
+    """Which, from 1, of how many."""
+    retry_failed: bool = False
+
+    def __post_init__(self) -> None:
+        number, shards = self.shard
+        if not 1 <= number <= shards:
+            raise UserError(f"--shard {number}/{shards}: give I/N with I from 1 to N")
+        for name in ("batch_size", "workers", "candidates"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be 1 or more")
+        if self.engine not in ENGINES:
+            raise UserError(f"--engine {self.engine}: unknown; choose {' or '.join(ENGINES)}")
+
+    def lines_of(self, voice: str) -> LineOptions:
+        """How lines of a voice are decoded."""
+        decode = replace(self.decode or decoding_defaults(voice), batch_size=self.batch_size)
+        return LineOptions(decode, self.retries, self.candidates, self.coverage)
+
+    def holds(self, line: int) -> bool:
+        """Whether the line of this number belongs to the shard."""
+        number, shards = self.shard
+        return line % shards == number % shards

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from spear_accel import DecodeOptions
 from spear_accel.synth import Line
+from spear_accel.synth.line_scheduler import LineOptions
+from spear_accel.synth.worker import WorkerOptions
 
 WORDS = "a small boat lay on the beach and nobody came for it until snow fell softly".split()
 
@@ -25,6 +28,11 @@ def lines() -> list[Line]:
         Line(n + 1, f"line-{n:02d}", text, seed=n if n % 5 == 0 else None, speed=1.5 if n % 7 == 3 else 1.0)
         for n, text in enumerate(texts)
     ]
+
+
+@pytest.fixture
+def worker_options(ending_voice: Path) -> WorkerOptions:
+    return WorkerOptions({str(ending_voice): LineOptions(DecodeOptions(temperature=1.0, batch_size=4), retries=1)})
 
 
 def contents(folder: Path) -> dict[str, bytes]:

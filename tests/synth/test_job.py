@@ -21,9 +21,9 @@ import pytest
 
 from spear_accel import DecodeOptions, Voice
 from spear_accel.errors import UserError
-from spear_accel.synth import Line, SynthOptions, SynthSummary, making, synthesise
+from spear_accel.synth import Line, SynthOptions, SynthSummary, read_lines, synthesise, worker
 from spear_accel.synth.lines import BadLine
-from spear_accel.synth.store import Store
+from spear_accel.synth.manifest import Manifest
 from tests.synth.conftest import WORDS, contents
 
 
@@ -95,17 +95,17 @@ def test_broken_off_after_any_line_it_goes_on(
 ) -> None:
     options = replace(options, format=format)
     make(lines, tmp_path / "whole", options)
-    kept, add = 0, Store.add
+    kept, add = 0, Manifest.add
 
-    def stop_soon(store: Store, record: dict[str, Any]) -> None:
+    def stop_soon(manifest: Manifest, record: dict[str, Any]) -> None:
         nonlocal kept
         kept += 1
         if kept % 4 == 0:
             raise KeyboardInterrupt
-        add(store, record)
+        add(manifest, record)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "add", stop_soon)
+        patch.setattr(Manifest, "add", stop_soon)
         for _ in range(3):
             with pytest.raises(KeyboardInterrupt):
                 make(lines, tmp_path / "out", options)
@@ -118,7 +118,7 @@ def test_broken_off_after_any_line_it_goes_on(
 
 
 def test_webdataset_shards(lines: list[Line], options: SynthOptions, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("spear_accel.synth.writers._SHARD", 10)
+    monkeypatch.setattr("spear_accel.synth.writers._SHARD_SIZE", 10)
     make(lines, tmp_path / "out", replace(options, format="webdataset"))
     shards = sorted((tmp_path / "out" / "shards").iterdir())
     records = [json.loads(line) for line in (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()]
@@ -155,6 +155,13 @@ def test_failures_carry_reasons_and_can_be_tried_again(
     assert all("max_length" in reason and "1 retries" in reason for reason in cut)
     assert failed["wordless"]["attempts"] == 0
     assert all(record["attempts"] == 2 for id, record in failed.items() if id.startswith("line"))
+
+
+def test_of_two_lines_with_one_id_the_first_is_made(options: SynthOptions, tmp_path: Path) -> None:
+    good, bad = read_lines(b"a|The small boat.\nb|She sells sea shells.\na|The old boat.\n", "f", "csv")
+    summary = make(good, tmp_path / "out", replace(options, retries=9), bad)
+    assert (summary.made, summary.failed) == (2, 1)
+    assert make(good, tmp_path / "out", replace(options, retries=9), bad) == replace(summary, made=0, skipped=2)
 
 
 @pytest.mark.parametrize("format", ["ljspeech", "webdataset"])
@@ -211,7 +218,7 @@ def test_a_fault_behind_the_queue_comes_to_the_front(
         raise UserError("No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(making, "_facts", full)
+        patch.setattr(worker, "_record", full)
         with pytest.raises(UserError, match="No space left"):
             make(lines, tmp_path / "out", options)
     assert make(lines, tmp_path / "out", options).complete

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spear_accel.errors import UserError
-from spear_accel.synth.lines import LONGEST, read_lines
+from spear_accel.synth.lines import MAX_CHARACTERS, read_lines
 
 KINDS = ("txt", "csv", "jsonl")
 
@@ -25,7 +25,7 @@ def test_no_bytes_crash_and_every_line_is_accounted_for(data: bytes, kind: str) 
     assert all(fault.reason for fault in bad)
     for line in good:
         assert "/" not in line.id and "\\" not in line.id and ".." not in line.id.split(".")[0] and line.id[0] != "."
-        assert line.text.strip() and len(line.text) <= LONGEST
+        assert line.text.strip() and len(line.text) <= MAX_CHARACTERS
 
 
 @given(
@@ -69,7 +69,7 @@ def test_csv_and_json_lines() -> None:
         ("txt", b"caf\xe9", "not UTF-8 (byte 4)"),
         ("txt", b"a\0b", "NUL"),
         ("txt", b"a" * 10_000_000, "10000000 characters; split it"),
-        ("txt", b"a" * (LONGEST + 1), "split it"),
+        ("txt", b"a" * (MAX_CHARACTERS + 1), "split it"),
         ("csv", b"only text", "1 fields"),
         ("csv", b"a|b|c|d", "4 fields"),
         ("csv", b"../x|text", "no name for a file"),

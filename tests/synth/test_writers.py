@@ -14,7 +14,7 @@ import soundfile
 
 from spear_accel.errors import UserError
 from spear_accel.synth import writers
-from spear_accel.synth.writers import FORMATS, Made, check_format, make_writer
+from spear_accel.synth.writers import FORMATS, Sample, check_format, make_writer
 from tests.synth.conftest import contents
 
 RATE = 24_000
@@ -36,18 +36,18 @@ def usable_datasets() -> Any:
     return datasets
 
 
-def made(id: str) -> Made:
+def made(id: str) -> Sample:
     number = IDS.index(id)
     samples = np.sin(np.arange(4_801 + 500 * number) * 0.05).astype(np.float32) / 2
-    return Made(id, np.arange(3 + number), samples, RATE)
+    return Sample(id, np.arange(3 + number), samples, RATE)
 
 
-def record(one: Made) -> dict[str, Any]:
+def record(one: Sample) -> dict[str, Any]:
     """As a job keeps it, without what the writer adds."""
-    assert one.samples is not None
+    assert one.waveform is not None
     return {
         "id": one.id, "line": IDS.index(one.id) + 1, "text": f"Größe {one.id} | \"5\"", "normalized_text": "five",
-        "duration": round(len(one.samples) / RATE, 4), "tokens": one.tokens.tolist(), "seeds": [2**62, 1],
+        "duration": round(len(one.waveform) / RATE, 4), "tokens": one.tokens.tolist(), "seeds": [2**62, 1],
         "speed": 1.0, "stop_reason": "eos", "retries": 0, "utterances": 2, "voice": "tiny",
         "warnings": ["too long", "odd"] if one.id == IDS[-1] else [],
     }  # fmt: skip
@@ -138,7 +138,7 @@ def test_webdataset_reads_its_shards(tmp_path: Path) -> None:
         assert sample["npy"].tolist() == one["tokens"]
         sound, rate = soundfile.read(io.BytesIO(sample["wav"]), dtype="float32")
         assert rate == RATE
-        np.testing.assert_allclose(sound, made(one["id"]).samples, atol=1e-4)
+        np.testing.assert_allclose(sound, made(one["id"]).waveform, atol=1e-4)
 
 
 def test_lhotse_reads_its_cuts(lhotse: Any, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_lhotse_reads_its_cuts(lhotse: Any, tmp_path: Path) -> None:
     cuts = lhotse.CutSet.from_file(tmp_path / "cuts.jsonl.gz").with_recording_path_prefix(tmp_path)
     lhotse.validate(cuts.to_eager(), read_data=True)
     for cut, one in zip(cuts, records, strict=True):
-        samples = made(one["id"]).samples
+        samples = made(one["id"]).waveform
         assert samples is not None
         [said] = cut.supervisions
         assert cut.id == cut.recording_id == one["id"]

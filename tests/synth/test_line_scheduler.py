@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -12,13 +11,14 @@ import pytest
 import torch
 
 from spear_accel import Voice
-from spear_accel.alignment.attention import CoverageGuard, Reading
-from spear_accel.alignment.viterbi import TextPath
+from spear_accel.alignment.attention import AlignmentScore, CoverageGuard
+from spear_accel.alignment.coverage import Alignment
 from spear_accel.decoding import DecodeOptions, DecodeStats, Request, RequestOutput, RequestResult
 from spear_accel.decoding.noise import retry_seed
 from spear_accel.errors import UserError
-from spear_accel.synth import Line, speaking
-from spear_accel.synth.speaking import SpeakOptions, Spoken, Wanted, speak_lines
+from spear_accel.synth import Line, line_scheduler
+from spear_accel.synth.line_job import LineJob
+from spear_accel.synth.line_scheduler import LineOptions, decode_lines
 from spear_accel.text.plan import PlannedUtterance
 
 SEEDS = [0, *(retry_seed(0, 1000 * number) for number in range(1, 10))]
@@ -45,8 +45,8 @@ class Script:
     model: object = None
     calls: list[list[int]] = field(default_factory=list)
     """Seeds of every batch."""
-    read: list[str] = field(default_factory=list)
-    """Readings that were asked for: "look" or "read"."""
+    scored: list[str] = field(default_factory=list)
+    """What was asked for: "align" or "score"."""
 
     tokenizer: Any = field(default_factory=lambda: _Letters())
 
@@ -83,45 +83,59 @@ class _Letters:
 
 
 GOOD, LOOP, SKIPS = Outcome(), Outcome(stop="loop"), Outcome(skipped=9, coverage=0.5)
-OPTIONS = SpeakOptions(DecodeOptions())
+OPTIONS = LineOptions(DecodeOptions())
 
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     voice = Script()
 
-    def reading(kind: str, ids: Sequence[int], tokens: torch.Tensor) -> Reading:
-        voice.read.append(kind)
+    def scored(kind: str, ids: Sequence[int], tokens: torch.Tensor) -> AlignmentScore:
+        voice.scored.append(kind)
         outcome = voice.outcome(bytes(ids).decode(), int(tokens[0]))
-        path = TextPath(outcome.coverage, outcome.skipped, 3, 0, 0)
-        return Reading(path, 0.9, outcome.log_prob if kind == "read" else None)
+        alignment = Alignment((), outcome.coverage, outcome.skipped, 3, 0, 0)
+        return AlignmentScore(alignment, 0.9, outcome.log_prob if kind == "score" else None)
 
-    monkeypatch.setattr(speaking, "look_back", lambda _, ids, tokens: reading("look", ids, tokens))
-    monkeypatch.setattr(speaking, "read_back", lambda _, ids, tokens: reading("read", ids, tokens))
+    monkeypatch.setattr(line_scheduler, "align", lambda _, ids, tokens: scored("align", ids, tokens))
+    monkeypatch.setattr(line_scheduler, "score", lambda _, ids, tokens: scored("score", ids, tokens))
     return voice
 
 
-def speak(script: Script, *texts: str, options: SpeakOptions = OPTIONS, tried: int = 0) -> dict[str, Spoken]:
-    wanted = [Wanted(Line(number, text or "empty", text), tried) for number, text in enumerate(texts, 1)]
-    spoken = speak_lines(cast(Voice, script), wanted, options)
-    return {one.line.id: one for one in spoken}
+def decode(
+    script: Script, *texts: str, options: LineOptions = OPTIONS, previous_attempts: int = 0
+) -> dict[str, LineJob]:
+    lines = [Line(number, text or "empty", text) for number, text in enumerate(texts, 1)]
+    jobs = [LineJob(line, "script", previous_attempts) for line in lines]
+    return {job.line.id: job for job in decode_lines(cast(Voice, script), jobs, options)}
+
+
+def seeds(job: LineJob) -> list[int]:
+    """Of the attempts that are kept."""
+    return [attempt.seed for attempt in job.kept]
+
+
+def score_of(job: LineJob, utterance: int) -> AlignmentScore:
+    score = job.kept[utterance].score
+    assert score is not None
+    return score
 
 
 def test_a_good_line_takes_one_attempt(script: Script) -> None:
-    spoken = speak(script, "a. b")["a. b"]
-    assert spoken.whole and spoken.fault is None and not spoken.warnings
-    assert (spoken.seeds, spoken.retries, spoken.attempts) == ([0, 0], 0, 1)
-    assert [one.tolist() for one in spoken.said] == [[0, ord("a")], [0, ord("b")]]
-    assert {place: reading.coverage for place, reading in spoken.readings.items()} == {0: 1.0, 1: 1.0}
-    assert script.read == ["look", "look"]
+    job = decode(script, "a. b")["a. b"]
+    assert job.finished and job.fault is None and not job.warnings
+    assert (seeds(job), job.retries, job.attempts) == ([0, 0], 0, 1)
+    assert [tokens.tolist() for tokens in job.tokens] == [[0, ord("a")], [0, ord("b")]]
+    assert [score_of(job, utterance).coverage for utterance in (0, 1)] == [1.0, 1.0]
+    assert job.normalized_text == "a b"
+    assert script.scored == ["align", "align"]
 
 
 @pytest.mark.parametrize("bad", [LOOP, Outcome(stop="max_length"), Outcome(silent=True), SKIPS])
 def test_a_bad_attempt_is_made_again_with_the_next_seed(script: Script, bad: Outcome) -> None:
     script.outcomes["a"] = [bad, bad, GOOD]
-    spoken = speak(script, "a. b")["a. b"]
-    assert (spoken.seeds, spoken.retries, spoken.attempts) == ([SEEDS[2], 0], 2, 3)
-    assert spoken.fault is None and not spoken.warnings
+    job = decode(script, "a. b")["a. b"]
+    assert (seeds(job), job.retries, job.attempts) == ([SEEDS[2], 0], 2, 3)
+    assert job.fault is None and not job.warnings
     assert script.calls == [[0, 0], [SEEDS[1]], [SEEDS[2]]]
 
 
@@ -131,55 +145,55 @@ def test_a_bad_attempt_is_made_again_with_the_next_seed(script: Script, bad: Out
 )
 def test_a_line_that_never_ends_well_fails(script: Script, bad: Outcome, why: str) -> None:
     script.outcomes["b"] = [bad] * 3
-    spoken = speak(script, "a. b")["a. b"]
-    assert spoken.fault == f"{why} in 'b', 2 retries"
-    assert (spoken.retries, spoken.attempts) == (2, 3)
+    job = decode(script, "a. b")["a. b"]
+    assert job.fault == f"{why} in 'b', 2 retries"
+    assert (job.retries, job.attempts) == (2, 3)
 
 
 def test_skipped_words_never_cost_the_line(script: Script) -> None:
     script.outcomes["a"] = [SKIPS, replace(SKIPS, skipped=6, coverage=0.8), LOOP]
-    spoken = speak(script, "a")["a"]
-    assert spoken.fault is None and spoken.seeds == [SEEDS[1]]
-    assert spoken.warnings == ["skips 6 letters of the text near letter 4 in 'a', 2 retries"]
-    assert spoken.readings[0].coverage == 0.8
+    job = decode(script, "a")["a"]
+    assert job.fault is None and seeds(job) == [SEEDS[1]]
+    assert job.warnings == ["skips 6 letters of the text near letter 4 in 'a', 2 retries"]
+    assert score_of(job, 0).coverage == 0.8
     same = [replace(SKIPS), replace(SKIPS), replace(SKIPS)]
     script.outcomes["a"] = same
-    assert speak(script, "a")["a"].seeds == [0]
+    assert seeds(decode(script, "a")["a"]) == [0]
 
 
-def test_without_coverage_nothing_is_read_back(script: Script) -> None:
+def test_without_coverage_nothing_is_scored(script: Script) -> None:
     script.outcomes["a"] = [SKIPS]
-    spoken = speak(script, "a", options=replace(OPTIONS, coverage=False))["a"]
-    assert spoken.seeds == [0] and not spoken.readings and not script.read
+    job = decode(script, "a", options=replace(OPTIONS, coverage=False))["a"]
+    assert seeds(job) == [0] and job.kept[0].score is None and not script.scored
 
 
 def test_the_likeliest_candidate_is_kept(script: Script) -> None:
     script.outcomes["a"] = [Outcome(log_prob=-1.5), Outcome(log_prob=-1.2), Outcome(log_prob=-1.2), LOOP]
-    spoken = speak(script, "a", "b", options=replace(OPTIONS, candidates=4))
-    assert spoken["a"].seeds == [SEEDS[1]]  # of equals the earliest
-    assert spoken["b"].seeds == [0]
-    assert (spoken["a"].retries, spoken["a"].attempts) == (0, 4)
+    jobs = decode(script, "a", "b", options=replace(OPTIONS, candidates=4))
+    assert seeds(jobs["a"]) == [SEEDS[1]]  # of equals the earliest
+    assert seeds(jobs["b"]) == [0]
+    assert (jobs["a"].retries, jobs["a"].attempts) == (0, 4)
     assert script.calls == [SEEDS[:4] * 2]  # one batch
-    assert spoken["a"].readings[0].log_prob == -1.2
+    assert score_of(jobs["a"], 0).log_prob == -1.2
 
 
 def test_candidates_that_say_their_text_come_first(script: Script) -> None:
     script.outcomes["a"] = [replace(SKIPS, log_prob=-0.1), Outcome(log_prob=-3.0)]
     both = replace(OPTIONS, candidates=2)
-    assert speak(script, "a", options=both)["a"].seeds == [SEEDS[1]]
-    assert speak(script, "a", options=replace(both, coverage=False))["a"].seeds == [0]
+    assert seeds(decode(script, "a", options=both)["a"]) == [SEEDS[1]]
+    assert seeds(decode(script, "a", options=replace(both, coverage=False))["a"]) == [0]
 
 
 def test_candidates_are_followed_by_retries(script: Script) -> None:
     script.outcomes["a"] = [LOOP, SKIPS, SKIPS, GOOD]
-    spoken = speak(script, "a", options=replace(OPTIONS, candidates=2))["a"]
-    assert (spoken.seeds, spoken.retries, spoken.attempts) == ([SEEDS[3]], 2, 4)
+    job = decode(script, "a", options=replace(OPTIONS, candidates=2))["a"]
+    assert (seeds(job), job.retries, job.attempts) == ([SEEDS[3]], 2, 4)
 
 
 def test_earlier_runs_have_used_their_seeds(script: Script) -> None:
     script.outcomes["a"] = [GOOD] * 3 + [LOOP]
-    spoken = speak(script, "a", tried=3)["a"]
-    assert (spoken.seeds, spoken.retries, spoken.attempts) == ([SEEDS[4]], 1, 5)
+    job = decode(script, "a", previous_attempts=3)["a"]
+    assert (seeds(job), job.retries, job.attempts) == ([SEEDS[4]], 1, 5)
 
 
 @pytest.mark.parametrize("candidates", [1, 2])
@@ -190,23 +204,19 @@ def test_neighbours_and_order_change_nothing(script: Script, candidates: int) ->
     }  # fmt: skip
     options = replace(OPTIONS, candidates=candidates)
     texts = ["a. e", "c. d. b", "b. a", "f", ""]
-    together = speak(script, *texts, options=options)
+    together = decode(script, *texts, options=options)
     script.backwards = True
-    for found in (speak(script, *reversed(texts), options=options), {}):
+    for found in (decode(script, *reversed(texts), options=options), {}):
         for text in texts:
             name = text or "empty"
-            alone = found[name] if found else speak(script, text, options=options)[name]
-            assert _facts(alone) == _facts(together[name])
+            alone = found[name] if found else decode(script, text, options=options)[name]
+            assert facts(alone) == facts(together[name])
 
 
-def _facts(spoken: Spoken) -> tuple[object, ...]:
-    tokens = {place: one.tolist() for place, one in sorted(spoken.tokens.items())}
-    return tokens, spoken.used, spoken.readings, spoken.retries, spoken.attempts, spoken.fault, spoken.warnings
-
-
-def test_a_line_crosses_processes(script: Script) -> None:
-    spoken = speak(script, "a. b")["a. b"]
-    assert _facts(pickle.loads(pickle.dumps(spoken))) == _facts(spoken)
+def facts(job: LineJob) -> tuple[object, ...]:
+    tokens = [tokens.tolist() for tokens in job.tokens]
+    scores = [attempt.score for attempt in job.kept]
+    return tokens, seeds(job), scores, job.retries, job.attempts, job.fault, job.warnings
 
 
 def test_options_are_checked() -> None:
@@ -216,12 +226,17 @@ def test_options_are_checked() -> None:
         replace(OPTIONS, candidates=0)
 
 
-def test_a_real_voice_is_read_back(ending_voice: Any, lines: list[Line]) -> None:
+def test_a_real_voice_is_scored(ending_voice: Any, lines: list[Line]) -> None:
     """Its untrained attention tells nothing, so no line is doubted; batch size and order change nothing."""
     voice = Voice.load(ending_voice)
-    options = SpeakOptions(DecodeOptions(batch_size=3), candidates=2)
-    few = {one.line.id: _facts(one) for one in speak_lines(voice, map(Wanted, lines[:6]), options)}
-    wide = replace(options, decode=DecodeOptions(batch_size=16))
-    assert {one.line.id: _facts(one) for one in speak_lines(voice, map(Wanted, lines[5::-1]), wide)} == few
-    readings = [reading for facts in few.values() for reading in cast(dict[int, Reading], facts[2]).values()]
-    assert readings and all(CoverageGuard().fault(reading) is None for reading in readings)
+    narrow = LineOptions(DecodeOptions(batch_size=3), candidates=2)
+    wide = replace(narrow, decode=DecodeOptions(batch_size=16))
+
+    def found(lines: list[Line], options: LineOptions) -> dict[str, tuple[object, ...]]:
+        jobs = decode_lines(voice, [LineJob(line, "tiny") for line in lines], options)
+        return {job.line.id: facts(job) for job in jobs}
+
+    few = found(lines[:6], narrow)
+    assert found(lines[5::-1], wide) == few
+    scores = [score for line in few.values() for score in cast(list[AlignmentScore], line[2])]
+    assert scores and all(CoverageGuard().fault(score) is None for score in scores)

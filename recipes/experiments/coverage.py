@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from spear_accel import Voice
-from spear_accel.alignment.attention import CoverageGuard, look_back, read_back
+from spear_accel.alignment.attention import CoverageGuard, align, score
 from spear_accel.bench.texts import split_lines
 
 STRETCHES = (20, 30, 40, 60)
@@ -45,8 +45,8 @@ class Cost:
     """Seconds of one processor, in all."""
 
     decoding: float
-    looking: float
-    reading: float
+    aligning: float
+    scoring: float
 
 
 def main() -> None:
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def say(voice: Voice, texts: Sequence[str], seeds: int) -> tuple[list[Said], Cost]:
-    """Every text with every seed, and what that and reading it back took.
+    """Every text with every seed, and what decoding, aligning and scoring took.
 
     Seconds are the processor's: with one thread they hold on a machine that others share.
     """
@@ -82,11 +82,11 @@ def say(voice: Voice, texts: Sequence[str], seeds: int) -> tuple[list[Said], Cos
         new = [Said(*one) for one in zip(texts, ids, result.tokens, strict=True)]
         decoded = time.process_time()
         for one in new:
-            look_back(voice.model, one.ids, one.tokens)
-        looked = time.process_time()
+            align(voice.model, one.ids, one.tokens)
+        aligned = time.process_time()
         for one in new:
-            read_back(voice.model, one.ids, one.tokens)
-        marks.append((decoded - start, looked - decoded, time.process_time() - looked))
+            score(voice.model, one.ids, one.tokens)
+        marks.append((decoded - start, aligned - decoded, time.process_time() - aligned))
         said += new
     return said, Cost(*(sum(column) for column in zip(*marks, strict=True)))
 
@@ -114,7 +114,7 @@ def faults(said: Sequence[Said]) -> dict[str, list[Said]]:
 
 
 def suspected(voice: Voice, guard: CoverageGuard, cases: Sequence[Said]) -> list[bool]:
-    return [guard.fault(look_back(voice.model, one.ids, one.tokens)) is not None for one in cases]
+    return [guard.fault(align(voice.model, one.ids, one.tokens)) is not None for one in cases]
 
 
 def error_rates(voice: Voice, guard: CoverageGuard, said: Sequence[Said]) -> dict[str, tuple[int, float]]:
@@ -143,7 +143,7 @@ def cost_lines(cost: Cost, count: int) -> Iterator[str]:
     """Milliseconds an utterance."""
     yield "| | ms an utterance | of decoding |"
     yield "| --- | ---: | ---: |"
-    for name, seconds in (("decoding", cost.decoding), ("look_back", cost.looking), ("read_back", cost.reading)):
+    for name, seconds in (("decoding", cost.decoding), ("align", cost.aligning), ("score", cost.scoring)):
         yield f"| {name} | {seconds / count * 1e3:.1f} | {seconds / cost.decoding:.2f} |"
 
 

@@ -21,8 +21,9 @@ import torch
 
 from spear_accel import Voice
 from spear_accel.synth import Line, SynthOptions, read_lines, synthesise
-from spear_accel.synth.speaking import SpeakOptions, Wanted, speak_lines
-from spear_accel.synth.writers import Made, make_writer
+from spear_accel.synth.line_job import LineJob
+from spear_accel.synth.line_scheduler import LineOptions, decode_lines
+from spear_accel.synth.writers import Sample, make_writer
 
 _FIRST = 100
 """Lines until memory is taken for settled."""
@@ -67,13 +68,15 @@ def plain(lines: Sequence[Line], options: SynthOptions, folder: Path) -> float:
     torch.set_num_threads(options.workers)
     voice = Voice.load(options.voice)
     decode = replace(voice.defaults, method="autoregressive", batch_size=options.batch_size)
-    spoken = list(speak_lines(voice, map(Wanted, lines), SpeakOptions(decode, options.retries)))
+    jobs = [LineJob(line, options.voice) for line in lines]
+    decoded = list(decode_lines(voice, jobs, LineOptions(decode, options.retries)))
     writer = make_writer(options.format, False, folder)
     with torch.inference_mode():
-        for one in spoken:
-            if one.fault is None:
-                samples = voice.sound(one.planned, one.said, one.line.speed).numpy()
-                writer.write(Made(one.line.id, torch.cat(one.said).numpy(), samples, voice.sample_rate))
+        for job in decoded:
+            if job.fault is None:
+                planned = [utterance.planned for utterance in job.utterances]
+                waveform = voice.sound(planned, job.tokens, job.line.speed).numpy()
+                writer.write(Sample(job.line.id, torch.cat(job.tokens).numpy(), waveform, voice.sample_rate))
     return time.perf_counter() - started
 
 

@@ -3,62 +3,113 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spear_accel.cli import console
+from spear_accel.cli.decode_options import Device, Method, Temperature, Verify, VoiceName, changed
 from spear_accel.errors import UserError
 
 if TYPE_CHECKING:
     from spear_accel.decoding import DecodeOptions
+    from spear_accel.synth import SynthSummary
+    from spear_accel.synth.lines import BadLine
 
 _KINDS = {".txt": "txt", ".csv": "csv", ".jsonl": "jsonl"}
-_MOST_NAMED = 20
+_MAX_WARNINGS = 20
 
 
 def synth(
-    input: Annotated[str, typer.Argument(help="FILE.txt, .csv (id|text) or .jsonl; '-' is standard input, as text.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the dataset.")],
-    voice: Annotated[str, typer.Option(help="Name of a shipped voice, or a voice folder.")] = "kathleen",
-    batch_size: Annotated[int, typer.Option(help="Most utterances that a worker decodes at once.")] = 16,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per idle core if left out.")] = None,
-    engine: Annotated[str, typer.Option(help="local, or ray: workers are actors, here or on many machines.")] = "local",
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    format: Annotated[str, typer.Option(help="ljspeech, webdataset, audiofolder or lhotse.")] = "ljspeech",
-    tokens_only: Annotated[bool, typer.Option("--tokens-only", help="Semantic tokens, no sound.")] = False,
-    seed: Annotated[int, typer.Option(help="Of lines that name none.")] = 0,
-    temperature: Annotated[float | None, typer.Option(help="The voice's default if left out.")] = None,
-    method: Annotated[str | None, typer.Option(help="What drafts tokens; the voice's default if left out.")] = None,
-    verify: Annotated[str | None, typer.Option(help="Rule that checks drafts; 'coupled' changes no token.")] = None,
-    candidates: Annotated[int, typer.Option(min=1, help="Readings of each utterance; the best is kept.")] = 1,
-    coverage: Annotated[bool, typer.Option(help="Find skipped and repeated words, and try again.")] = True,
-    retries: Annotated[int, typer.Option(min=0, help="Of an utterance with a fault, each with another seed.")] = 2,
-    shard: Annotated[str, typer.Option(help="I/N: this part of N, all into one folder.")] = "1/1",
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed lines again.")] = False,
+    input: Annotated[
+        str,
+        typer.Argument(help="Lines to speak: FILE.txt, FILE.csv (id|text), FILE.jsonl, or '-' for text on stdin."),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the dataset; a run resumes what it holds.")],
+    voice: VoiceName = "kathleen",
+    batch_size: Annotated[
+        int, typer.Option(help="Utterances that a worker decodes at once. Changes speed and memory, no byte.")
+    ] = 16,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Worker processes (actors with --engine ray). Changes speed and memory, no byte.",
+            show_default="one for each idle core; 1 with --device cuda",
+        ),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="Where workers run: local (this machine) or ray (a Ray cluster; extra ray).")
+    ] = "local",
+    device: Device = "cpu",
+    format: Annotated[
+        str, typer.Option(help="Layout of the dataset: ljspeech, webdataset, audiofolder or lhotse (extra lhotse).")
+    ] = "ljspeech",
+    tokens_only: Annotated[
+        bool, typer.Option("--tokens-only", help="Write semantic tokens without sound (ljspeech or webdataset).")
+    ] = False,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the sampling noise, for lines that name none. Another seed, another reading.")
+    ] = 0,
+    temperature: Temperature = None,
+    method: Method = None,
+    verify: Verify = None,
+    candidates: Annotated[
+        int, typer.Option(min=1, help="Decode each utterance this often, with different seeds, and keep the best.")
+    ] = 1,
+    coverage: Annotated[
+        bool, typer.Option(help="Retry utterances that skip or repeat words of their text (found by cross-attention).")
+    ] = True,
+    retries: Annotated[
+        int, typer.Option(min=0, help="Most retries of an utterance that has a fault, each with another seed.")
+    ] = 2,
+    shard: Annotated[
+        str, typer.Option(help="I/N: make the I-th of N parts of the lines. All parts share one folder.")
+    ] = "1/1",
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Also try lines again that failed in an earlier run.")
+    ] = False,
 ) -> None:
-    """Make a dataset of many lines. A run that was stopped or killed goes on with the same command."""
+    """Make a dataset of many lines. The same command resumes a run that was stopped or killed."""
     data, kind, name = _read(input)
-    from spear_accel.synth.lines import read_lines
+    from spear_accel.synth import SynthOptions, read_lines, synthesise
 
     lines, bad = read_lines(data, name, kind)
-    for fault in bad[:_MOST_NAMED]:
-        console.warn(f"{name}, line {fault.number}: {fault.reason}; left out")
-    if len(bad) > _MOST_NAMED:
-        console.warn(f"{name}: {len(bad) - _MOST_NAMED} more bad lines; failed.jsonl names all")
+    _warn(name, bad)
     if not lines:
         raise UserError(f"{name}: none of its {len(bad)} lines can be spoken; the first: {bad[0].reason}")
-    from spear_accel.synth import SynthOptions, synthesise
-
     options = SynthOptions(
-        voice=voice, format=format, tokens_only=tokens_only, retries=retries, candidates=candidates, coverage=coverage,
-        decode=_decode(voice, seed, temperature, method, verify), device=device, batch_size=batch_size, engine=engine,
-        workers=workers or _workers(len(lines), batch_size, device), shard=_shard(shard), retry_failed=retry_failed,
-    )  # fmt: skip
-    with console.counting(len(lines), "line") as told:
-        summary = synthesise(lines, bad, output, options, told)
+        voice=voice,
+        format=format,
+        tokens_only=tokens_only,
+        decode=_decode_options(voice, seed, temperature, method, verify),
+        retries=retries,
+        candidates=candidates,
+        coverage=coverage,
+        device=device,
+        batch_size=batch_size,
+        workers=workers or _default_workers(len(lines), batch_size, device),
+        engine=engine,
+        shard=_shard(shard),
+        retry_failed=retry_failed,
+    )
+    with console.counting(len(lines), "line") as progress:
+        summary = synthesise(lines, bad, output, options, progress)
+    _report(output, summary)
+
+
+def _warn(name: str, bad: Sequence[BadLine]) -> None:
+    """Names the first bad lines of the input."""
+    for line in bad[:_MAX_WARNINGS]:
+        console.warn(f"{name}, line {line.number}: {line.reason}; skipped")
+    if len(bad) > _MAX_WARNINGS:
+        console.warn(f"{name}: {len(bad) - _MAX_WARNINGS} more bad lines; failed.jsonl names all")
+
+
+def _report(output: Path, summary: SynthSummary) -> None:
+    """Says what was done. Raises UserError if lines failed."""
     console.say(
         f"{output}: {summary.made} made, {summary.skipped} there already, {summary.failed} failed"
         + ("" if summary.complete else "; other shards are not done yet")
@@ -70,7 +121,7 @@ def synth(
 
 
 def _read(input: str) -> tuple[bytes, str, str]:
-    """The bytes of the input, its kind and its name."""
+    """Returns the bytes of the input, its kind and its name."""
     if input == "-":
         return sys.stdin.buffer.read(), "txt", "standard input"
     kind = _KINDS.get(Path(input).suffix.lower())
@@ -82,8 +133,8 @@ def _read(input: str) -> tuple[bytes, str, str]:
         raise UserError(f"{input}: cannot read ({error.strerror})") from error
 
 
-def _workers(lines: int, batch_size: int, device: str) -> int:
-    """One per idle core, as long as each has two batches of lines; a GPU is kept busy by one."""
+def _default_workers(lines: int, batch_size: int, device: str) -> int:
+    """One worker for each idle core, as long as each has two batches of lines; one keeps a GPU busy."""
     if device != "cpu":
         return 1
     from spear_accel.kernels import threads
@@ -98,14 +149,13 @@ def _shard(value: str) -> tuple[int, int]:
     return int(number), int(of)
 
 
-def _decode(
+def _decode_options(
     voice: str, seed: int, temperature: float | None, method: str | None, verify: str | None
 ) -> DecodeOptions | None:
-    """Options where something is asked for, else None for the voice's own."""
-    asked = {"seed": seed or None, "temperature": temperature, "method": method, "verify": verify}
-    given = {name: value for name, value in asked.items() if value is not None}
-    if not given:
+    """Options if something was given, else None: then each line's voice has its own."""
+    given = {"seed": seed or None, "temperature": temperature, "method": method, "verify": verify}
+    if all(value is None for value in given.values()):
         return None
     from spear_accel.voice.defaults import decoding_defaults
 
-    return replace(decoding_defaults(voice), **given)  # type: ignore[arg-type]
+    return changed(decoding_defaults(voice), **given)

@@ -156,4 +156,4 @@ def test_coverage(
     # The sentences are too short to cut out, or say twice, thirty tokens of them.
     assert kinds == [["untouched", "6", "0.000"]]
     parts = {line.split("|")[1].strip(): float(line.split("|")[3]) for line in costs.splitlines()[2:]}
-    assert parts.pop("decoding") == 1.0 and set(parts) == {"look_back", "read_back"} and min(parts.values()) > 0.0
+    assert parts.pop("decoding") == 1.0 and set(parts) == {"align", "score"} and min(parts.values()) > 0.0

@@ -24,7 +24,7 @@ from spear_accel.data.features import fit_speech_tokenizer
 from spear_accel.errors import UserError
 from spear_accel.storage import folders
 from spear_accel.storage.json_lines import read_manifest, write_manifest
-from spear_accel.text.tokenizer import TextTokenizer, TokenizerConfig
+from spear_accel.text import TokenizerConfig, front_end_for
 from spear_accel.training import speech_tokenizer
 from spear_accel.training.acoustic.train import load_trained_stage
 from spear_accel.training.acoustic.train import train as train_acoustic
@@ -112,24 +112,25 @@ def acoustic(recipe: Recipe) -> None:
 
 def text(recipe: Recipe) -> None:
     """Train the text tokenizer; pair text ids with tokens and, if the settings say so, with phonemes."""
-    settings, language = recipe.settings["text"], recipe.settings["voice"]["language"]
+    settings, card = recipe.settings["text"], recipe.settings["voice"]
+    front_end = front_end_for(card["language"], card.get("front_end"))
     config = build(TokenizerConfig, settings["tokenizer"], "settings.yaml, text.tokenizer")
     manifests = [recipe.manifest(name) for name in settings["manifests"]]
-    tokenizer = pairs.train_text_tokenizer(manifests, recipe.work / TOKENIZER, config, language)
-    reader = pairs.TextReader(tokenizer, language)
+    tokenizer = pairs.train_text_tokenizer(manifests, recipe.work / TOKENIZER, config, front_end)
+    reader = pairs.TextReader(tokenizer, front_end)
     for name in _paired(recipe):
         pairs.pair_manifest(reader, recipe.tokens(name), recipe.pairs(name), FEEDBACK.report)
     for name, sources in settings.get("phonemes", {}).items():
         target = recipe.work / "spellings" / f"{name}.jsonl"
         pairs.phoneme_manifest(reader, [recipe.manifest(source) for source in sources], target)
-    _note_text(recipe, tokenizer, language)
+    _note_text(recipe, reader)
 
 
-def _note_text(recipe: Recipe, tokenizer: TextTokenizer, language: str) -> None:
+def _note_text(recipe: Recipe, reader: pairs.TextReader) -> None:
     """Figures of the voice's own recordings that settings ask for."""
-    records = read_manifest(recipe.tokens("train"))
-    lengths = [len(pairs.read_aloud(record["text"], language)) for record in records]
-    ids = [len(tokenizer.encode(pairs.read_aloud(record["text"], language))) for record in records]
+    records, tokenizer = read_manifest(recipe.tokens("train")), reader.tokenizer
+    texts = [reader.front_end(record["text"]).text for record in records]
+    lengths, ids = [len(text) for text in texts], [len(tokenizer.encode(text)) for text in texts]
     counts = [len(record["tokens"]) for record in records]
     recipe.note(
         TEXT_VOCABULARY=tokenizer.vocab_size + 1,

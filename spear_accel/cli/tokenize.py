@@ -110,14 +110,16 @@ def _load(voice: str) -> SpeechTokenizer:
 
 def _reader(voice: str, text_tokenizer: Path | None) -> TextReader:
     from spear_accel.data.pairs import TextReader
+    from spear_accel.text import front_end_for
     from spear_accel.text.tokenizer import TextTokenizer
     from spear_accel.voice import components
     from spear_accel.voice.folder import open_voice
 
     folder = open_voice(voice)
+    front_end = front_end_for(folder.card.language, folder.card.front_end)
     if text_tokenizer is None:
-        return TextReader(components.load_text_tokenizer(folder), folder.card.language)
-    return TextReader(TextTokenizer.load(text_tokenizer), folder.card.language)
+        return TextReader(components.load_text_tokenizer(folder), front_end)
+    return TextReader(TextTokenizer.load(text_tokenizer), front_end)
 
 
 def _line(record: dict[str, object]) -> str:

@@ -19,13 +19,13 @@ from spear_accel.data.journal import Journal
 from spear_accel.errors import UserError
 from spear_accel.storage import files
 from spear_accel.storage.json_lines import read_manifest, write_manifest
-from spear_accel.text import normalise
-from spear_accel.text.plan import verbatim
+from spear_accel.text import FrontEnd, normalise
+from spear_accel.text.front_end import verbatim
 from spear_accel.text.raw import ByteTokenizer, IdTokenizer
 from spear_accel.text.tokenizer import TextTokenizer, TokenizerConfig
 
 __all__ = [
-    "AS_RECORDED", "Feedback", "TextReader", "Variant", "pair_manifest", "phoneme_manifest", "read_aloud",
+    "AS_RECORDED", "Feedback", "TextReader", "Variant", "pair_manifest", "phoneme_manifest",
     "tokenize_manifest", "tokenize_recording", "train_text_tokenizer",
 ]  # fmt: skip
 
@@ -56,18 +56,13 @@ class Feedback:
     """Wraps the recordings that are to be tokenized, for a progress bar."""
 
 
-def read_aloud(text: str, language: str, as_written: bool = False) -> str:
-    """The words of a text: English is normalised, other languages and raw tokenizers take it as it is written."""
-    english = language.lower().split("-")[0] == "en"
-    return (verbatim(text) if as_written or not english else normalise(text)).text
-
-
 @dataclass(frozen=True)
 class TextReader:
-    """How a text becomes ids."""
+    """How a text becomes ids: a front end says how it is read aloud, a tokenizer makes ids of that."""
 
     tokenizer: AnyTokenizer
-    language: str = "en"
+    front_end: FrontEnd = normalise
+    """That of the voice's language (`front_end_for`); raw tokenizers take a text as it is written."""
 
     def ids(self, text: str) -> list[int]:
         """Ids without EOS.
@@ -75,7 +70,8 @@ class TextReader:
         Raises:
             UserError: Nothing in the text can be read aloud, or a word of it is no id.
         """
-        ids = self.tokenizer.encode(read_aloud(text, self.language, self.tokenizer.verbatim))
+        read = verbatim if self.tokenizer.verbatim else self.front_end
+        ids = self.tokenizer.encode(read(text).text)
         if not ids:
             raise UserError(f"nothing can be read aloud in {text.strip()[:60]!r}")
         return ids
@@ -154,11 +150,11 @@ def tokenize_manifest(
 
 
 def train_text_tokenizer(
-    manifests: Iterable[Path], target: Path, config: TokenizerConfig, language: str = "en"
+    manifests: Iterable[Path], target: Path, config: TokenizerConfig, front_end: FrontEnd = normalise
 ) -> TextTokenizer:
     """Train a SentencePiece tokenizer on the `text` of manifests, as it is read aloud, and write it to `target`."""
     texts = (record["text"] for path in manifests for record in read_manifest(path, ("text",)))
-    tokenizer = TextTokenizer.train((read_aloud(text, language) for text in texts), config)
+    tokenizer = TextTokenizer.train((front_end(text).text for text in texts), config)
     tokenizer.save(target)
     return tokenizer
 

@@ -34,9 +34,10 @@ UNDOTTED = {
 """Words that are read otherwise than they are written even without a dot."""
 _WITH_MARKS = tables.alternatives(set(tables.words("names_with_marks")))
 _CAPITALISED_BEFORE = re.compile(r"[A-Z][a-z]+\s\Z")
+_AFTER_TOWN = re.compile(r"[A-Z][a-z]+, \Z")
 _NO_NAMES = frozenset("The A Ask Call Our My His Her See Your Dear And But Hi Hello Thanks Yes No".split())
 _STREET_GOES_ON = re.compile(
-    r"\s(?:Journal|Station|Bridge|Market|Address|Theatre|Theater|Church|School|Park|Cafe|Bar|Hotel)\b"
+    r"\s(?:Journal|Station|Bridge|Market|Address|Theatre|Theater|Church|School|Park|Cafe|Bar|Hotel|N|S|E|W|NE|NW|SE|SW)\b"
 )
 _SAINTS = re.compile(r"\s(?:[A-Z][a-z]+(?:'s)?)\b")
 _FORT = re.compile(
@@ -63,6 +64,8 @@ def _is_abbreviation(match: Match) -> bool:
         return True
     if not dotted:
         return False
+    if need == "stop" and _AFTER_TOWN.search(match.string, max(0, match.start() - 24), match.start()):
+        return match["word"][0].isupper()
     if need == "stop":
         return not sentence_ends(match.string, match.end()) and not re.match(
             r"\s*\Z", match.string[match.end() : match.end() + 3]
@@ -186,6 +189,7 @@ RULES = (
         "versus ",
         lambda match: bool(re.match("[A-Z]", previous_word(match))),
     ),
+    rule("abbreviation", "BMD", r"(?P<letters>[BMD]\.\s?Sc)\.?", _degree),
     rule("abbreviation", "P", r"(?P<letters>Ph\.?\s?D)\b\.?(?!')", _degree),
     rule(
         "acronym",
@@ -225,7 +229,6 @@ RULES = (
         _letter_with("minus"),
         lambda match: bool(re.match(r"(?:an?|the|got|of|grade|with|or|to)\Z", previous_word(match))),
     ),
-    rule("abbreviation", "BMD", r"(?P<letters>[BMD]\.\s?Sc)\.?", _degree),
     rule(
         "reading",
         "u",

@@ -166,6 +166,13 @@ RULES = (
         r"(?P<letter>[QH])(?P<number>[1-4])(?:\s'?(?P<year>[12]\d{3}|(?<=')\d\d)(?![\d%]))?(?!\w)",
         _quarter,
     ),
+    rule(
+        "date",
+        "S",
+        r"(?P<a>Sat|Sun)\.?\s(?P<joint>&|and|or)\s(?P<b>Sat|Sun)\b\.?",
+        lambda match, spell: f"{_DAYS[match['a']]} {match['joint'].replace('&', 'and')} {_DAYS[match['b']]}",
+    ),
+    rule("date", "M", r"M[-–]F(?=,?\s\d)", "Monday to Friday"),
     rule("date", _NAMED_START, rf"{_MONTH}\s?[-–]\s?(?P<last>{'|'.join(_NAMES)})\b\.?(?!\s\d)", _month_span),
     rule(
         "date", " -–", rf"(?<=\d)\s?[-–]\s?(?={_ANY_MONTH}\s\d)|(?<=[a-z])\s?[-–]\s?(?=\d{{1,2}}\s{_ANY_MONTH})", " to "

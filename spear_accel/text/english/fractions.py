@@ -19,7 +19,9 @@ _FRACTION = r"(?:\d{1,4}\s)?\d{1,4}/[1-9]\d{0,3}"
 
 
 def _fraction(match: Match, spell: Speller) -> str:
-    return ("minus " if match["sign"] else "") + _unsigned_fraction(match, spell)
+    spoken = ("minus " if match["sign"] else "") + _unsigned_fraction(match, spell)
+    before_noun = re.match("-[a-z]", match.string[match.end() : match.end() + 2])
+    return spoken.removesuffix("s") if before_noun else spoken
 
 
 def _unsigned_fraction(match: Match, spell: Speller) -> str:

@@ -26,7 +26,7 @@ _ANY = rf"(?:(?i:{LONG_UNIT})|{_SHORT})"
 _AREA = r"(?:(?P<area>sq|cu|square|cubic)\.?\s)"
 _WHOLE_UNIT = (
     rf"(?:{_AREA}?(?P<unit>{_ANY})(?P<power>[²³]|\^[23]|(?<=m)[23])?(?:\.?\s?/\s?(?P<per>{_ANY}|[a-z]{{3,12}})"
-    r"(?P<per_power>[²³]|\^[23])?)?)"
+    r"(?P<per_power>[²³]|\^[23]|[23](?!\w))?)?)"
 )
 _POWERS = {"2": "square ", "3": "cubic ", "²": "square ", "³": "cubic ", "sq": "square ", "cu": "cubic ",
            "square": "square ", "cubic": "cubic "}  # fmt: skip
@@ -143,7 +143,7 @@ def _is_measure(match: Match) -> bool:
     if when == "sign":
         return not gap or not starts_name(match.string, match.end())
     if when == "space":
-        return bool(gap)
+        return gap == " "
     if when == "compound":
         return bool(_TIME_AFTER.match(match.string, match.end()))
     return when == "any"

@@ -66,6 +66,8 @@ def _times(match: Match, spell: Speller) -> str:
 
 def _product(match: Match, spell: Speller) -> str:
     values = re.split(r"\s?[x×*]\s?", match["values"])
+    if all(value.isdecimal() and len(value) in (3, 4) for value in values) and "*" not in match["values"]:
+        return " by ".join(spell.pairs(value) for value in values)
     return " times ".join(spell.decimal(value) for value in values)
 
 
@@ -99,5 +101,5 @@ RULES = (
         _is_scaled,
     ),
     rule("product", DIGITS, rf"(?P<values>{NUMBER}(?:\s?[x×*]\s?{NUMBER}){{1,4}})(?!\w)", _product),
-    rule("multiple", DIGITS, rf"(?P<value>{NUMBER})[x×](?!\w)", _times),
+    rule("multiple", DIGITS, rf"(?P<value>{NUMBER})[xX×](?!\w)", _times),
 )

@@ -77,11 +77,24 @@ def _spelled(match: Match, spell: Speller) -> str:
     return letters(match["roman"]) + ("'s" if match["ending"] else "")
 
 
+def _pages(match: Match, spell: Speller) -> str:
+    last = f" to {spell.cardinal(str(roman(match['last'].upper())))}" if match["last"] else ""
+    name = {"p.": "page", "pp.": "pages"}.get(match["name"], match["name"])
+    return f"{name} {spell.cardinal(str(roman(match['roman'].upper())))}{last}"
+
+
 def _bracketed(match: Match, spell: Speller) -> str:
     return f", {spell.cardinal(str(roman(match['roman'].upper())))},"
 
 
 RULES = (
+    rule(
+        "Roman numeral",
+        "p",
+        r"(?P<name>pp?\.|pages?)\s(?P<roman>[ivxl]{2,8}|[vx])(?:\s?[-–]\s?(?P<last>[ivxl]{1,8}))?(?!\w)",
+        _pages,
+        lambda match: _is_roman(match) and (match["last"] is None or roman(match["last"].upper()) is not None),
+    ),
     rule("Roman numeral", UPPER, r"(?P<roman>[IVXLC]+)(?:st|nd|rd|th)\b", _ordinal, _is_roman),
     rule(
         "Roman numeral",

@@ -156,6 +156,14 @@ RULES = (
     rule("at", "@", r"(?<=\w)@(?=\w)|(?<=\s)@(?=\s)|@(?=[\s$£€]?\d)", " at "),
     rule("section", "§", r"§+\s?", _count),
     rule("number", "#", r"#(?=\s?\d)", " number "),
+    rule(
+        "rate",
+        "/",
+        r"(?<=[a-z])/(?=(?:day|week|month|year|hour|minute|second|night|person|capita)\b)",
+        " per ",
+        lambda match: bool(re.search(r"\d[\d,.]*\s[a-z]+\Z", match.string[max(0, match.start() - 30) : match.start()])),
+    ),
+    rule("rate", "/", r"(?<=[A-Za-z])/(?=\d+\s?(?:km|mi|m[lL]|g)\b)", " per "),
     rule("slash", "/", r"(?<=[A-Za-z0-9])/(?=[A-Za-z0-9])", " slash "),
     rule("percent", "%", r"(?<!%)%(?!%)", " percent "),
     rule(

@@ -158,7 +158,7 @@ RULES = (
     rule(
         "abbreviation",
         "eEiIaAnNqopPl",
-        r"(?<![\w.])(?P<word>[eE]\.g|[iI]\.e|e\. g|i\. e|[aA]\.[kK]\.[aA]|[nN]\.[bB]|q\.v|op\.\s?cit|loc\.\s?cit|"
+        r"(?<![\w.])(?P<word>[eE]\.g|[iI]\.e|e\. g|i\. e|[aA]\.[kK]\.[aA]|[nN]\.[bB]|q\.v|p\.a|op\.\s?cit|loc\.\s?cit|"
         r"[pP]\.[sS]|et al)"
         r"(?:\.(?=[\W_]|\Z|[a-z])|(?![\w.'-]))",
         _latin,

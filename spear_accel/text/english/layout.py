@@ -108,10 +108,9 @@ def _item_edits(text: str, start: int, end: int, letters: str) -> list[Edit]:
         return [(start, start + found.end(), "")]
     group = next(name for name in ("bracketed", "marked", "dotted") if found[name])
     label = found[group]
-    if group == "dotted" and not label.isdecimal() and (len(label) == 1 or label.isupper()):
-        kind = "A" if label.isupper() else "a"
-        if len(label) == 1 and kind not in letters:
-            return []
+    counted = label.isdecimal() or (label.isupper() and len(label) > 1)
+    if group == "dotted" and not counted and ("A" if label.isupper() else "a") not in letters:
+        return []
     if len(label) > 1 and not label.isdecimal() and (value := roman(label.upper())):
         label = str(value)
     return [(start, start + found.end(), f"{label}, ")]

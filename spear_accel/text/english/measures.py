@@ -46,7 +46,8 @@ _MILLIONS = re.compile(
     r"\s(?:dollars|pounds|euros|people|users|followers|views|subscribers|downloads|copies|homes|jobs|customers|visitors)\b"
 )
 _SEATS = re.compile(
-    r"(?:seat|apt|apartment|room|row|gate|unit|suite|flat|building|level|bus|figure|table|no|number)\Z", re.I
+    r"(?:seat|apt|apartment|room|row|gate|unit|suite|flat|building|level|bus|figure|table|no|number|class|grade|size|section|type|item)\Z",
+    re.I,
 )
 _NAMED_DEGREES = {"C": "degrees Celsius", "F": "degrees Fahrenheit", "K": "kelvin", "N": "degrees north",
                   "S": "degrees south", "E": "degrees east", "W": "degrees west"}  # fmt: skip
@@ -131,6 +132,15 @@ def _is_measure(match: Match) -> bool:
     if match["area"] or match["power"] or match["per"]:
         return when != "attached" or not gap or bool(match["area"])
     if unit == "m" and not gap and _MILLIONS.match(match.string, match.end()):
+        return False
+    if (
+        gap == "-"
+        and len(unit) == 1
+        and unit.isupper()
+        and not re.match(r"\s[a-z]", match.string[match.end() : match.end() + 2])
+    ):
+        return False
+    if unit == "A" and _SEATS.match(previous_word(match)):
         return False
     if when == "attached":
         if not gap:

@@ -23,7 +23,7 @@ _LOW_SCALE = rf"(?:\s?(?P<low_scale>{_SCALE_WORDS}|{_SHORT_SCALE})\b)?"
 _COUNTRY = r"(?:(?P<country>US|CA|AU|NZ|HK|A|C|S|NT)\s?)?"
 _COUNTRIES = {"CA": "Canadian", "C": "Canadian", "A": "Australian", "AU": "Australian", "NZ": "New Zealand",
               "HK": "Hong Kong", "S": "Singapore", "NT": "New Taiwan", "US": "U S", "SG": "Singapore"}  # fmt: skip
-_RATE = r"(?:\s?/\s?(?P<rate>[A-Za-z]{1,9})\b\.?)?"
+_RATE = r"(?:\s?/\s?(?P<rate>[a-z]{1,9}|[kM]Wh|[GMT]B)\b\.?)?"
 _SPELLED_COUNTRIES = ("HK", "NT")
 # "1.234,56" and "3,50": figures as the continent writes them.
 _CONTINENTAL = r"(?:\d{1,3}(?:\.\d{3})+(?:,\d{2})?|\d{1,9},\d{2})(?![\d,.]\d|\d)"
@@ -141,7 +141,7 @@ RULES = (
     rule(
         "money",
         UPPER,
-        rf"(?P<currency>{_CODE})\s?{_RANGE}{_VALUE}{_SCALE}{_RATE}",
+        rf"(?<!/)(?P<currency>{_CODE})\s?{_RANGE}{_VALUE}{_SCALE}{_RATE}",
         _money,
         lambda match: previous_word(match) not in ("ISO",),
     ),

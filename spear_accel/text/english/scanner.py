@@ -74,6 +74,7 @@ def _special_words() -> frozenset[str]:
         | {"Sept", "e", "i", "et", "op", "loc", "May", "per", "noon"}
     )
     found |= {"St", "Dr", "Mr", "Mrs", "Ms", "Ph", "P", "xD", "o", "O", "Tt", "v", "V", "a", "A"}
+    found |= set(times.BOOKS)
     found |= set("bcdefghijklmnopqrstuvwxyzBCDEFGHJKLMNOPQRSTUVWXYZ")
     for name in (
         "titles",

@@ -8,7 +8,7 @@ from spear_accel.text.english.numbers import Speller
 from spear_accel.text.english.patterns import DIGITS
 from spear_accel.text.english.tokens import Match, full_stop, previous_word, rule
 
-__all__ = ["RULES"]
+__all__ = ["BOOKS", "HALF_RULES", "RULES"]
 
 _HALF = r"(?P<half>[aApP])\.?\s?[mM]\b\.?"
 _FIRST_HALF = r"(?:\s?(?P<first_half>[aApP])\.?\s?[mM]\b\.?)?"
@@ -102,7 +102,28 @@ def _is_verse(match: Match) -> bool:
     return bool(_VERSES.match(previous_word(match)))
 
 
+BOOKS = {
+    "Gen": "Genesis", "Exod": "Exodus", "Lev": "Leviticus", "Deut": "Deuteronomy", "Sam": "Samuel", "Ps": "Psalm",
+    "Prov": "Proverbs", "Isa": "Isaiah", "Jer": "Jeremiah", "Dan": "Daniel", "Matt": "Matthew", "Rom": "Romans",
+    "Cor": "Corinthians", "Gal": "Galatians", "Eph": "Ephesians", "Phil": "Philippians", "Col": "Colossians",
+    "Thess": "Thessalonians", "Tim": "Timothy", "Heb": "Hebrews", "Pet": "Peter", "Rev": "Revelation",
+}  # fmt: skip
+_BOOK = "|".join(BOOKS)
+_COUNT = {"1": "First", "2": "Second", "3": "Third"}
+
 RULES = (
+    rule(
+        "verse",
+        "123",
+        rf"(?P<count>[1-3])\s(?=(?:{_BOOK}|Samuel|Kings|Chronicles|Corinthians|Peter|John|Timothy)\.?\s\d{{1,3}}:\d)",
+        lambda match, spell: f"{_COUNT[match['count']]} ",
+    ),
+    rule(
+        "verse",
+        "GELDSPIJMRCTH",
+        rf"(?P<book>{_BOOK})\.?\s(?=\d{{1,3}}:\d)",
+        lambda match, spell: f"{BOOKS[match['book']]} ",
+    ),
     rule(
         "verse",
         DIGITS,

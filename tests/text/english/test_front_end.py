@@ -109,7 +109,7 @@ def test_an_option_out_of_range_is_refused() -> None:
         ("self-\nesteem and twenty-\none", "self-esteem and twenty-one"),
         ("a cloud\nThat floats", "a cloud, That floats"),
         ("A. One\nB. Two", "A, One. B, Two"),
-        ("ii. two", "two, two"),
+        ("i. one\nii. two", "two, two"),
         ("J. Smith left", "J Smith left"),
     ],
 )

@@ -20,6 +20,7 @@ from typing import IO, Any
 from spear_accel.errors import UserError
 
 __all__ = [
+    "PART",
     "check_writable",
     "is_stream",
     "make_folder",
@@ -32,6 +33,9 @@ __all__ = [
     "write_text",
     "writing",
 ]
+
+PART = ".spear-part"
+"""End of the names of files that are not whole yet. No other program's files end so."""
 
 
 @contextmanager
@@ -199,7 +203,7 @@ def _temporary_beside(target: Path) -> Path:
     if not place.parent.is_dir():
         raise UserError(f"{place.parent}: no such folder; make it first or write elsewhere")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{place.name[:100]}.", suffix=".part", dir=place.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{place.name[:100]}.", suffix=PART, dir=place.parent)
     except OSError as error:
         raise UserError(f"{target}: cannot write there ({error.strerror})") from error
     os.close(handle)

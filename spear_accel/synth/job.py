@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from spear_accel.errors import UserError
-from spear_accel.synth.executor import make_executor
+from spear_accel.storage import files
+from spear_accel.storage.lock import locked
+from spear_accel.synth.executor import Executor, make_executor
 from spear_accel.synth.line_job import LineJob
 from spear_accel.synth.lines import BadLine, Line
-from spear_accel.synth.manifest import Manifest
+from spear_accel.synth.manifest import LOCK, Manifest, check_folder, own_folder
 from spear_accel.synth.options import SynthOptions
 from spear_accel.synth.worker import LineResult, WorkerOptions
 from spear_accel.synth.writers import Writer, check_format, make_writer
@@ -65,14 +67,33 @@ def synthesise(
         progress: Is given the number of lines made so far, by all runs.
 
     Raises:
-        UserError: A voice cannot be loaded, the folder belongs to another job, or it cannot be written to.
+        UserError: A voice cannot be loaded, the folder belongs to another job or holds what no job made, another run is
+            at work in it, or it cannot be written to.
     """
     voices = _voices(lines, options)
     check_format(options.format, options.tokens_only)
     how = WorkerOptions({name: options.lines_of(name) for name in voices}, options.tokens_only, options.device)
     executor = make_executor(options.engine, how, options.batch_size, options.workers)
-    manifest = Manifest(folder, _identity(lines, bad, options, voices, how), options.shard)
-    writer = make_writer(options.format, options.tokens_only, folder)
+    check_folder(folder)
+    own = own_folder(folder, options.shard)
+    files.make_folder(own, "choose another -o")
+    busy = f"{folder}: another run is making this; wait for its end, or choose another -o"
+    with locked(own / LOCK, busy):
+        manifest = Manifest(folder, _identity(lines, bad, options, voices, how), options.shard)
+        return _make(lines, bad, options, voices, executor, manifest, progress)
+
+
+def _make(
+    lines: Sequence[Line],
+    bad: Sequence[BadLine],
+    options: SynthOptions,
+    voices: Mapping[str, _VoiceName],
+    executor: Executor,
+    manifest: Manifest,
+    progress: Callable[[int], None],
+) -> SynthSummary:
+    """Makes what the manifest lacks."""
+    writer = make_writer(options.format, options.tokens_only, manifest.folder)
     attempts = manifest.forget_failed() if options.retry_failed else {}
     own = [line for line in lines if options.holds(line.number)]
     _record_bad([line for line in bad if options.holds(line.number)], manifest)
@@ -124,7 +145,7 @@ def _finish(manifest: Manifest, writer: Writer) -> bool:
         return False
     writer.finish(records)
     # What kills have left half written. No shard writes any more.
-    for path in manifest.folder.rglob(".*.part"):
+    for path in manifest.folder.rglob(f".*{files.PART}"):
         path.unlink()
     return True
 

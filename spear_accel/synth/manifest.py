@@ -13,17 +13,39 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from spear_accel.errors import UserError
 from spear_accel.storage import files
 from spear_accel.storage.identity import claim
 from spear_accel.storage.json_lines import append_records, recovered_records
 
-__all__ = ["Manifest", "Records"]
+__all__ = ["LOCK", "Manifest", "Records", "check_folder", "own_folder"]
 
 JOB, MANIFEST, FAILED = "job.json", "manifest.jsonl", "failed.jsonl"
-_SHARDS = ".shards"
+_SHARDS, LOCK = ".shards", ".lock"
+_OWN = (JOB, MANIFEST, FAILED, _SHARDS, LOCK)
 
 Record = dict[str, Any]
 """Of one line; its key `line` is the number of the line in the input."""
+
+
+def own_folder(folder: Path, shard: tuple[int, int]) -> Path:
+    """Where a shard keeps its records: in the dataset's folder if there is one shard."""
+    return folder if shard[1] == 1 else folder / _SHARDS / f"{shard[0]}-of-{shard[1]}"
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that holds something, but no job: what is in it is somebody else's.
+
+    Raises:
+        UserError: There is anything but a job's own files in the folder.
+    """
+    if not folder.is_dir() or (folder / JOB).exists():
+        return
+    strange = sorted(path.name for path in folder.iterdir() if path.name not in _OWN and files.PART not in path.name)
+    if strange:
+        raise UserError(
+            f"{folder}: holds {strange[0]!r} and no job of synth; what is in it is not touched. Choose a new -o FOLDER"
+        )
 
 
 class Manifest:
@@ -40,8 +62,7 @@ class Manifest:
         Raises:
             UserError: The folder holds another job (every difference is named), or cannot be written to.
         """
-        self.folder, self.shard = folder, shard
-        self._own = folder if shard[1] == 1 else folder / _SHARDS / f"{shard[0]}-of-{shard[1]}"
+        self.folder, self.shard, self._own = folder, shard, own_folder(folder, shard)
         files.make_folder(self._own, "choose another -o")
         claim(folder / JOB, job, folder / MANIFEST, "choose another -o, or give the options of the first run")
         self.made = {record["line"] for _, record in recovered_records(self._own / MANIFEST)}

@@ -21,6 +21,7 @@ import pytest
 
 from spear_accel import DecodeOptions, Voice
 from spear_accel.errors import UserError
+from spear_accel.storage.lock import locked
 from spear_accel.synth import Line, SynthOptions, SynthSummary, read_lines, synthesise, worker
 from spear_accel.synth.lines import BadLine
 from spear_accel.synth.manifest import Manifest
@@ -185,11 +186,45 @@ def test_failed_lines_are_tried_again_with_further_seeds(
             assert [name for name in tar.getnames() if name.endswith(".wav")] == [f"{id}.wav" for id in ids]
 
 
-def test_what_a_kill_left_half_written_is_swept_away(lines: list[Line], options: SynthOptions, tmp_path: Path) -> None:
-    (tmp_path / "out" / "wavs").mkdir(parents=True)
-    (tmp_path / "out" / "wavs" / ".line-00.wav.x1.part").write_bytes(b"half")
+def test_what_a_kill_left_half_written_is_swept_away_and_nothing_else(
+    lines: list[Line], options: SynthOptions, tmp_path: Path
+) -> None:
     make(lines[:3], tmp_path / "out", options)
-    assert not list(tmp_path.rglob(".*.part"))
+    ours, theirs = (tmp_path / "out" / "wavs" / name for name in (".line-00.wav.x1.spear-part", ".download.part"))
+    ours.write_bytes(b"half")
+    theirs.write_bytes(b"of another program")
+    make(lines[:3], tmp_path / "out", options)
+    assert not ours.exists() and theirs.read_bytes() == b"of another program"
+
+
+@pytest.mark.parametrize("format", ["ljspeech", "webdataset"])
+def test_a_folder_of_somebody_else_is_refused_and_not_touched(
+    lines: list[Line], options: SynthOptions, tmp_path: Path, format: str
+) -> None:
+    """Recordings in LJSpeech layout, whose names are those that the job would write."""
+    (tmp_path / "LJ" / "wavs").mkdir(parents=True)
+    (tmp_path / "LJ" / "wavs" / f"{lines[0].id}.wav").write_bytes(b"a real recording")
+    (tmp_path / "LJ" / "metadata.csv").write_text(f"{lines[0].id}|raw|normalised\n")
+    before = contents(tmp_path / "LJ")
+    with pytest.raises(UserError, match=r"LJ: holds 'metadata\.csv' and no job of synth; .* Choose a new -o FOLDER"):
+        make(lines, tmp_path / "LJ", replace(options, format=format))
+    assert contents(tmp_path / "LJ") == before and not (tmp_path / "LJ" / "job.json").exists()
+
+
+def test_two_runs_at_once_are_refused_and_a_lock_left_behind_is_not_in_the_way(
+    lines: list[Line], options: SynthOptions, tmp_path: Path, undisturbed: dict[str, bytes]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".lock").write_bytes(b"")
+    with (
+        locked(out / ".lock", "busy"),
+        pytest.raises(UserError, match="another run is making this; wait for its end, or choose another -o"),
+    ):
+        make(lines, out, options)
+    (out / ".lock").write_bytes(b"")
+    make(lines, out, options)
+    assert contents(out) == undisturbed
 
 
 @pytest.mark.parametrize(

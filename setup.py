@@ -39,7 +39,7 @@ TRAIN = [
     "tensorboard>=2.16",
     "wandb>=0.19",
 ]
-EVAL = ["jiwer>=3.0", "pesq>=0.0.4", "pocketsphinx>=5.0"]
+EVAL = ["pesq>=0.0.4", "pocketsphinx>=5.0", "whisper-normalizer>=0.1.10"]
 HUB = ["huggingface_hub>=0.30"]
 LHOTSE = ["lhotse>=1.24"]
 RAY = ["ray[data]>=2.40"]

@@ -119,7 +119,8 @@ def suspected(voice: Voice, guard: CoverageGuard, cases: Sequence[Said]) -> list
 
 def error_rates(voice: Voice, guard: CoverageGuard, said: Sequence[Said]) -> dict[str, tuple[int, float]]:
     """Number and character error rate of untouched utterances, by what the guard thinks."""
-    from recogniser import character_error_rate, heard
+    from recognisers import heard
+    from words import character_error_rate
 
     sounds = ((np.asarray(voice.semantic_to_waveform(one.tokens)), voice.sample_rate) for one in said)
     understood, doubts = heard(sounds), suspected(voice, guard, said)

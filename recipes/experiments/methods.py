@@ -103,11 +103,12 @@ def _runs(voice: Voice, case: Case, base: DecodeOptions) -> bool:
 
 def error_rate(voice: Voice, texts: Sequence[str], run: Run) -> float:
     """Of the run's tokens, spoken and heard by pocketsphinx."""
-    from recogniser import character_error_rate, heard
+    from recognisers import heard
+    from words import character_error_rate
 
     silence = torch.zeros(voice.sample_rate)
     sound = [voice.semantic_to_waveform(row) if len(row) else silence for row in run.result.tokens]
-    said = heard([(np.asarray(waveform), voice.sample_rate) for waveform in sound], processes=2)
+    said = heard([(np.asarray(waveform), voice.sample_rate) for waveform in sound])
     return character_error_rate(list(texts), said)
 
 

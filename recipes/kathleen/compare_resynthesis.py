@@ -17,7 +17,8 @@ from typing import Any
 
 import torch
 import units as unit_tools
-from recogniser import character_error_rate, heard, word_error_rate
+from recognisers import heard
+from words import character_error_rate, error_rate, word_errors
 
 from spear_accel.acoustic.stage import GriffinLimStage
 from spear_accel.audio.encoder import SAMPLE_RATE, SpeechEncoder
@@ -38,7 +39,7 @@ def main() -> None:
     os.environ.update(WORK=str(arguments.work), CORPUS=str(arguments.corpus))
     held_out = read_manifest(arguments.work / "manifests" / "validation.jsonl", ("id", "audio", "text"))
     texts = [record["text"] for record in held_out]
-    real = heard([(read_audio(r["audio"], SAMPLE_RATE).numpy(), SAMPLE_RATE) for r in held_out], os.cpu_count() or 1)
+    real = heard([(read_audio(r["audio"], SAMPLE_RATE).numpy(), SAMPLE_RATE) for r in held_out])
     rows = [_row("recordings", texts, real)]
     for name in arguments.sets:
         layer, pool, units = map(int, name.split("x"))
@@ -48,9 +49,8 @@ def main() -> None:
 
 
 def _row(name: str, texts: list[str], said: list[str]) -> dict[str, Any]:
-    return {
-        "set": name, "cer": round(character_error_rate(texts, said), 4), "wer": round(word_error_rate(texts, said), 4)
-    }  # fmt: skip
+    wer = error_rate([word_errors(text, one) for text, one in zip(texts, said, strict=True)])
+    return {"set": name, "cer": round(character_error_rate(texts, said), 4), "wer": round(wer, 4)}
 
 
 def _remade(work: Path, held_out: list[dict[str, Any]], layer: int, pool: int, units: int) -> list[str]:
@@ -70,7 +70,7 @@ def _remade(work: Path, held_out: list[dict[str, Any]], layer: int, pool: int, u
     train(settings)
     stage = GriffinLimStage(load_mel_decoder(folder))
     sounds = [stage(t[None], torch.tensor([len(t)]))[0][0].numpy() for t in tokens[-len(held_out) :]]
-    return heard([(sound, stage.sample_rate) for sound in sounds], os.cpu_count() or 1)
+    return heard([(sound, stage.sample_rate) for sound in sounds])
 
 
 if __name__ == "__main__":

@@ -51,8 +51,8 @@ def manifest(tmp_path: Path) -> Path:
 def options(tmp_path: Path, test_set: Path, **changed: Any) -> Namespace:
     usual: dict[str, Any] = {
         "work": tmp_path, "manifest": test_set, "out": tmp_path / "out", "voice": "none", "sets": ["recording"],
-        "count": 100, "sentences": None, "everyday": RECIPE / "everyday_sentences.txt", "seed": 0, "recogniser": [], "model": None,
-        "ratings": [],
+        "count": 100, "sentences": None, "everyday": RECIPE / "everyday_sentences.txt", "seed": 0, "recogniser": [],
+        "model": None, "ratings": [],
     }  # fmt: skip
     return Namespace(**(usual | changed))
 

@@ -40,6 +40,15 @@ TRAIN = [
     "wandb>=0.19",
 ]
 EVAL = ["pesq>=0.0.4", "pocketsphinx>=5.0", "whisper-normalizer>=0.1.10"]
+# Judges of the shipped voice (recipes/kathleen/evaluate.py). Later releases of moonshine-voice lack the weights.
+JUDGES = [
+    "distillmos>=0.9",
+    "faster-whisper>=1.1",
+    "moonshine-voice==0.0.49",
+    "onnxruntime>=1.17",
+    "resemblyzer>=0.1.4",
+    "speechmos>=0.0.1.1",
+]
 HUB = ["huggingface_hub>=0.30"]
 LHOTSE = ["lhotse>=1.24"]
 RAY = ["ray[data]>=2.40"]
@@ -105,6 +114,7 @@ setup(
         "train": TRAIN,
         "ray": RAY,
         "eval": EVAL,
+        "judges": JUDGES,
         "hub": HUB,
         "lhotse": LHOTSE,
         "dev": DEV,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = {"yaml": "pyyaml", "sklearn": "scikit-learn", "_soundfile_data": "soundfile", "pydantic_core": "pydantic"}
+NAMES |= {name.replace("-", "_"): name for name in ("faster-whisper", "moonshine-voice", "whisper-normalizer")}
 """Distributions that are not called like the module; that of pydantic_core comes with pydantic."""
 EXTRAS = {
     "spear_accel/training": {"train"},
@@ -19,7 +20,7 @@ EXTRAS = {
     "spear_accel/synth": {"ray", "lhotse"},
     "spear_accel/server": {"serve"},
     "spear_accel/cli": {"train", "serve"},
-    "recipes": {"train", "eval", "hub"},
+    "recipes": {"train", "eval", "judges", "hub"},
 }
 """Extras beside the base that a room may import; all others import the base alone."""
 BY_NAME = {"tensorboard", "wandb"}

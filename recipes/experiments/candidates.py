@@ -85,15 +85,15 @@ def _one(voice: Voice, head: torch.nn.Module, ids: list[int], tokens: Tensor, se
     text = [*ids, config.text_eos_id] if config.text_eos_id is not None else ids
     trunk = trunk_pass(voice.model, torch.tensor([text]), tokens[None])
     positions = torch.arange(len(tokens) + 1)
-    laws = head.forward_teacher_forced(trunk, positions)[0]  # type: ignore[operator]
+    logits = head.forward_teacher_forced(trunk, positions)[0]  # type: ignore[operator]
     words, every = torch.tensor([row_words(seed, utterance_key(ids))]), torch.arange(config.vocab)
     noise = gumbel_from(uniforms(words, positions[None], every))[0]
     log_p = log_probabilities(trunk.logits[0], sampling)
     drawn = (log_p + noise).argmax(-1)
     by_depth, gaps, first = [], [], []
-    for depth in range(laws.shape[1]):
+    for depth in range(logits.shape[1]):
         here = positions[: len(positions) - depth]
-        log_q, ahead = log_probabilities(laws[here, depth], sampling), here + depth
+        log_q, ahead = log_probabilities(logits[here, depth], sampling), here + depth
         highest = (log_q + noise[ahead]).topk(MOST, dim=-1)
         right = highest.indices == drawn[ahead, None]
         p, q = log_p[ahead].exp().double(), log_q.exp().double()

@@ -109,7 +109,7 @@ def test_a_corpus_becomes_what_train_reads(run, corpus: Path, tmp_path: Path, mo
         (("a.wav", "--corpus", "x"), "not both"),
         (("a.wav", "--text-tokenizer", "t.model"), "--text-tokenizer: only a corpus has texts"),
         (("--corpus", "x"), "name the file to write with -o"),
-        (("--corpus", "x", "-o", "/tmp/never.jsonl"), "metadata.csv: no such file"),
+        (("--corpus", "x", "-o", "never.jsonl"), "metadata.csv: no such file"),
     ],
 )
 def test_mistakes_in_tokenize_get_one_line(run, options: tuple[str, ...], fault: str) -> None:

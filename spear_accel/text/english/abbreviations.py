@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from spear_accel.text.english import tables
 from spear_accel.text.english.capitals import letters
@@ -150,7 +151,8 @@ def _name_goes_on(match: Match) -> bool:
     return bool(re.match(r"[ ,;:'-]", text[end : end + 1])) and not sentence_ends(text, end)
 
 
-def _letter_with(word: str):  # type: ignore[no-untyped-def]
+def _letter_with(word: str) -> Callable[[Match, Speller], str]:
+    """Reads a letter with a word behind it, as in the grades "A plus" and "B minus"."""
     return lambda match, spell: f"{match['letter']} {word}"
 
 

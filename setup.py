@@ -57,7 +57,9 @@ READERS = ["datasets>=3.0,<4", "webdataset>=1.0", *LHOTSE, *RAY]
 CHECKS = [
     "hypothesis>=6.100",
     "mypy>=1.13",
+    "praatio>=6.0",
     "pre-commit>=4.0",
+    "pysubs2>=1.7",
     "pytest>=8.0",
     "pytest-xdist>=3.6",
     "ruff>=0.8",

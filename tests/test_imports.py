@@ -20,12 +20,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "heads": ("model", "kernels", "storage"),
     "decoding": ("model", "heads", "kernels", "storage"),
     "alignment": ("decoding", "model"),
-    "voice": ("alignment", "decoding", "text", "acoustic", "audio", "model", "heads", "kernels", "storage"),
+    "timing": ("alignment", "model", "text", "storage"),
+    "voice": ("timing", "alignment", "decoding", "text", "acoustic", "audio", "model", "heads", "kernels", "storage"),
     "importers": ("voice", "text", "model", "heads", "storage"),
     "training": ("voice", "data", "decoding", "heads", "model", "acoustic", "audio", "text", "storage"),
     "bench": ("voice", "decoding", "native", "text", "storage"),
     "accelerate": ("bench", "training", "voice", "decoding", "heads", "model", "kernels", "storage"),
-    "synth": ("voice", "alignment", "decoding", "text", "audio", "storage"),
+    "synth": ("voice", "timing", "alignment", "decoding", "text", "audio", "storage"),
 }
 """What each room may import, from the bottom up; a room imports only rooms above it in this list."""
 EVERYWHERE = ("checks", "errors")

@@ -25,9 +25,9 @@ request(text: str, options: DecodeOptions | None = None, stream: Sequence[int] |
 sample_rate -> int
 semantic_to_waveform(tokens: Tensor | Sequence[int], speed: float = 1.0) -> Tensor
 sound(planned: Sequence[PlannedUtterance], tokens: Sequence[Tensor], speed: float = 1.0) -> Tensor
-speak(text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0) -> Speech
-speak_each(text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0) -> Iterator[Speech]
-stream(text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0) -> Iterator[Speech]
+speak(text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0, words: bool = False) -> Speech
+speak_each(text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0, words: bool = False) -> Iterator[Speech]
+stream(text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0, words: bool = False) -> Iterator[Speech]
 text_ids(text: str) -> list[list[int]]
 text_to_semantic(texts: Sequence[str], options: DecodeOptions | None = None) -> DecodeResult
 utter(text: str, options: DecodeOptions | None = None) -> list[SpokenUtterance]
@@ -81,6 +81,7 @@ tokens: Tensor
 utterances: tuple[SpokenUtterance, ...]
 stats: DecodeStats
 warnings: tuple[str, ...] = ()
+words: tuple[WordTime, ...] = ()
 """
 
 

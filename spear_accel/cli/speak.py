@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from spear_accel.cli.sound_output import Sink
+    from spear_accel.timing import WordTime
     from spear_accel.voice.speech import Speech
 
 
@@ -48,6 +49,10 @@ def speak(
     tokens_out: Annotated[
         Path | None, typer.Option(help="Also save the semantic tokens, int64 [n], to this .npy file.")
     ] = None,
+    words: Annotated[
+        Path | None,
+        typer.Option(help="Also save when each word is said: .json, .srt, .vtt, .ctm or .TextGrid."),
+    ] = None,
     device: Device = "cpu",
 ) -> None:
     """Speak a text of any length. With `--raw -o -` the sound comes while the text is still being decoded."""
@@ -56,13 +61,23 @@ def speak(
     from spear_accel.cli import sound_output
     from spear_accel.kernels import threads
     from spear_accel.storage import files
+    from spear_accel.timing.files import check_words_path, write_words
+    from spear_accel.timing.formats.base import Transcript
     from spear_accel.voice.folder import open_voice
 
     if output == "" or (tokens_out is not None and str(tokens_out) == output):
         raise UserError(f"-o {output!r}: name a file of its own for the sound")
+    if words is not None:
+        if str(words) in (output, str(tokens_out)):
+            raise UserError(f"--words {words}: name a file of its own for the words")
+        check_words_path(words)
     if tokens_out is not None:
         files.check_writable(tokens_out)
     tokens_only = open_voice(voice).card.sample_rate is None
+    if tokens_only and words is not None:
+        raise UserError(
+            f"voice {voice!r} ends at semantic tokens; without sound words have no times. Leave --words out"
+        )
     if tokens_only and (tokens_out is None or output is not None):
         raise UserError(f"voice {voice!r} ends at semantic tokens; save them with --tokens-out F.npy, without -o")
     output = output or "-"
@@ -77,14 +92,17 @@ def speak(
     if raw:
         console.say(f"signed 16-bit little-endian mono at {loaded.sample_rate} Hz")
     tokens: list[Tensor] = []
+    said: list[WordTime] = []
     with sound_output.open_sink(output, raw, loaded.sample_rate) as sink:
         # Who listens wants the sound early; a file gains nothing from it.
         speech = (loaded.stream if sound_output.is_live(output, raw) else loaded.speak_each)(
-            wanted, options, speed=speed
+            wanted, options, speed=speed, words=words is not None
         )
-        seconds = _write(speech, sink, tokens)
+        seconds = _write(speech, sink, tokens, said)
     if tokens_out is not None:
         _save_tokens(tokens_out, tokens)
+    if words is not None:
+        write_words(words, Transcript(wanted, said, seconds, Path(output).stem if output != "-" else words.stem))
     console.say(f"{seconds:.1f} s of speech in {time.perf_counter() - started:.1f} s")
 
 
@@ -99,7 +117,8 @@ def _read_text(text: str | None, input: str | None) -> str:
     return inputs.read_text(source)
 
 
-def _write(spoken: Iterable[Speech], sink: Sink, tokens: list[Tensor]) -> float:
+def _write(spoken: Iterable[Speech], sink: Sink, tokens: list[Tensor], words: list[WordTime]) -> float:
+    """Writes the sound of each part and collects its tokens and words; returns the seconds."""
     seconds, sentences = 0.0, 0
     with console.counting(None, unit="sentence") as progress:
         for part in spoken:
@@ -107,6 +126,7 @@ def _write(spoken: Iterable[Speech], sink: Sink, tokens: list[Tensor]) -> float:
                 console.warn(line)
             sink.write(part.waveform.numpy())
             tokens.append(part.tokens)
+            words += part.words
             seconds += part.seconds
             sentences += len(part.utterances)
             progress(sentences)

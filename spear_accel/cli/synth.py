@@ -50,6 +50,9 @@ def synth(
     tokens_only: Annotated[
         bool, typer.Option("--tokens-only", help="Write semantic tokens without sound (ljspeech or webdataset).")
     ] = False,
+    words: Annotated[
+        bool, typer.Option("--words", help="Record when each word is said (Lhotse: as alignments of supervisions).")
+    ] = False,
     seed: Annotated[
         int, typer.Option(help="Seed of the sampling noise, for lines that name none. Another seed, another reading.")
     ] = 0,
@@ -88,6 +91,7 @@ def synth(
         retries=retries,
         candidates=candidates,
         coverage=coverage,
+        words=words,
         device=device,
         batch_size=batch_size,
         workers=workers or _default_workers(len(lines), batch_size, device),

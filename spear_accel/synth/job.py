@@ -72,7 +72,8 @@ def synthesise(
     """
     voices = _voices(lines, options)
     check_format(options.format, options.tokens_only)
-    how = WorkerOptions({name: options.lines_of(name) for name in voices}, options.tokens_only, options.device)
+    lines_of = {name: options.lines_of(name) for name in voices}
+    how = WorkerOptions(lines_of, options.tokens_only, options.device, options.words)
     executor = make_executor(options.engine, how, options.batch_size, options.workers)
     check_folder(folder)
     own = own_folder(folder, options.shard)
@@ -168,6 +169,7 @@ def _identity(
         "retries": options.retries,
         "candidates": options.candidates,
         "coverage": options.coverage,
+        "words": options.words,
         "device": options.device,
         "shards": options.shard[1],
     }

@@ -29,6 +29,8 @@ class SynthOptions:
     """Attempts at each utterance, of which the best is kept."""
     coverage: bool = True
     """Whether words that are skipped or said twice count as a fault (docs/coverage.md)."""
+    words: bool = False
+    """Whether records tell when each word is said."""
     device: str = "cpu"
     batch_size: int = 16
     workers: int = 1
@@ -45,6 +47,8 @@ class SynthOptions:
         for name in ("batch_size", "workers", "candidates"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be 1 or more")
+        if self.words and self.tokens_only:
+            raise UserError("--words: without sound words have no times; leave --words or --tokens-only out")
         if self.engine not in ENGINES:
             raise UserError(f"--engine {self.engine}: unknown; choose {' or '.join(ENGINES)}")
 

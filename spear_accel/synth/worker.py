@@ -22,6 +22,7 @@ from spear_accel.synth.line_scheduler import LineOptions, decode_lines
 from spear_accel.synth.lines import Line
 from spear_accel.synth.memory import limit_malloc_growth
 from spear_accel.synth.prefetch import prefetch
+from spear_accel.synth.sound import sound_of_line
 from spear_accel.synth.writers import Sample
 from spear_accel.voice.voice import Voice
 
@@ -39,6 +40,8 @@ class WorkerOptions:
     """By the name of the voice."""
     tokens_only: bool = False
     device: str = "cpu"
+    words: bool = False
+    """Whether records tell when each word is said."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +107,16 @@ class Worker:
         if job.fault is not None:
             return LineResult(job.line, job.voice, job.attempts, fault=job.fault)
         tokens = torch.cat(job.tokens).numpy().astype(np.int64)
-        sample = Sample(job.line.id, tokens, None, None)
-        if not self._options.tokens_only:
-            planned = [utterance.planned for utterance in job.utterances]
-            samples = voice.sound(planned, job.tokens, job.line.speed).numpy()
-            sample = Sample(job.line.id, tokens, samples, voice.sample_rate)
-        return LineResult(job.line, job.voice, job.attempts, sample, _record(job, sample))
+        if self._options.tokens_only:
+            sample = Sample(job.line.id, tokens, None, None)
+            return LineResult(job.line, job.voice, job.attempts, sample, _record(job, sample))
+        sounded = sound_of_line(voice, job, self._options.words)
+        sample = Sample(job.line.id, tokens, sounded.waveform.numpy(), voice.sample_rate)
+        record = _record(job, sample)
+        if self._options.words:
+            record["words"] = [word.to_dict() for word in sounded.words]
+            record["warnings"] += sounded.warnings
+        return LineResult(job.line, job.voice, job.attempts, sample, record)
 
 
 def _record(job: LineJob, sample: Sample) -> dict[str, Any]:

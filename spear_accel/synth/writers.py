@@ -132,14 +132,20 @@ class Lhotse(Sounds):
 
     def _cut(self, record: dict[str, Any]) -> dict[str, Any]:
         from lhotse import MonoCut, Recording, SupervisionSegment
+        from lhotse.supervision import AlignmentItem
 
         id, path = record["id"], self.folder / record["audio_filepath"]
         recording = Recording.from_file(path, recording_id=id, relative_path_depth=2)
-        named = ("id", "text", "voice", "duration", "audio_filepath")
+        named = ("id", "text", "voice", "duration", "audio_filepath", "words")
         custom = {key: value for key, value in record.items() if key not in named}
+        words = [
+            AlignmentItem(word["word"], word["start"], round(word["end"] - word["start"], 3))
+            for word in record.get("words", ())
+        ]
         said = SupervisionSegment(
-            id, id, 0.0, recording.duration, text=record["text"], speaker=record["voice"], custom=custom
-        )
+            id, id, 0.0, recording.duration, text=record["text"], speaker=record["voice"], custom=custom,
+            alignment={"word": words} if words else None,
+        )  # fmt: skip
         cut = MonoCut(id, 0.0, recording.duration, channel=0, supervisions=[said], recording=recording)
         fields: dict[str, Any] = cut.to_dict()
         return fields

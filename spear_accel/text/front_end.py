@@ -7,6 +7,7 @@ group `spear_accel.text`: the entry point's name is a language ("de", "pt-BR") o
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from spear_accel.storage.entry_points import load_entry
 __all__ = ["GROUP", "FrontEnd", "Normalised", "SpokenWord", "front_end_for", "verbatim"]
 
 GROUP = "spear_accel.text"
+_WRITTEN_WORD = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]+")
+"""Control characters stand for spaces."""
 
 
 class SpokenWord(NamedTuple):
@@ -48,8 +51,13 @@ FrontEnd = Callable[[str], Normalised]
 
 def verbatim(text: str) -> Normalised:
     """A text as it is written, with single spaces and without control characters, in Unicode's composed form."""
-    kept = "".join(c if unicodedata.category(c) != "Cc" else " " for c in unicodedata.normalize("NFC", text))
-    return Normalised(" ".join(kept.split()))
+    words: list[SpokenWord] = []
+    position = 0
+    for match in _WRITTEN_WORD.finditer(text):
+        word = unicodedata.normalize("NFC", match.group())
+        words.append(SpokenWord(word, position, *match.span()))
+        position += len(word) + 1
+    return Normalised(" ".join(word.text for word in words), words=tuple(words))
 
 
 def front_end_for(language: str, name: str | None = None) -> FrontEnd:

@@ -5,6 +5,7 @@ Stand where a SentencePiece tokenizer stands; kept as `tokenizer.json`, for ther
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -36,6 +37,10 @@ class ByteTokenizer:
         """Text of ids; pads and what is no byte are left out."""
         return bytes(token for token in ids if 0 < token < self.vocab_size).decode(errors="replace")
 
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """The character that each byte belongs to; the fixed ids in front are no letters."""
+        return [(place, place + 1) for place, character in enumerate(text) for _ in character.encode()]
+
     def to_dict(self) -> dict[str, Any]:
         return {"kind": "bytes", **asdict(self)}
 
@@ -62,6 +67,10 @@ class IdTokenizer:
     def decode(self, ids: Iterable[int]) -> str:
         """A letter for every id, so that lengths are those of the ids."""
         return "".join("." for _ in ids)
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """The characters of each number."""
+        return [match.span() for match in re.finditer(r"\S+", text)]
 
     def to_dict(self) -> dict[str, Any]:
         return {"kind": "ids", **asdict(self)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,8 @@ PAD_ID = 0
 UNKNOWN_ID = 1
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 PUNCTUATION = "',.?!;:-"
+_SPACE = "\u2581"
+"""SentencePiece's sign for a space."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,16 @@ class TextTokenizer:
     def decode(self, ids: Iterable[int]) -> str:
         """Text of ids; pads are left out. Equals the (case-folded) input of `encode`."""
         return str(self._processor.decode([int(i) for i in ids if i != PAD_ID]))
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Which characters of `text` each id of `encode` stands for; spaces belong to the piece behind them."""
+        pieces = self.pieces(text)
+        ends = list(accumulate(map(len, pieces)))
+        # The model puts a space in front of a text; folding case or width may change its length.
+        front = int(bool(pieces) and pieces[0].startswith(_SPACE) and not text.startswith(" "))
+        scale = len(text) / max(1, (ends[-1] if ends else 0) - front)
+        edges = [max(0, round((end - front) * scale)) for end in (0, *ends)]
+        return list(pairwise(edges))
 
     def pieces(self, text: str) -> list[str]:
         """The pieces of `encode`, to look at."""

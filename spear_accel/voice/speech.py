@@ -10,6 +10,7 @@ from torch import Tensor
 
 from spear_accel.decoding import DecodeStats
 from spear_accel.text.plan import PlannedUtterance
+from spear_accel.timing import WordTime
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class Speech:
     """Counts of the decoding; of a streamed piece, those of the utterances that end here."""
     warnings: tuple[str, ...] = ()
     """What was left out or cut off, a line each."""
+    words: tuple[WordTime, ...] = ()
+    """When each written word is said, where `words=True` asked for it: seconds from the beginning of the whole speech.
+    A streamed piece holds those of the utterances that end in it."""
 
     @property
     def seconds(self) -> float:
@@ -56,6 +60,7 @@ def join(parts: Sequence[Speech], stats: Sequence[DecodeStats]) -> Speech:
         utterances=tuple(utterance for part in parts for utterance in part.utterances),
         stats=DecodeStats.total(stats),
         warnings=tuple(line for part in parts for line in part.warnings),
+        words=tuple(word for part in parts for word in part.words),
     )
 
 

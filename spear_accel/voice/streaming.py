@@ -17,6 +17,8 @@ from torch import Tensor
 from spear_accel.acoustic import AcousticStage
 from spear_accel.decoding import DecodeStats, RequestOutput, RequestResult
 from spear_accel.text.plan import PlannedUtterance
+from spear_accel.timing.timer import UtteranceTimes
+from spear_accel.timing.words import WordTime
 from spear_accel.voice.speech import Speech, SpokenUtterance, warnings_of
 
 __all__ = ["CHUNKS", "groups", "sound_of", "stream"]
@@ -36,18 +38,31 @@ Decode = Callable[[Sequence[PlannedUtterance]], Generator[RequestOutput, None, N
 """Decodes utterances as one batch and hands them over in order, in growing chunks."""
 
 
+Times = Callable[[PlannedUtterance, Tensor, float, float], UtteranceTimes]
+"""Tells the words of an utterance from its tokens, when they begin to sound and how long they do, in seconds."""
+
+
 def stream(
-    planned: Iterable[PlannedUtterance], decode: Decode, stage: AcousticStage, speed: float, batch: int
+    planned: Iterable[PlannedUtterance],
+    decode: Decode,
+    stage: AcousticStage,
+    speed: float,
+    batch: int,
+    times: Times | None = None,
 ) -> Iterator[Speech]:
     """Speech in pieces, in order. The first utterance is decoded alone, then four together, the others by `batch`.
 
-    A piece from the middle of an utterance has no `utterances`, no warnings and no counts; the piece that ends it has
-    them all. At most `batch` utterances' tokens are in memory, and of sound what the stage keeps as context.
+    A piece from the middle of an utterance has no `utterances`, no warnings, no words and no counts; the piece that
+    ends it has them all. At most `batch` utterances' tokens are in memory, and of sound what the stage keeps as
+    context. Without `times` no piece has words.
     """
+    samples = 0
     for group in groups(planned, [min(size, batch) for size in (*_FIRST_GROUPS, batch)]):
         with closing(decode(group)) as outputs:
             for one in group:
-                yield from _Voicing(one, outputs, stage, speed).pieces()
+                voicing = _Voicing(one, outputs, stage, speed, samples, times)
+                yield from voicing.pieces()
+                samples = voicing.samples
 
 
 def groups(planned: Iterable[PlannedUtterance], sizes: Sequence[int]) -> Iterator[list[PlannedUtterance]]:
@@ -76,11 +91,23 @@ class _Voicing:
     """One utterance on its way from growing tokens to pieces of sound."""
 
     def __init__(
-        self, planned: PlannedUtterance, outputs: Iterator[RequestOutput], stage: AcousticStage, speed: float
+        self,
+        planned: PlannedUtterance,
+        outputs: Iterator[RequestOutput],
+        stage: AcousticStage,
+        speed: float,
+        samples: int = 0,
+        times: Times | None = None,
     ) -> None:
-        """outputs: taken from up to the end of this utterance, and no further."""
+        """Of an utterance that begins behind so many samples; see `stream` for the rest.
+
+        outputs: taken from up to the end of this utterance, and no further.
+        """
         self.planned, self.outputs, self.stage, self.speed = planned, outputs, stage, speed
         self.silence = torch.zeros(round(planned.pause / speed * stage.sample_rate))
+        self.samples, self.times = samples, times
+        """Samples made so far, those of earlier utterances included."""
+        self.first_sample = samples + len(self.silence)
         self.new: list[Tensor] = []
         self.end: RequestResult | None = None
 
@@ -120,11 +147,18 @@ class _Voicing:
         tokens = torch.cat([torch.zeros(0, dtype=torch.int64), *self.new])
         waveform = torch.cat([self.silence, waveform])
         self.new, self.silence = [], self.silence[:0]
+        self.samples += len(waveform)
         return Speech(waveform, self.stage.sample_rate, tokens, (), DecodeStats(0, 0, 0, 0, 0, 0.0))
 
     def _last_piece(self, waveform: Tensor) -> Speech:
         piece, end = self._piece(waveform), self.end
         assert end is not None
         said = SpokenUtterance(self.planned.text, end.tokens, end.stop_reason, end.seed)
-        warnings = warnings_of(self.planned, said)
-        return Speech(piece.waveform, piece.sample_rate, piece.tokens, (said,), end.stats, warnings)
+        warnings, words = warnings_of(self.planned, said), tuple[WordTime, ...]()
+        if self.times is not None:
+            rate = self.stage.sample_rate
+            timed = self.times(
+                self.planned, end.tokens, self.first_sample / rate, (self.samples - self.first_sample) / rate
+            )
+            words, warnings = timed.words, (*warnings, *timed.warnings)
+        return Speech(piece.waveform, piece.sample_rate, piece.tokens, (said,), end.stats, warnings, words)

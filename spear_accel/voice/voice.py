@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -28,12 +29,14 @@ from spear_accel.decoding import (
 from spear_accel.errors import UserError
 from spear_accel.text.front_end import front_end_for
 from spear_accel.text.plan import PlannedUtterance, closed, plan, verbatim
+from spear_accel.timing.timer import WordTimer
 from spear_accel.voice.folder import open_voice
 from spear_accel.voice.generator import SemanticGenerator
 from spear_accel.voice.hub import fetch_voice
 from spear_accel.voice.parts import VoiceParts, load_parts
-from spear_accel.voice.speech import Speech, SpokenUtterance, is_broken, join, warnings_of
-from spear_accel.voice.streaming import CHUNKS, groups, sound_of, stream
+from spear_accel.voice.speech import Speech, SpokenUtterance, is_broken, join
+from spear_accel.voice.streaming import CHUNKS, Times, sound_of, stream
+from spear_accel.voice.whole import sound_with_pause, speak_whole
 
 # Utterances in one batch: bounds the memory that a long text needs.
 _LARGEST_GROUP = 16
@@ -98,25 +101,44 @@ class Voice:
         return self._stage().sample_rate
 
     def speak(
-        self, text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0
+        self,
+        text: str,
+        options: DecodeOptions | None = None,
+        *,
+        seed: int | None = None,
+        speed: float = 1.0,
+        words: bool = False,
     ) -> Speech:
         """Speak a text of any length. The whole waveform is kept in memory; `speak_each` keeps a few sentences.
 
-        `seed` takes the place of the one in `options`. `speed` is a factor on the tempo, 0.5 to 2.
+        `seed` takes the place of the one in `options`. `speed` is a factor on the tempo, 0.5 to 2. With `words` the
+        speech tells when each word of the text is said (docs/timestamps.md).
         Raises UserError: nothing in the text can be read aloud, or an option is out of range.
         """
-        decoded = list(self._spoken(text, self._choose(options, seed), speed))
+        decoded = list(self._spoken(text, self._choose(options, seed), speed, words))
         return join([part for spoken, _ in decoded for part in spoken], [stats for _, stats in decoded])
 
     def speak_each(
-        self, text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0
+        self,
+        text: str,
+        options: DecodeOptions | None = None,
+        *,
+        seed: int | None = None,
+        speed: float = 1.0,
+        words: bool = False,
     ) -> Iterator[Speech]:
         """`speak`, an utterance at a time, with memory bounded for any length. Raises as `speak`, at the first step."""
-        for spoken, _ in self._spoken(text, self._choose(options, seed), speed):
+        for spoken, _ in self._spoken(text, self._choose(options, seed), speed, words):
             yield from spoken
 
     def stream(
-        self, text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0
+        self,
+        text: str,
+        options: DecodeOptions | None = None,
+        *,
+        seed: int | None = None,
+        speed: float = 1.0,
+        words: bool = False,
     ) -> Iterator[Speech]:
         """`speak` in pieces as soon as they are ready, the first before its sentence is decoded; memory is bounded.
 
@@ -131,7 +153,8 @@ class Voice:
         def decode(group: Sequence[PlannedUtterance]) -> Generator[RequestOutput, None, None]:
             return self.generator.growing([one.text for one in group], chosen, CHUNKS)
 
-        yield from stream(planned, decode, stage, speed, min(chosen.batch_size, _LARGEST_GROUP))
+        times = self._times(text) if words else None
+        yield from stream(planned, decode, stage, speed, min(chosen.batch_size, _LARGEST_GROUP), times)
 
     def text_to_semantic(self, texts: Sequence[str], options: DecodeOptions | None = None) -> DecodeResult:
         """Semantic tokens of each text, which is normalised and decoded as a single utterance.
@@ -188,7 +211,8 @@ class Voice:
 
     def sound(self, planned: Sequence[PlannedUtterance], tokens: Sequence[Tensor], speed: float = 1.0) -> Tensor:
         """Waveform float32 [samples] of the tokens of planned utterances, with the silences between them."""
-        pieces = [self._with_pause(one, said, speed) for one, said in zip(planned, tokens, strict=True)]
+        stage = self._stage()
+        pieces = [sound_with_pause(stage, one, said, speed) for one, said in zip(planned, tokens, strict=True)]
         return torch.cat(pieces)
 
     def semantic_to_waveform(self, tokens: Tensor | Sequence[int], speed: float = 1.0) -> Tensor:
@@ -221,29 +245,22 @@ class Voice:
             )
         return self.acoustic
 
-    def _spoken(self, text: str, options: DecodeOptions, speed: float) -> Iterator[tuple[list[Speech], DecodeStats]]:
+    def _times(self, text: str) -> Times:
+        return partial(WordTimer(self.model, self.tokenizer).times, text)
+
+    def _spoken(
+        self, text: str, options: DecodeOptions, speed: float, words: bool
+    ) -> Iterator[tuple[list[Speech], DecodeStats]]:
         """One Speech per utterance, decoded in groups; and each group's counts."""
-        self._stage()
-        speed, said = tempo(speed), False
+        stage, speed, said = self._stage(), tempo(speed), False
+
+        def decode(group: Sequence[PlannedUtterance]) -> DecodeResult:
+            return self.generator.texts([one.text for one in group], options)
+
         planned = plan(text, self.card.longest_utterance, self.front_end)
-        for group in groups(planned, (min(options.batch_size, _LARGEST_GROUP),)):
-            result = self.generator.texts([one.text for one in group], options)
+        times, batch = self._times(text) if words else None, min(options.batch_size, _LARGEST_GROUP)
+        for spoken, result in speak_whole(planned, decode, stage, speed, batch, times):
             said = said or not is_broken(result.tokens, result.stop_reasons)
-            yield [self._speech(one, result, index, speed) for index, one in enumerate(group)], result.stats
+            yield spoken, result.stats
         if not said:
             raise UserError(f"voice {self.card.name!r}: the model returns NaN, so its weights are damaged; get it anew")
-
-    def _speech(self, one: PlannedUtterance, result: DecodeResult, index: int, speed: float) -> Speech:
-        said = SpokenUtterance(one.text, result.tokens[index], result.stop_reasons[index], result.seeds[index])
-        return Speech(
-            waveform=self._with_pause(one, said.tokens, speed),
-            sample_rate=self.sample_rate,
-            tokens=said.tokens,
-            utterances=(said,),
-            stats=result.utterance_stats[index],
-            warnings=warnings_of(one, said),
-        )
-
-    def _with_pause(self, one: PlannedUtterance, tokens: Tensor, speed: float) -> Tensor:
-        silence = torch.zeros(round(one.pause / speed * self.sample_rate))
-        return torch.cat([silence, sound_of(self._stage(), tokens, speed)])

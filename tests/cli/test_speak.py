@@ -62,6 +62,23 @@ def test_options_reach_the_voice(run, shared_voice: Path, tmp_path: Path) -> Non
     assert not np.array_equal(np.load(tokens), chosen)
 
 
+def test_words_go_to_a_file_in_the_format_of_its_ending(run, shared_voice: Path, tmp_path: Path) -> None:
+    for ending, beginning in (
+        ("json", "["),
+        ("srt", "1\n00:00:0"),
+        ("vtt", "WEBVTT"),
+        ("ctm", "a 1 "),
+        ("TextGrid", "File"),
+    ):
+        words = tmp_path / f"a.{ending}"
+        done = run("speak", TEXT, "-o", tmp_path / "a.wav", "--voice", shared_voice, "--words", words)
+        assert done.code == 0 and words.read_text().startswith(beginning)
+    live = run("speak", TEXT, "--raw", "-o", "-", "--voice", shared_voice, "--words", tmp_path / "b.ctm")
+    assert live.code == 0 and len(live.out) > 1000
+    times = [line.split()[1:] for line in (tmp_path / "b.ctm").read_text().splitlines()]
+    assert times == [line.split()[1:] for line in (tmp_path / "a.ctm").read_text().splitlines()]
+
+
 def test_what_is_left_out_is_warned_of(run, shared_voice: Path, tmp_path: Path) -> None:
     outcome = run("speak", "Hi 😀 there.", "-o", tmp_path / "a.wav", "--voice", shared_voice)
     assert outcome.code == 0
@@ -80,6 +97,9 @@ def test_what_is_left_out_is_warned_of(run, shared_voice: Path, tmp_path: Path) 
         (["speak", "Hi", "-o", "."], "is a folder"),
         (["speak", "Hi", "-o", "a.m4a"], "ends with .m4a; name it .wav, .flac"),
         (["speak", "Hi", "--tokens-out", "nowhere/a.npy"], "nowhere: no such folder"),
+        (["speak", "Hi", "--words", "a.doc"], "a.doc: word times go to a file"),
+        (["speak", "Hi", "-o", "a.json", "--words", "a.json"], "a.json: name a file of its own"),
+        (["speak", "Hi", "--words", "nowhere/a.srt"], "nowhere: no such folder"),
         (["speak", "Hi", "--voice", "nobody"], "nobody: no such voice; shipped voices:"),
         (["speak", "Hi", "--speed", "9"], "speed must be between"),
         (["speak", "Hi", "--speed", "fast"], "--speed"),

@@ -34,6 +34,7 @@ def test_a_dataset_with_one_bad_line(run: Run, tiny_voice: Path, text: Path, tmp
         (("lines.csv", "--format", "zip"), "--format zip"),
         (("lines.csv", "--batch-size", "0"), "--batch-size 0"),
         (("lines.csv", "--method", "magic"), "method 'magic' is unknown"),
+        (("lines.csv", "--words", "--tokens-only"), "--words: without sound"),
         (("lines.csv", "--voice", "nobody"), "nobody: no such voice"),
     ],
 )

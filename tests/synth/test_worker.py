@@ -54,6 +54,18 @@ def test_a_result_crosses_processes(lines: list[Line], worker_options: WorkerOpt
     np.testing.assert_array_equal(copy.sample.tokens, result.record["tokens"])
 
 
+def test_words_are_timed_as_speaking_times_them(worker_options: WorkerOptions, ending_voice: Path) -> None:
+    line = Line(1, "a", "Dr. Who paid $5. He left.", seed=3, speed=1.5)
+    job = LineJob(line, str(ending_voice))
+    [result] = Worker(replace(worker_options, words=True)).make([[job]])
+    options = worker_options.lines[str(ending_voice)].decode
+    speech = Voice.load(ending_voice).speak(line.text, options, seed=3, speed=1.5, words=True)
+    assert result.record["words"] == [word.to_dict() for word in speech.words] != []
+    assert [warning for warning in result.record["warnings"] if "attention does not show" in warning]
+    [plain] = Worker(worker_options).make([[LineJob(line, str(ending_voice))]])
+    assert "words" not in plain.record and plain.record["duration"] == result.record["duration"]
+
+
 def test_a_line_that_cannot_be_read_comes_back_with_its_fault(
     worker_options: WorkerOptions, ending_voice: Path
 ) -> None:

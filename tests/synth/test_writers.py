@@ -127,6 +127,27 @@ def test_datasets_reads_an_audiofolder(tmp_path: Path) -> None:
             assert row[name] == one[name]
 
 
+def test_word_times_are_alignments_of_cuts(tmp_path: Path, lhotse: Any) -> None:
+    words = [{"word": "$5", "start": 0.05, "end": 0.1}, {"word": "or", "start": 0.1, "end": 0.18}]
+    writer = make_writer("lhotse", False, tmp_path)
+    records = [{**record(made(id)), **writer.write(made(id)), "words": words} for id in IDS]
+    writer.finish(records)
+    for cut in lhotse.CutSet.from_file(tmp_path / "cuts.jsonl.gz"):
+        [said] = cut.supervisions
+        assert "words" not in said.custom
+        found = [(one.symbol, one.start, round(one.end, 3)) for one in said.alignment["word"]]
+        assert found == [("$5", 0.05, 0.1), ("or", 0.1, 0.18)]
+
+
+def test_datasets_reads_words_of_an_audiofolder(tmp_path: Path) -> None:
+    datasets = usable_datasets()
+    words = [{"word": "$5", "start": 0.05, "end": 0.1}]
+    writer = make_writer("audiofolder", False, tmp_path / "set")
+    writer.finish([{**record(made(id)), **writer.write(made(id)), "words": words} for id in IDS])
+    read = datasets.load_dataset("audiofolder", data_dir=str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"))
+    assert all(row["words"] == words for row in read["train"].remove_columns("audio"))
+
+
 def test_webdataset_reads_its_shards(tmp_path: Path) -> None:
     """A sample for every line, whatever dots are in its id."""
     webdataset = pytest.importorskip("webdataset", reason="webdataset is not installed: pip install webdataset")

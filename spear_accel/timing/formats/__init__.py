@@ -1,0 +1,1 @@
+"""Files of word times: one module for each kind of format, each a function from words to text."""

@@ -113,7 +113,7 @@ CASES = {
         ("pages 10-20", "pages ten to twenty"),
         ("2+2=4", "two plus two equals four"),
         ("5 - 3 = 2", "five minus three equals two"),
-        ("3x4", "three times four"),
+        ("3x4", "three by four"),
         ("10^6", "ten to the power of six"),
     ],
     "telephone numbers": [
@@ -203,7 +203,7 @@ CASES = {
         ("ﬁne café, naïve Łódź", "fine cafe, naive Lodz"),
         ("Ｆｕｌｌ １２", "Full twelve"),
         ("α-particle", "alpha particle"),
-        ("a\u200bb\u00adc", "a bc"),
+        ("a\u200bcu\u00adp", "a cup"),
         ("one\n two\tthree", "one two three"),
     ],
 }

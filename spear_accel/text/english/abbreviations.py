@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from spear_accel.text.english import tables
 from spear_accel.text.english.capitals import letters
@@ -151,11 +150,6 @@ def _name_goes_on(match: Match) -> bool:
     return bool(re.match(r"[ ,;:'-]", text[end : end + 1])) and not sentence_ends(text, end)
 
 
-def _letter_with(word: str) -> Callable[[Match, Speller], str]:
-    """Reads a letter with a word behind it, as in the grades "A plus" and "B minus"."""
-    return lambda match, spell: f"{match['letter']} {word}"
-
-
 RULES = (
     rule(
         "abbreviation",
@@ -180,7 +174,7 @@ RULES = (
     rule(
         "abbreviation",
         LETTERS,
-        rf"(?P<word>{tables.alternatives(set(_NUMBERED))})(?P<dot>\.?)\s?(?=[#(]?\d|[IVXLC]{{2,}}\b|[VX]\b)",
+        rf"(?P<word>{tables.alternatives(set(_NUMBERED))})(?P<dot>\.?)\s?(?=[#(]?\d|[A-Z]{{1,2}}-?\d|[IVXLC]{{2,}}\b|[VX]\b)",
         _numbered,
         _has_number,
     ),
@@ -215,6 +209,13 @@ RULES = (
     ),
     rule(
         "initial",
+        "I",
+        r"(?<=[a-z] )(?P<letter>I)\.(?=\s[A-Z][a-z])",
+        _initial,
+        lambda match: previous_word(match)[0].isupper() and not sentence_ends(match.string, match.end()),
+    ),
+    rule(
+        "initial",
         UPPER,
         r"(?<![\w.'])(?P<letter>[A-HJ-Z])\.(?=\s(?P<next>[a-z]{3,}))",
         lambda match, spell: match["letter"],
@@ -223,14 +224,6 @@ RULES = (
         ),
     ),
     rule("reading", "wW", r"w/(?=\s|\w)", lambda match, spell: "with "),
-    rule("grade", "ABCDEF", r"(?P<letter>[A-F])\+(?![\w+])", _letter_with("plus")),
-    rule(
-        "grade",
-        "ABCDEF",
-        r"(?P<letter>[A-F])[-−](?=[\s.,;!?)]|\Z)",
-        _letter_with("minus"),
-        lambda match: bool(re.match(r"(?:an?|the|got|of|grade|with|or|to)\Z", previous_word(match))),
-    ),
     rule(
         "reading",
         "u",
@@ -242,6 +235,4 @@ RULES = (
         ),
     ),
     rule("reading", "r", r"r(?=\su\b)|(?<=\bu\s)r\b", "are"),
-    rule("name", "C", r"C\+\+(?!\w)", "C plus plus"),
-    rule("name", "CFGAD", r"(?P<letter>[CFGAD])#(?!\w)", _letter_with("sharp")),
 )

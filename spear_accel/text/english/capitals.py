@@ -20,7 +20,9 @@ _SPELLED = frozenset(("ADD", "ERA", "DOT", "ARE", "ACE", "AIM", "LAX", "GIN", "L
 _ONSET = "(?:[BCDFGHJKLMNPRSTVWXYZ]|QU|[BCFGPS]L|[BCDFGPT]R|[CGPSTW]H|S[CKMNPTW]|TW|DW|KN|WR|SC[HR]|S[PT]R|SPL|SHR|THR)"
 _CODA = ("(?:[BCDFGHKLMNPRSTVWXZ]|[CGPST]H|[BDFGLMNPRSTZ]{2}|CK|[LNRS][CDFKLMNPT]|HN|[LNR]?[CST]H|NG|NK|MP|[CFPX]T|"
          "[BDFKLMNPRT]S|LK|LM|RM|RN|RL|RK|SM|TZ|NCE|NTS|RTS|NDS|GHT|TCH)")  # fmt: skip
-_SAYABLE = re.compile(rf"{_ONSET}?(?:[AEIOUY]{{1,2}}{_ONSET})*[AEIOUY]{{1,2}}{_CODA}?\Z")
+_SAYABLE = re.compile(
+    rf"{_ONSET}?(?:[AEIOUY]{{1,2}}(?:{_ONSET}|[BDFGLMNPRSTZ]{{2}}|[LMNRS]{_ONSET}))*[AEIOUY]{{1,2}}{_CODA}?\Z"
+)
 _LONGEST_ACRONYM = 5
 _VOWEL = re.compile("[AEIOUY]")
 _CAPITALS = re.compile(r"[A-Z][A-Z']*[A-Z]")
@@ -77,11 +79,23 @@ def spoken_capitals(word: str, alone: bool) -> str:
 
 
 def _acronym(match: Match, spell: Speller) -> str:
-    spoken = spoken_capitals(match["word"], alone=True)
+    spoken = spoken_capitals(match["word"], alone=not _speaks(match))
     ending = match["ending"] or ""
     if not ending:
         return spoken
     return spoken + ("'s" if " " in spoken or "'" in ending else ending)
+
+
+def _speaks(match: Match) -> bool:
+    """Whether it names who speaks, as in a play: "ROMEO: ..."."""
+    text, start = match.string, match.start()
+    return text[match.end() : match.end() + 2] == ": " and text[max(0, start - 2) : start].rstrip(" ")[-1:] in (
+        "",
+        "\n",
+        ".",
+        "!",
+        "?",
+    )
 
 
 def _shouted(match: Match, spell: Speller) -> str:
@@ -98,7 +112,7 @@ def _shouted_word(word: str) -> str:
 def _is_shouted(match: Match) -> bool:
     """At least two words that cannot be acronyms, and these are most."""
     found = [word for word in _CAPITALS.findall(match.group()) if len(word) > 1]
-    sure = sum(_may_be_word(word) for word in found)
+    sure = sum(_may_be_word(word) or word in _LITTLE for word in found)
     return len(found) >= 2 and sure >= 2 and 2 * sure > len(found)
 
 
@@ -152,6 +166,12 @@ RULES = (
         r"(?:[A-Z][a-z]{1,20}|[a-z]{2,20})(?:[A-Z][a-z]{1,20}|[A-Z]{2,6}(?![a-z])){1,6}(?![A-Za-z])",
         _humps,
         _is_joined_words,
+    ),
+    rule(
+        "joined words",
+        "ei",
+        r"(?P<small>[ei])(?P<word>[A-Z][a-z]{2,20})(?![A-Za-z])",
+        lambda match, spell: f"{match['small'].upper()} {match['word'].lower()}",
     ),
     rule("acronym", LETTERS, r"(?P<small>[a-z]{1,2})(?P<word>[A-Z]{2,5})(?P<ending>s)?(?![A-Za-z])", _prefixed),
 )

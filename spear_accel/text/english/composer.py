@@ -10,13 +10,15 @@ from collections.abc import Mapping
 
 from spear_accel.text.front_end import SpokenWord
 
-__all__ = ["DASH", "Composer"]
+__all__ = ["BRACKET", "DASH", "Composer"]
 
 _PIECES = re.compile(r"[A-Za-z]+(?:'[A-Za-z]*)?|'[A-Za-z]+|[,.?!;:\n]|-| +|[—–]")
 DASH = "—"
 _CHARACTERS = re.compile(r"[^,.?!;:\n—-]")
 _USUAL = {gap: gap for gap in (" ", ", ", ". ", "! ", "? ", "; ", ": ", "-")}
 _RUNS = re.compile(r"\.([,;:])")
+BRACKET = "("
+"""Between words a comma; at the end of the text nothing."""
 
 
 class Composer:
@@ -75,7 +77,7 @@ class Composer:
 
     def finish(self) -> tuple[str, tuple[SpokenWord, ...]]:
         """The text and its words."""
-        closing = _joint(self._gap, "").rstrip(" -") if self._parts else ""
+        closing = _joint(self._gap.replace(BRACKET, " "), "").rstrip(" -") if self._parts else ""
         if closing != self._gap:
             self.unsure.append(self._length)
         return "".join(self._parts) + closing, tuple(self._words)
@@ -83,7 +85,7 @@ class Composer:
 
 def _joint(gap: str, following: str) -> str:
     """One mark for a run of them, and one space after it."""
-    run = _CHARACTERS.sub("", gap)
+    run = _CHARACTERS.sub("", gap.replace(BRACKET, ","))
     if not run:
         return " "
     if run == "-" and gap == "-" and following:

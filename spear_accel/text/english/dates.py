@@ -25,6 +25,7 @@ _MONTH = rf"(?P<month>(?:{'|'.join(_NAMES)}))\b\.?"
 _ANY_MONTH = _MONTH.replace("?P<month>", "?:")
 _DAY = r"(?P<day>3[01]|[12]\d|0?[1-9])"
 _SUFFIX = r"(?:st|nd|rd|th)?"
+_OWN_SUFFIX = r"(?P<suffix>st|nd|rd|th)?"
 _YEAR = r"(?P<year>[12]\d{3})(?![\d,.:/]\d|\d)"
 _SHORT_YEAR = rf"(?:{_YEAR}|'(?P<short>\d\d)\b)"
 _HOURS = re.compile(r"\s\d{1,2}(?::\d\d)?\s?(?:[-–]|[ap]\.?m\b)", re.IGNORECASE)
@@ -43,7 +44,9 @@ def _month_first(month: str, day: str, year: str | None, spell: Speller) -> str:
 
 
 def _article(match: Match) -> str:
-    return "" if previous_word(match, 6).lower() == "the" else "the "
+    before = previous_word(match, 6).lower()
+    joined = before in ("and", "or") and match["suffix"]
+    return "" if before == "the" or joined else "the "
 
 
 def _iso(match: Match, spell: Speller) -> str:
@@ -89,6 +92,10 @@ def _figures(match: Match, spell: Speller) -> str:
     return _month_first(MONTHS[month - 1], str(day), match["year"], spell)
 
 
+def _month_in_figures(match: Match, spell: Speller) -> str:
+    return f"{MONTHS[int(match['m'] or match['first']) - 1]} {spell.year(match['y'] or match['year'])}"
+
+
 def _day_and_month(match: Match, spell: Speller) -> str:
     month, day = _month_day_of(match, spell.options.day_first) or (1, 1)
     return _month_first(MONTHS[month - 1], str(day), None, spell)
@@ -100,7 +107,9 @@ def _is_date(match: Match) -> bool:
 
 def _is_short_date(match: Match) -> bool:
     """ "on 5/17": a day and a month, and no fraction."""
-    return bool(_ON.search(previous_word(match))) and _is_date(match) and int(match["b"]) > 4
+    before = previous_word(match)
+    weekday = before[:3].title() in _DAYS and before[:1].isupper()
+    return bool(_ON.search(before)) and _is_date(match) and (int(match["b"]) > 4 or weekday)
 
 
 def _quarter(match: Match, spell: Speller) -> str:
@@ -137,6 +146,13 @@ RULES = (
         _figures,
         _is_date,
     ),
+    rule(
+        "date",
+        DIGITS,
+        r"(?P<y>[12]\d{3})-(?P<m>0[1-9]|1[0-2])(?![\w/.:-])|(?P<first>0[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)(?![\w/.-])",
+        _month_in_figures,
+        lambda match: match["m"] is None or int(match["m"]) <= int(match["y"][2:]) % 100 or match["y"] < "1900",
+    ),
     rule("date", DIGITS, r"(?P<a>\d{1,2})(?P<sep>/)(?P<b>\d{1,2})(?![\w/-]|\.\d)", _day_and_month, _is_short_date),
     rule(
         "date",
@@ -149,7 +165,7 @@ RULES = (
     rule(
         "date",
         DIGITS,
-        rf"(?<![$/:-]){_DAY}{_SUFFIX}(?:\s?[-–]\s?(?P<last>3[01]|[12]\d|[1-9]){_SUFFIX})?(?:\sof)?[ -]{_MONTH}"
+        rf"(?<![$/:-]){_DAY}{_OWN_SUFFIX}(?:\s?[-–]\s?(?P<last>3[01]|[12]\d|[1-9]){_SUFFIX})?(?:\sof)?[ -]{_MONTH}"
         rf"(?![-'])(?:,?[ -]{_SHORT_YEAR})?",
         _day_month,
     ),
@@ -160,6 +176,12 @@ RULES = (
         lambda match, spell: _month_first(_month(match["month"]), match["day"], match["year"] or match["short"], spell),
     ),
     rule("date", _NAMED_START, rf"{_MONTH},?\s{_SHORT_YEAR}(?!\w)", _month_year),
+    rule(
+        "date",
+        "QH",
+        r"(?P<a>[QH][1-4])\s?[-–]\s?(?P<b>[QH][1-4])(?!\w)",
+        lambda match, spell: " to ".join(f"{one[0]} {spell.cardinal(one[1])}" for one in (match["a"], match["b"])),
+    ),
     rule(
         "date",
         "QH",
@@ -176,6 +198,12 @@ RULES = (
     rule("date", _NAMED_START, rf"{_MONTH}\s?[-–]\s?(?P<last>{'|'.join(_NAMES)})\b\.?(?!\s\d)", _month_span),
     rule(
         "date", " -–", rf"(?<=\d)\s?[-–]\s?(?={_ANY_MONTH}\s\d)|(?<=[a-z])\s?[-–]\s?(?=\d{{1,2}}\s{_ANY_MONTH})", " to "
+    ),
+    rule(
+        "date",
+        "MTWFS",
+        rf"(?P<a>{_SHORT_DAY})/(?P<b>{_SHORT_DAY})\b",
+        lambda match, spell: f"{_DAYS[match['a']]} slash {_DAYS[match['b']]}",
     ),
     rule("date", "MTWFS", rf"(?P<a>{_SHORT_DAY})\.?\s?[-–]\s?(?P<b>{_SHORT_DAY})\b\.?", _day_span),
     rule(

@@ -20,7 +20,7 @@ _MARK = rf"(?:\"|″|''|′|'|\s?(?:{LONG_UNIT}|m)\b)"
 
 
 def _tall(match: Match, spell: Speller) -> str:
-    feet, inches = spell.cardinal(match["feet"]), amount(match["inches"], spell)
+    feet, inches = spell.cardinal(match["feet"]), amount(match["inches"].replace("-", " "), spell)
     return f"{feet} foot {inches}"
 
 
@@ -117,9 +117,15 @@ RULES = (
     rule(
         "measure",
         DIGITS,
-        r"(?P<feet>[1-9])['′]\s?(?P<inches>1[01]|\d|\d 1/2)(?:\"|''|″|(?![\w'/]))",
+        r"(?P<feet>[1-9])['′]\s?(?P<inches>(?:1[01]|\d)(?:[ -]\d/\d)?)(?:\"|''|″|(?![\w'/]))",
         _tall,
         lambda match: match.group()[-1] in "\"'″" or "′" in match.group() or match["feet"] in "4567",
+    ),
+    rule(
+        "time",
+        DIGITS,
+        r"(?P<minutes>\d{1,2})['′]\s?(?P<seconds>1[2-9]|[2-5]\d)(?:\"|''|″)(?!\w)",
+        lambda match, spell: f"{spell.cardinal(match['minutes'])} minutes {spell.cardinal(match['seconds'])} seconds",
     ),
     rule("measure", DIGITS, rf"(?P<feet>\d{{1,4}})\s?(?:ft|feet)\.?,?\s?(?P<inches>{NUMBER})\s?in\b\.?", _feet_inches),
     rule("measure", DIGITS, rf"{NUMBER}\s?(?:lbs?|st)\.?,?\s?{NUMBER}\s?(?:oz|lbs?)\b\.?", _compound),

@@ -17,13 +17,19 @@ _TOP = "|".join(sorted(tables.words("top_level_domains"), key=len, reverse=True)
 _EXTENSION = "|".join(sorted(tables.words("file_extensions"), key=len, reverse=True))
 _TAIL = r"""(?:[^\s<>"(),;']|\([^\s<>"()]{0,200}\))*[^\s<>"(),;:'.!?*]"""
 _RUN = re.compile(r"\d+|[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|[A-Z]|.")
+_ABBREVIATED = re.compile(r"[a-z](?:\.[a-z]){1,4}")
+_COUNTRIES = frozenset("ae ai au ca de ee eu ie io uk us ua za".split())
 _HUMPS = re.compile(r"\d+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|_+")
 _VOWEL = re.compile("[aeiouy]", re.IGNORECASE)
 
 
 def _spoken(text: str, spell: Speller) -> str:
     """An address a piece at a time: words as words, figures, signs by their names, short vowelless runs spelled."""
-    return " ".join(_piece(piece, spell) for piece in _RUN.findall(text))
+    pieces = _RUN.findall(text)
+    return " ".join(
+        " ".join(piece.upper()) if before == "." and piece in _COUNTRIES else _piece(piece, spell)
+        for before, piece in zip(["", *pieces], pieces, strict=False)
+    )
 
 
 def _piece(piece: str, spell: Speller) -> str:
@@ -134,7 +140,7 @@ RULES = (
         LETTERS + DIGITS + "_",
         rf"(?P<stem>[\w-]{{1,64}}(?:\.[\w-]{{1,32}}){{0,3}}?)\.(?P<ending>(?:tar\.)?(?:{_EXTENSION}))(?![\w/]|\.\w)",
         _file,
-        lambda match: not match["stem"].replace(".", "").isdecimal(),
+        lambda match: not match["stem"].replace(".", "").isdecimal() and not _ABBREVIATED.fullmatch(match.group()),
     ),
     rule("path", UPPER, r"[A-Z]:\\[\w\\. -]{0,200}[\w\\]", _whole),
     rule("path", "~./", r"(?<![\w/])(?:~|\.{1,2})?/(?:[\w.@+-]{1,64}/){0,12}[\w.@+-]{0,63}[\w/]", _whole),

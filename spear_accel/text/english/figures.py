@@ -25,6 +25,12 @@ def _number(match: Match, spell: Speller) -> str:
     return ("minus " if match["sign"] else "") + spell.decimal(match["value"])
 
 
+def _is_decimal(match: Match) -> bool:
+    """No missing space after a full stop: "done.5 more"."""
+    before = match.string[max(0, match.start() - 2) : match.start()]
+    return match.group()[0] != "." or not (len(before) == 2 and before.isalpha() and before.islower())
+
+
 def _whole(match: Match, spell: Speller) -> str:
     text = match["value"]
     minus = "minus " if match["sign"] else ""
@@ -74,6 +80,7 @@ EARLY_RULES = (
 RULES = (
     rule("decimal", DIGITS, r"\d{1,3}(?:\.\d{3})+,\d{1,2}(?![\d,])", _continental),
     rule("range", DIGITS + "-−", rf"{SIGN}(?P<low>{NUMBER})\s?[-–—]\s?(?P<high>{NUMBER})(?![\w/-]|[.,]\d| ?=)", _range),
-    rule("decimal", SIGNED, rf"{SIGN}(?P<value>{WHOLE}?\.\d+)", _number),
+    rule("minus", "-–−", r"(?<=[\d)])[-–−](?=\d{1,9}(?:\.\d+)?\s?=)", " minus "),
+    rule("decimal", SIGNED, rf"{SIGN}(?P<value>{WHOLE}?\.\d+)", _number, _is_decimal),
 )
 CARDINAL_RULES = (rule("cardinal", DIGITS + "-−–", rf"{SIGN}(?P<value>{WHOLE})", _whole),)

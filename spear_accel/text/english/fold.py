@@ -40,7 +40,8 @@ _REPLACED = {
     "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L",
     "đ": "d", "Đ": "D", "ð": "th", "Ð": "Th", "þ": "th", "Þ": "Th", "ı": "i", "ħ": "h", "Ħ": "H", "ŋ": "ng",
     "Ŋ": "Ng", "ə": "e", "Ω": "Ω", "µ": "μ", "№": "No. ", "℃": "°C", "℉": "°F", "º": "°", "・": " ",
-    "‖": " ", "∕ ": "/", "⨯": "×", "✕": "×", "✖": "×", "⋯": "...", "␣": " ", "﹪": "%", "﹩": "$",
+    "♭": " flat ", "♯": " sharp ", "‖": " ", "∕ ": "/", "⨯": "×", "✕": "×", "✖": "×",
+    "⋯": "...", "␣": " ", "﹪": "%", "﹩": "$",
 }  # fmt: skip
 _FOREIGN = re.compile(r"[^ -~\n]")
 _GREEK_LETTER = re.compile("[\u0370-\u03ff\u1f00-\u1fff]")
@@ -86,6 +87,8 @@ def _in_context(character: str, text: str, at: int) -> str | None:
     if character in _GROUPING_SPACES:
         # "10 000" with a space that does not break is one figure, and "_" is a sign that groups figures in code.
         return "_" if before.isdecimal() and before.isascii() and _THOUSANDS.match(text, at + 1) else " "
+    if character == "ⁿ" and text[at + 1 : at + 2] == "ᵈ":
+        return "n"
     if character in "·∙⋅":
         around = text[max(0, at - 2) : at].rstrip()[-1:] + text[at + 1 : at + 3].lstrip()[:1]
         if len(around) == 2 and around.isalnum():

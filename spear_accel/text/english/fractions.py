@@ -15,6 +15,7 @@ _PAGED = re.compile(
     r"(?:page|step|part|slide|day|question|chapter|episode|photo|image|exercise|tweet|thread)\Z", re.IGNORECASE
 )
 _RATED = re.compile(r"(?:rated|rating|score|scored|got|gave|earned|grade|averages?|review)\Z", re.IGNORECASE)
+_FULL_MARKS = ("5", "10", "12", "15", "20", "25", "30", "40", "50", "60", "100")
 _FRACTION = r"(?:\d{1,4}\s)?\d{1,4}/[1-9]\d{0,3}"
 
 
@@ -54,7 +55,7 @@ def _is_rating(match: Match) -> bool:
         return True
     if re.match(r"\s(?:stars?|points?|marks?|rating)\b", match.string[match.end() : match.end() + 8]):
         return True
-    return match["b"] in ("10", "100", "5") and bool(_RATED.match(previous_word(match)))
+    return match["b"] in _FULL_MARKS and bool(_RATED.match(previous_word(match)))
 
 
 def _ratio(match: Match, spell: Speller) -> str:

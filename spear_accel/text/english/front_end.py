@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
-from spear_accel.text.english.composer import DASH, Composer
+from spear_accel.text.english.composer import BRACKET, DASH, Composer
 from spear_accel.text.english.fold import describe_dropped, fold
 from spear_accel.text.english.layout import lay_out
 from spear_accel.text.english.markup import read_html, read_markdown
@@ -167,4 +167,4 @@ def _say(token: Token, speller: Speller) -> str:
 def _between(kind: str, text: str) -> str:
     if kind == "gap":
         return text
-    return {"dash": DASH, "bracket": ","}.get(kind, "~")
+    return {"dash": DASH, "bracket": BRACKET}.get(kind, "~")

@@ -23,6 +23,7 @@ _INLINE = frozenset(
     "small span strike strong sub sup svg time tt u var video audio source picture wbr br td th object iframe".split()
 )
 _TAG = re.compile(r"</?(?P<name>[A-Za-z][A-Za-z0-9]{0,14})(?P<rest>(?:\s(?:\"[^\"]*\"|'[^']*'|[^'\"<>])*)?)/?>")
+_DECLARATION = re.compile(r"<[!?][A-Za-z][^<>]{0,400}>")
 _CLOSING = re.compile(r"</([A-Za-z][A-Za-z0-9]{0,14})>")
 _ALT = re.compile(r"\balt\s?=\s?(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
@@ -37,12 +38,16 @@ def read_html(source: Source) -> Source:
     """Without tags, comments, scripts and styles; entities decoded, alternative texts of images in their place."""
     if "<" in source.text:
         source = _without_hidden(source)
+        source = source.sub(_DECLARATION, " ")
         source = source.sub(_RAISED, lambda match: match["inner"].translate(_SUPERSCRIPT))
         source = source.unwrap(_LOWERED)
         closed = frozenset(match[1].lower() for match in _CLOSING.finditer(source.text))
         source = source.edited([edit for match in _TAG.finditer(source.text) if (edit := _tag(match, closed))])
     if "&" in source.text:
         source = source.sub(_ENTITY, lambda match: html.unescape(match.group()))
+        # What two programs have escaped one after the other.
+        if "&" in source.text:
+            source = source.sub(_ENTITY, lambda match: html.unescape(match.group()))
     return source
 
 

@@ -7,10 +7,21 @@ import re
 from spear_accel.text.english import tables
 from spear_accel.text.english.amounts import amount
 from spear_accel.text.english.numbers import Speller
-from spear_accel.text.english.patterns import AMOUNT, LETTERS, SIGN, SIGNED, TO
+from spear_accel.text.english.patterns import AMOUNT, SIGN, SIGNED, TO
 from spear_accel.text.english.tokens import Match, previous_word, rule, sentence_ends, starts_name
 
-__all__ = ["LONG_UNIT", "RULES", "UNIT", "is_one", "known_unit", "unit_name", "unit_stop", "value_words"]
+__all__ = [
+    "LONG_UNIT",
+    "NAMED_DEGREES",
+    "POWERS",
+    "RULES",
+    "UNIT",
+    "is_one",
+    "known_unit",
+    "unit_name",
+    "unit_stop",
+    "value_words",
+]
 
 _UNITS = {row[0]: (row[1], row[2]) for row in tables.rows("units")}
 _WHEN = {row[0]: row[3] for row in tables.rows("units")}
@@ -26,9 +37,9 @@ _ANY = rf"(?:(?i:{LONG_UNIT})|{_SHORT})"
 _AREA = r"(?:(?P<area>sq|cu|square|cubic)\.?\s)"
 _WHOLE_UNIT = (
     rf"(?:{_AREA}?(?P<unit>{_ANY})(?P<power>[²³]|\^[23]|(?<=m)[23])?(?:\.?\s?/\s?(?P<per>{_ANY}|[a-z]{{3,12}})"
-    r"(?P<per_power>[²³]|\^[23]|[23](?!\w))?)?)"
+    rf"(?P<per_power>[²³]|\^[23]|[23](?!\w))?(?:/(?P<per_more>{_ANY}|day|week|month|year)(?!\w))?)?)"
 )
-_POWERS = {"2": "square ", "3": "cubic ", "²": "square ", "³": "cubic ", "sq": "square ", "cu": "cubic ",
+POWERS = {"2": "square ", "3": "cubic ", "²": "square ", "³": "cubic ", "sq": "square ", "cu": "cubic ",
            "square": "square ", "cubic": "cubic "}  # fmt: skip
 _LENGTHS_OF_TIME = frozenset(
     ("d", "h", "hr", "hrs", "m", "min", "mins", "s", "sec", "secs", "w", "wk", "wks", "y", "yr", "yrs", "ms")
@@ -45,11 +56,12 @@ _CLOSED = re.compile(r"[.,;:)]|\Z|\s(?:to|and|or|for|of|at|after|before|later|lo
 _MILLIONS = re.compile(
     r"\s(?:dollars|pounds|euros|people|users|followers|views|subscribers|downloads|copies|homes|jobs|customers|visitors)\b"
 )
+_CURRENT = re.compile(r"\s(?:AC|DC|RMS)\b")
 _SEATS = re.compile(
-    r"(?:seat|apt|apartment|room|row|gate|unit|suite|flat|building|level|bus|figure|table|no|number|class|grade|size|section|type|item)\Z",
+    r"(?:seat|apt|apartment|room|row|gate|unit|suite|flat|building|level|bus|figure|table|no|number|class|grade|size|section|type|item)\.?\Z",
     re.I,
 )
-_NAMED_DEGREES = {"C": "degrees Celsius", "F": "degrees Fahrenheit", "K": "kelvin", "N": "degrees north",
+NAMED_DEGREES = {"C": "degrees Celsius", "F": "degrees Fahrenheit", "K": "kelvin", "N": "degrees north",
                   "S": "degrees south", "E": "degrees east", "W": "degrees west"}  # fmt: skip
 
 
@@ -69,7 +81,7 @@ def _name(match: Match, one: bool) -> str:
     unit = known_unit(match["unit"]) or ""
     if _is_minutes(match, unit):
         return "minute" if one else "minutes"
-    size = _POWERS.get((match["area"] or (match["power"] or "")[-1:]), "")
+    size = POWERS.get((match["area"] or (match["power"] or "")[-1:]), "")
     words = size + _UNITS[unit][0 if one else 1]
     if match["per"]:
         per_size = {"2": " squared", "²": " squared", "3": " cubed", "³": " cubed"}.get(
@@ -78,11 +90,13 @@ def _name(match: Match, one: bool) -> str:
         if known_unit(match["per"]) and match["per"] not in ("s", "h", "d") and per_size:
             per_size, words = (
                 "",
-                f"{words} per {_POWERS[(match['per_power'] or '')[-1:]]}{unit_name(match['per'], one=True)}",
+                f"{words} per {POWERS[(match['per_power'] or '')[-1:]]}{unit_name(match['per'], one=True)}",
             )
         else:
             words = f"{words} per {unit_name(match['per'], one=True) or match['per']}"
         words += per_size
+        if more := match["per_more"]:
+            words += f" per {unit_name(more, one=True) or more}"
     return words
 
 
@@ -129,6 +143,10 @@ def _is_measure(match: Match) -> bool:
     if unit is None:
         return False
     when, gap = _WHEN[unit], match["gap"]
+    if re.match(r"\.[a-z]\.", match.string[match.end() : match.end() + 3]):
+        return False  # "45 m.p.h."
+    if match["per"] and known_unit(match["per"]) and match["gap"] != "-":
+        return True
     if match["area"] or match["power"] or match["per"]:
         return when != "attached" or not gap or bool(match["area"])
     if unit == "m" and not gap and _MILLIONS.match(match.string, match.end()):
@@ -151,7 +169,11 @@ def _is_measure(match: Match) -> bool:
             or (unit in ("second", "s", "A", "N") and bool(_CLOSED.match(match.string, match.end())))
         )
     if when == "sign":
-        return not gap or not starts_name(match.string, match.end())
+        return (
+            not gap
+            or _CURRENT.match(match.string, match.end()) is not None
+            or not starts_name(match.string, match.end())
+        )
     if when == "space":
         return gap == " "
     if when == "compound":
@@ -177,11 +199,13 @@ def _is_decade_like(match: Match) -> bool:
 
 
 def _percent(match: Match, spell: Speller) -> str:
-    return f"{value_words(match, spell)} percent"
+    rate = match["rate"]
+    return f"{value_words(match, spell)} percent" + (f" per {unit_name(rate, one=True) or rate}" if rate else "")
 
 
 def _temperature(match: Match, spell: Speller) -> str:
-    return f"{value_words(match, spell)} {_NAMED_DEGREES[match['scale']]}"
+    name = NAMED_DEGREES[match["scale"]]
+    return f"{value_words(match, spell)} {name.replace('degrees', 'degree') if is_one(match) else name}"
 
 
 def _is_temperature(match: Match) -> bool:
@@ -193,24 +217,10 @@ _QUANTITY = rf"{SIGN}(?:(?P<low>{AMOUNT}){TO})?(?P<value>{AMOUNT})"
 
 RULES = (
     rule(
-        "measure",
-        "p",
-        rf"per\s(?P<unit>{LONG_UNIT})(?![\w/'])",
-        lambda match, spell: f"per {unit_name(match['unit'], one=True)}",
-        lambda match: match["unit"] not in ("in", "ha", "st", "kt"),
-    ),
-    rule(
-        "measure",
-        LETTERS,
-        r"(?P<unit>km|mi|ft|m|[kMGT]?B|mg|kg|g)/(?P<per>hr?|s|sec|min|[dm]?L|kg|day|month|year)(?![\w/])",
-        lambda match, spell: (
-            f"{unit_name(match['unit'], one=False)} per {unit_name(match['per'], one=True) or match['per']}"
-        ),
-    ),
-    rule(
         "percentage",
         SIGNED,
-        rf"{SIGN}(?:(?P<low>{AMOUNT})\s?%?{TO}(?P<high_sign>[-−])?)?(?P<value>{AMOUNT})\s?%",
+        rf"{SIGN}(?:(?P<low>{AMOUNT})\s?%?{TO}(?P<high_sign>[-−])?)?(?P<value>{AMOUNT})\s?%"
+        r"(?:/(?P<rate>day|wk|week|mo|month|yr|year|hr|hour|quarter)(?!\w))?",
         _percent,
     ),
     rule(

@@ -140,8 +140,8 @@ RULES = (
     ),
     rule(
         "money",
-        UPPER,
-        rf"(?<!/)(?P<currency>{_CODE})\s?{_RANGE}{_VALUE}{_SCALE}{_RATE}",
+        UPPER + "k",
+        rf"(?<![/\w])(?P<currency>{_CODE})\s?{_RANGE}{_VALUE}{_SCALE}{_RATE}",
         _money,
         lambda match: previous_word(match) not in ("ISO",),
     ),

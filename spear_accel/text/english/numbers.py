@@ -120,7 +120,7 @@ class Speller:
         top, bottom = int(numerator), int(denominator)
         if not (top > 0 and (2 <= bottom <= 20 or bottom in (24, 32, 64, 100, 1000))):
             return f"{self.cardinal(numerator)} over {self.cardinal(denominator)}"
-        name = _DENOMINATORS.get(bottom) or self.ordinal(denominator)
+        name = _DENOMINATORS.get(bottom) or self.ordinal(denominator).removeprefix("one ")
         if top == 1:
             return f"one {name}"
         return f"{self.cardinal(numerator)} " + ("halves" if name == "half" else plural(name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from spear_accel.text.english import tables
+from spear_accel.text.english.measures import LONG_UNIT, unit_name
 from spear_accel.text.english.numbers import Speller
 from spear_accel.text.english.patterns import DIGITS, NUMBER, SIGN, SIGNED
 from spear_accel.text.english.tokens import Match, rule
@@ -16,14 +17,17 @@ _COUNTED = re.compile(
     r"\s(?:[a-z]+ )?(?:people|men|women|children|(?!was|this|has|as\b|is\b|its\b|does|plus)[a-z]{2,}[a-rt-z]s)\b"
 )
 _SCALE = "k|K|M|B|T|m|b|bn|mn|mln|bln|tn|trn"
+_LEAST_THOUSANDS = 20
+"""Of a "K" that multiplies: "300K" is a number, "4K" and "10K" are names."""
 _RAISED = "[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+"
 
 
 def _power(match: Match, spell: Speller) -> str:
     base = spell.decimal(match["base"])
+    unit = f" {unit_name(match['unit'], one=False)}" if match["unit"] else ""
     if match["exponent"] in ("²", "³"):
-        return f"{base} {'squared' if match['exponent'] == '²' else 'cubed'}"
-    return f"{base} to the power of {_exponent(match['exponent'], spell)}"
+        return f"{base} {'squared' if match['exponent'] == '²' else 'cubed'}{unit}"
+    return f"{base} to the power of {_exponent(match['exponent'], spell)}{unit}"
 
 
 def _exponent(written: str, spell: Speller) -> str:
@@ -54,13 +58,20 @@ def _scaled(match: Match, spell: Speller) -> str:
 
 def _is_scaled(match: Match) -> bool:
     """ "5k" and "1.5B" multiply; "a 7B model", "a 10K" and "4K" are names unless something counted follows."""
+    if match["scale"] == "K" and match["value"].isdecimal() and int(match["value"]) >= _LEAST_THOUSANDS:
+        return match.string[match.start() - 1 : match.start()] != "-"
     if match["scale"] in ("B", "K", "T", "m", "b"):
         return "." in match["value"] or bool(_COUNTED.match(match.string[match.end() : match.end() + 30]))
     return match["value"] != "401"
 
 
 def _times(match: Match, spell: Speller) -> str:
-    algebra = re.match(r"\s?[-+=*/^)²³]", match.string[match.end() : match.end() + 2])
+    if match["low"]:
+        return f"{spell.decimal(match['low'])} to {spell.decimal(match['value'])} times"
+    text, start, end = match.string, match.start(), match.end()
+    algebra = re.match(r"\s?[-+=*/^)²³]", text[end : end + 2]) or re.search(
+        r"[=+*(^]\s?\Z", text[max(0, start - 2) : start]
+    )
     return f"{spell.decimal(match['value'])} {'x' if algebra else 'times'}"
 
 
@@ -68,6 +79,11 @@ def _product(match: Match, spell: Speller) -> str:
     values = re.split(r"\s?[x×*]\s?", match["values"])
     if all(value.isdecimal() and len(value) in (3, 4) for value in values) and "*" not in match["values"]:
         return " by ".join(spell.pairs(value) for value in values)
+    attached = not re.search(r"[\s*×]", match["values"]) and all(
+        value.isdecimal() and len(value) <= 2 for value in values
+    )
+    if attached and not re.match(r"\s?=", match.string[match.end() : match.end() + 2]):
+        return " by ".join(spell.cardinal(value) for value in values)
     return " times ".join(spell.decimal(value) for value in values)
 
 
@@ -89,7 +105,8 @@ RULES = (
     rule(
         "power",
         DIGITS,
-        rf"(?P<base>{NUMBER})(?P<exponent>{_RAISED}|\s?(?:\^|\*\*)\s?\{{?[-−+]?\d{{1,4}}\}}?)(?![\d.])",
+        rf"(?P<base>{NUMBER})(?P<exponent>{_RAISED}|\s?(?:\^|\*\*)\s?\{{?[-−+]?\d{{1,4}}\}}?)(?![\d.])"
+        rf"(?:\s(?P<unit>{LONG_UNIT})(?![\w/]))?",
         _power,
     ),
     rule(
@@ -101,5 +118,10 @@ RULES = (
         _is_scaled,
     ),
     rule("product", DIGITS, rf"(?P<values>{NUMBER}(?:\s?[x×*]\s?{NUMBER}){{1,4}})(?!\w)", _product),
-    rule("multiple", DIGITS, rf"(?P<value>{NUMBER})[xX×](?!\w)", _times),
+    rule(
+        "multiple",
+        DIGITS,
+        rf"(?:(?P<low>{NUMBER})[xX×]?\s?[-–]\s?)?(?P<value>{NUMBER})[xX×](?!\w)",
+        _times,
+    ),
 )

@@ -17,8 +17,10 @@ _HEADINGS = tables.alternatives(set(tables.words("headings")))
 # A lone "I" after a name is a pronoun ("Peter I know") unless what follows speaks against it.
 _REIGN = (
     r"[IVX]{2,}|[VX](?!\.?\s[A-Z])|[VX](?=\.\s(?:He|She|It|The|His|Her|In|When|They|But|And|A)\b)|"
-    r"I(?=[,;:.]|\Z|'s\b|\s(?:of|was|had|and|in|who)\b)"
+    r"I(?=[,;:]|\.(?!\s[A-Z])|\.\s(?:He|She|It|The|His|Her|In|When|They|But|And|A)\b|\Z|'s\b|\s(?:of|was|had|and|in|who)\b)"
 )
+# "John Paul Jones III", "Thurston Howell, III": of a family, not of a series ("Final Fantasy VII").
+_PERSON = re.compile(rf"(?:\b(?:{_NAMES})(?: [A-Z](?:[a-z]+|\.))? [A-Z][a-z]+,?|\b[A-Z][a-z]+ [A-Z][a-z]+,) \Z")
 _DRIP = re.compile(
     r"\s(?:drip|drips|fluids?|lines?|therapy|bag|bags|needle|antibiotics|tube|catheter|push|access|pole|league)\b"
 )
@@ -105,6 +107,13 @@ RULES = (
         _is_heading,
     ),
     rule("Roman numeral", UPPER, rf"(?P<name>{_NAMES})\s(?P<roman>{_REIGN})\b", _regnal, _is_roman),
+    rule(
+        "Roman numeral",
+        "IV",
+        r"(?P<roman>II|III|IV|V)(?![\w'-])",
+        lambda match, spell: f"the {_ordinal(match, spell)}",
+        lambda match: bool(_PERSON.search(match.string, max(0, match.start() - 48), match.start())),
+    ),
     rule("acronym", UPPER, r"(?P<roman>IV|VI|XI|XX|XL|XXL|XXXL)(?P<ending>s)?\b", _spelled, _is_letters),
     rule(
         "Roman numeral",

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from spear_accel.text.english import (
     abbreviations,
     addresses,
+    bare_units,
     capitals,
     codes,
     dates,
@@ -21,8 +22,10 @@ from spear_accel.text.english import (
     fractions,
     measures,
     money,
+    notation,
     powers,
     roman,
+    small_letters,
     symbols,
     tables,
     telephone,
@@ -42,9 +45,12 @@ _RULES: tuple[Rule, ...] = (
     *times.RULES,
     *money.RULES,
     *telephone.RULES,
+    *bare_units.EARLY_RULES,
     *abbreviations.RULES,
+    *notation.RULES,
     *codes.EARLY_RULES,
     *dimensions.RULES,
+    *bare_units.RULES,
     *measures.RULES,
     *figures.EARLY_RULES,
     *powers.RULES,
@@ -56,6 +62,7 @@ _RULES: tuple[Rule, ...] = (
     *years.BARE_YEAR_RULES,
     *figures.CARDINAL_RULES,
     *times.HALF_RULES,
+    *small_letters.RULES,
     *capitals.RULES,
     *symbols.RULES,
 )
@@ -74,6 +81,7 @@ def _special_words() -> frozenset[str]:
         | {"Sept", "e", "i", "et", "op", "loc", "May", "per", "noon"}
     )
     found |= {"St", "Dr", "Mr", "Mrs", "Ms", "Ph", "P", "xD", "o", "O", "Tt", "v", "V", "a", "A"}
+    found |= {"sq", "Sq", "cu", "Cu", "degrees"}
     found |= set(times.BOOKS)
     found |= set("bcdefghijklmnopqrstuvwxyzBCDEFGHJKLMNOPQRSTUVWXYZ")
     for name in (
@@ -101,8 +109,10 @@ def _special_words() -> frozenset[str]:
 _DISPATCH = _by_first()
 _SPECIAL = _special_words()
 # A word with the space or hyphen in front, and behind it nothing that could make it part of something else.
+_HAS_VOWEL = "(?=[b-df-hj-np-tv-xz]*[aeiouyA-Z])"
 _PLAIN = re.compile(
-    r"( |(?<=[A-Za-z])-)?([A-Za-z]?[a-z]+(?:'[a-z]+)?)(?=[ ,;!?\n\")\]]|[.:](?:[ \n\")]|\Z)|\Z|-[a-z]|'?[—–])"
+    rf"( |(?<=[A-Za-z])-)?({_HAS_VOWEL}[A-Za-z]?[a-z]+(?:'[a-z]+)?)"
+    r"(?=[ ,;!?\n\")\]]|[.:](?:[ \n\")]|\Z)|\Z|-[a-z]|'?[—–])"
 )
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
 _ELISION = re.compile(r"'(?:tis|twas|twere|twill|em|cause|til|till|bout|round|neath|gainst)\b(?!')", re.IGNORECASE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from spear_accel.text.english import tables
+from spear_accel.text.english.measures import unit_name
 from spear_accel.text.english.numbers import Speller
 from spear_accel.text.english.tokens import Match, rule
 
@@ -159,11 +160,12 @@ RULES = (
     rule(
         "rate",
         "/",
-        r"(?<=[a-z])/(?=(?:day|week|month|year|hour|minute|second|night|person|capita)\b)",
-        " per ",
+        r"(?<=[a-z])/(?P<per>day|week|wk|month|mo|year|yr|hour|hr|minute|min|second|sec|night|person|capita)\b\.?",
+        lambda match, spell: f" per {unit_name(match['per'], one=True) or match['per']} ",
         lambda match: bool(re.search(r"\d[\d,.]*\s[a-z]+\Z", match.string[max(0, match.start() - 30) : match.start()])),
     ),
     rule("rate", "/", r"(?<=[A-Za-z])/(?=\d+\s?(?:km|mi|m[lL]|g)\b)", " per "),
+    rule("acronym", "/", r"(?<=[A-Z]{2})/(?=[A-Z]{2,6}(?![A-Za-z]))", " "),
     rule("slash", "/", r"(?<=[A-Za-z0-9])/(?=[A-Za-z0-9])", " slash "),
     rule("percent", "%", r"(?<!%)%(?!%)", " percent "),
     rule(

@@ -20,6 +20,9 @@ _ONE_BY_ONE = re.compile(
     r"passcode|extension|ext|flight|ssn|account|serial|id|agent|bond)\.?\Z",
     re.IGNORECASE,
 )
+_REACHED = re.compile(
+    r"\b(?:call|phone|dial|text|ring|reach|contact|fax)(?:ed|ing|s)?(?: \w+){0,2} (?:at|on)\s\Z", re.IGNORECASE
+)
 _EMERGENCY = ("911", "999", "112", "411", "311", "211", "511", "611", "811", "988", "101", "111")
 _TOLL_FREE = re.compile(r"[A-Z]+|\d+")
 
@@ -28,8 +31,17 @@ def _grouped(match: Match, spell: Speller) -> str:
     extension = match.groupdict().get("extension")
     number = match.group()[: match.start("extension") - match.start()] if extension else match.group()
     groups = re.findall(r"\+?\d+", number)
+    if _are_scores(match, groups):
+        return ", ".join(map(spell.cardinal, groups))
     spoken = ", ".join(("plus " if group[0] == "+" else "") + spell.digits(group) for group in groups)
     return f"{spoken}, extension {spell.digits(extension)}" if extension else spoken
+
+
+def _are_scores(match: Match, groups: list[str]) -> bool:
+    """ "72-68-70-71": no code, since no group has more than two figures or begins with a nought."""
+    return all(len(group) <= 2 and group[0] not in "0+" for group in groups) and not _ONE_BY_ONE.match(
+        previous_word(match)
+    )
 
 
 def _lettered(match: Match, spell: Speller) -> str:
@@ -56,6 +68,8 @@ def _said_one_by_one(match: Match) -> bool:
     if figures in _EMERGENCY[:3] and re.match(
         r"\s(?:call|operator|dispatcher|emergency)", match.string[match.end() : match.end() + 12]
     ):
+        return True
+    if len(figures) in (7, 10, 11) and _REACHED.search(match.string, max(0, match.start() - 40), match.start()):
         return True
     if not _ONE_BY_ONE.match(word):
         return False

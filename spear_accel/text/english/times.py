@@ -17,6 +17,7 @@ _ZONE = (
     r"(?:\s?(?P<zone>UTC|GMT|[ECMPA][SD]?T|BST|CES?T|[EWM]ES?T|IST|JST|AE[SD]T|HST|AKST|Z)\b(?:(?P<offset>[+-]\d{1,2})"
     r"(?::?00)?)?)?"
 )
+_OFFSET = r"(?P<zone>Z)?(?P<offset>)(?:(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d))?"
 _TO = r"(?:\s?[-–—]\s?|\sto\s)"
 _ON_THE_CLOCK = re.compile(
     r"(?:at|from|by|until|till|before|after|around|about|between|open|opens|daily|hours?|closed?|closes)\Z",
@@ -27,7 +28,8 @@ _VERSES = re.compile(
     r"Nehemiah|Esther|Job|Psalms?|Ps|Proverbs|Prov|Ecclesiastes|Isaiah|Isa|Jeremiah|Jer|Ezekiel|Daniel|Dan|Hosea|Joel|"
     r"Amos|Jonah|Micah|Zechariah|Malachi|Matthew|Matt|Mark|Luke|John|Acts|Romans|Rom|Corinthians|Cor|Galatians|Gal|"
     r"Ephesians|Eph|Philippians|Phil|Colossians|Col|Thessalonians|Timothy|Tim|Titus|Hebrews|Heb|James|Peter|Jude|"
-    r"Revelation|Rev)\.?\Z"
+    r"Habakkuk|Haggai|Lamentations|Nahum|Obadiah|Philemon|Zephaniah|Sirach|Tobit|Wisdom|Maccabees|Surah?|Quran|Koran|"
+    r"Qur'an|Revelation|Rev)\.?\Z"
 )
 
 
@@ -102,6 +104,21 @@ def _is_verse(match: Match) -> bool:
     return bool(_VERSES.match(previous_word(match)))
 
 
+def _instant(match: Match, spell: Speller) -> str:
+    """The time of an ISO 8601 instant, with its zone."""
+    words = _time(match, spell)
+    if match["sign"]:
+        words += f" {'plus' if match['sign'] == '+' else 'minus'} {spell.cardinal(str(int(match['hours'])))}"
+        words += f" {spell.cardinal(match['minutes'])}" if int(match["minutes"]) else ""
+    return words
+
+
+def _zone_offset(match: Match, spell: Speller) -> str:
+    hours, _, minutes = match["offset"].partition(":")
+    words = f"{' '.join(match['zone'])} {'plus' if match['sign'] == '+' else 'minus'} {spell.cardinal(str(int(hours)))}"
+    return words + (f" {spell.cardinal(minutes)}" if minutes and int(minutes) else "")
+
+
 BOOKS = {
     "Gen": "Genesis", "Exod": "Exodus", "Lev": "Leviticus", "Deut": "Deuteronomy", "Sam": "Samuel", "Ps": "Psalm",
     "Prov": "Proverbs", "Isa": "Isaiah", "Jer": "Jeremiah", "Dan": "Daniel", "Matt": "Matthew", "Rom": "Romans",
@@ -145,6 +162,19 @@ RULES = (
         rf"(?!\d|:\d){_ZONE}",
         _range,
         _between_clocks,
+    ),
+    rule(
+        "time",
+        DIGITS,
+        rf"(?<=\dT)(?P<hour>[01]\d|2[0-3]):{_MINUTE}(?::(?P<second>[0-5]\d)(?:\.\d+)?)?{_OFFSET}(?![\w:])",
+        _instant,
+    ),
+    rule("time", "UG", r"(?P<zone>UTC|GMT)\s?(?P<sign>[-−–+])(?P<offset>\d{1,2}(?::[0-5]\d)?)(?![\w:])", _zone_offset),
+    rule(
+        "time",
+        DIGITS,
+        rf"(?P<hour>[01]?\d|2[0-4])\.{_MINUTE}(?=\s(?:Uhr|hrs|hours|h)\b)",
+        lambda match, spell: _clock(match["hour"], match["minute"], None, spell),
     ),
     rule("time", DIGITS, rf"(?P<hour>[01]?\d|2[0-3])[:.]{_MINUTE}(?::(?P<second>[0-5]\d))?\s?{_HALF}{_ZONE}", _time),
     rule("time", DIGITS, rf"(?P<hour>1[0-2]|0?[1-9])\s?{_HALF}{_ZONE}", _hour),

@@ -21,7 +21,9 @@ _SENTENCE_STARTERS = (
     "Only|Or|Our|Perhaps|She|Since|So|Some|Such|That|The|Their|Then|There|These|They|This|Those|Though|Thus|To|Two|"
     "Under|Until|Was|We|Were|What|When|Where|Which|While|Who|Why|With|Yes|Yet|You|Your"
 )
-_SENTENCE_ENDS = re.compile(rf"[\"')\]]*\s*(?:\Z|\n|\s[\"'(\[]*(?:I|{_SENTENCE_STARTERS})(?:[\s,']|\Z))")
+_SENTENCE_ENDS = re.compile(
+    rf"[\"')\]]*\s*(?:\Z|\n|\s[\"'(\[]*(?:I|{_SENTENCE_STARTERS})(?:[\s,']|\Z))|(?!A\b)(?:{_SENTENCE_STARTERS})\s"
+)
 _NAME_NEXT = re.compile(r"\s[\"'(\[]*[A-Z]")
 _WORD_BEFORE = re.compile(r"([A-Za-z][A-Za-z'.]*|\d[\d,.]*)[,;:]?[\s\"'(]*\Z")
 

@@ -31,6 +31,11 @@ def _is_decade(match: Match) -> bool:
     value = match["value"]
     if len(value) == 4 or match.group()[0] == "'":
         return True
+    if re.match(
+        r"\s(?:left|remaining|ago|later|delay|timeout|timer|clip|interval|countdown)\b",
+        match.string[match.end() :][:12],
+    ):
+        return False
     return not re.match(r"(?:in|for|after|every|within|takes|took|wait|waited|about|only|timeout|lasts|lasted|of)\Z",
                         previous_word(match))  # fmt: skip
 
@@ -75,7 +80,8 @@ def _reads_as_year(match: Match) -> bool:
 
 
 RULES = (
-    rule("decade", DIGITS, r"(?P<a>[12]\d\d0)s\s?[-–]\s?'?(?P<b>[12]\d\d0|[1-9]0)s\b", _decade_span),
+    rule("decade", DIGITS, r"(?P<a>[12]\d\d0|[1-9]0)s\s?[-–]\s?'?(?P<b>[12]\d\d0|[1-9]0)s\b", _decade_span),
+    rule("decade", "-−", r"(?<=the )[-−](?P<value>[1-9]0)s\b", lambda match, spell: f"minus {_decade(match, spell)}"),
     rule("decade", DIGITS + "'", r"'?(?P<value>[12]\d\d0|[1-9]0)'?s\b(?! of )", _decade, _is_decade),
     rule("year", "'", r"'(?P<value>\d\d)\b(?!')", lambda match, spell: spell.short_year(match["value"])),
     rule(

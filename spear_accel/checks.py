@@ -29,9 +29,9 @@ def number(name: str, value: object, least: float, most: float) -> float:
     return float(value)  # type: ignore[arg-type]
 
 
-def tempo(speed: object) -> float:
+def tempo(speed: object, name: str = "speed") -> float:
     """A factor on the tempo of speech, 0.5 to 2. Raises UserError for anything else."""
-    return number("speed", speed, SLOWEST, FASTEST)
+    return number(name, speed, SLOWEST, FASTEST)
 
 
 def settle(options: Any, **values: object) -> None:

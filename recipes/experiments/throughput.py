@@ -23,7 +23,8 @@ from spear_accel import Voice
 from spear_accel.synth import Line, SynthOptions, read_lines, synthesise
 from spear_accel.synth.line_job import LineJob
 from spear_accel.synth.line_scheduler import LineOptions, decode_lines
-from spear_accel.synth.writers import Sample, make_writer
+from spear_accel.synth.sample import Sample
+from spear_accel.synth.writers import make_writer
 
 _FIRST = 100
 """Lines until memory is taken for settled."""

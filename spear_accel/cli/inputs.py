@@ -32,13 +32,6 @@ def load_voice(voice: str, device: str, draft_model: str | None = None) -> Voice
     """
     from spear_accel.voice.voice import Voice
 
-    if device.startswith("cuda"):
-        import torch
-
-        if not torch.cuda.is_available():
-            raise UserError("--device cuda: no CUDA device here; leave the option out to use the processor")
-    elif device != "cpu":
-        raise UserError(f"--device {device}: choose cpu or cuda")
     return Voice.load(voice, device=device, draft_model=draft_model)
 
 

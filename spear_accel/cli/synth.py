@@ -77,11 +77,11 @@ def synth(
 ) -> None:
     """Make a dataset of many lines. The same command resumes a run that was stopped or killed."""
     data, kind, name = _read(input)
-    from spear_accel.synth import SynthOptions, read_lines, synthesise
+    from spear_accel.synth import SynthOptions, read_lines, synthesise, usable_lines
 
     lines, bad = read_lines(data, name, kind)
-    _warn(name, bad)
     if not lines:
+        _warn(name, bad)
         raise UserError(f"{name}: none of its {len(bad)} lines can be spoken; the first: {bad[0].reason}")
     options = SynthOptions(
         voice=voice,
@@ -99,6 +99,8 @@ def synth(
         shard=_shard(shard),
         retry_failed=retry_failed,
     )
+    _, unspoken = usable_lines(lines, options)
+    _warn(name, sorted([*bad, *unspoken], key=lambda line: line.number))
     with console.counting(len(lines), "line") as progress:
         summary = synthesise(lines, bad, output, options, progress)
     _report(output, summary)
@@ -118,6 +120,8 @@ def _report(output: Path, summary: SynthSummary) -> None:
         f"{output}: {summary.made} made, {summary.skipped} there already, {summary.failed} failed"
         + ("" if summary.complete else "; other shards are not done yet")
     )
+    if summary.warned:
+        console.warn(f"{summary.warned} lines have warnings, told in their records: {output / 'manifest.jsonl'}")
     if summary.failed:
         raise UserError(
             f"{summary.failed} lines failed; {output / 'failed.jsonl'} tells why, --retry-failed tries again"

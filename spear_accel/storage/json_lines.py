@@ -78,13 +78,13 @@ def append_records(path: Path | str, records: Iterable[Mapping[str, Any]]) -> li
     return offsets[: len(lines)]
 
 
-def recovered_records(path: Path | str) -> Iterator[tuple[int, Record]]:
+def recovered_records(path: Path | str, required: tuple[str, ...] = ()) -> Iterator[tuple[int, Record]]:
     """Yields the byte offset and the record of each line of a file that `append_records` filled; none without a file.
 
     What a kill left of the last line is cut off the file when the iteration ends.
 
     Raises:
-        UserError: A line before the last one is damaged, or the file cannot be read.
+        UserError: A line before the last one is damaged or lacks a `required` key, or the file cannot be read.
     """
     path = Path(path)
     if not path.exists():
@@ -97,7 +97,7 @@ def recovered_records(path: Path | str) -> Iterator[tuple[int, Record]]:
                 last = offset + len(line) == size
                 if last and not _is_whole(line):
                     break
-                yield offset, _record(line, f"{path}, line {number}", ())
+                yield offset, _record(line, f"{path}, line {number}", required)
                 offset += len(line)
     except OSError as error:
         raise UserError(f"{path}: cannot read ({error.strerror}); restore the file") from error

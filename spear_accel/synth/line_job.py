@@ -141,9 +141,10 @@ class LineJob:
 
     @property
     def warnings(self) -> list[str]:
-        """What is doubtful about the attempts that are kept."""
+        """What was left out of the text, and what is doubtful about the attempts that are kept."""
         kept = ((utterance, utterance.best) for utterance in self.utterances)
-        return [utterance.describe(best.doubt) for utterance, best in kept if best is not None and best.doubt]
+        doubts = [utterance.describe(best.doubt) for utterance, best in kept if best is not None and best.doubt]
+        return [note for utterance in self.utterances for note in utterance.planned.warnings] + doubts
 
     @property
     def kept(self) -> list[Attempt]:

@@ -105,7 +105,7 @@ class LineScheduler:
 
     def _start(self, job: LineJob) -> None:
         try:
-            planned = self._voice.plan(job.line.text)
+            planned = self._voice.plan(job.line.said)
         except UserError as error:
             job.refusal = str(error)
             self._finished.append(job)

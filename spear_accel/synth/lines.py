@@ -8,48 +8,34 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from spear_accel.errors import UserError
+from spear_accel.synth.line import MAX_CHARACTERS, BadLine, Line
 
 __all__ = ["BadLine", "Line", "read_lines"]
 
-MAX_CHARACTERS = 20_000
-"""Of a line; it is one sound file, and this is about half an hour of speech."""
-_ID = re.compile(r"[A-Za-z0-9][\w.@+-]{0,119}", re.ASCII)
-_MIN_SPEED, _MAX_SPEED = 0.5, 2.0
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the input, which becomes one sample of the dataset."""
-
-    number: int
-    """Of the line in the input, counted from 1."""
-    id: str
-    """Unique in the input; names the files of the sample."""
-    text: str
-    seed: int | None = None
-    speed: float = 1.0
-    voice: str | None = None
-
-
-@dataclass(frozen=True)
-class BadLine:
-    """A line of the input that cannot be read, and why."""
-
-    number: int
-    id: str | None
-    reason: str
+_KEYS = ("id", "text", "seed", "speed", "voice")
+_FREE_KEYS = frozenset(("seeds", "uid", "idx"))
+"""Close to keys that are read, and known from other manifests."""
+_ALIKE = 0.75
+_HEADINGS = (
+    frozenset("id ids file filename file_name name path wav audio audio_path clip utterance utt utt_id".split()),
+    frozenset(
+        "text texts transcript transcription sentence raw raw_text raw_transcription normalized_text normalised_text "
+        "normalized_transcription prompt".split()
+    ),
+)
+_PLAIN_WORD = re.compile(r"(?<![\w.])[A-Za-z]?[a-z]+(?:'[a-z]+)?(?![\w.])")
 
 
 def read_lines(data: bytes, name: str, kind: str) -> tuple[list[Line], list[BadLine]]:
     """Reads the lines of a whole input.
 
     Text is UTF-8, with or without a byte order mark, with any line ends. In txt a line is an utterance and its number
-    the id; in csv it is `id|text` or `id|text|normalised text`, as LJSpeech has it; in JSON lines an object with
-    `text` and, optionally, `id`, `seed`, `speed` and `voice`.
+    the id; in csv it is `id|text` or `id|text|normalised text`, as LJSpeech has it, below a heading or not; in JSON
+    lines an object with `text` and, optionally, `id`, `seed`, `speed` and `voice`.
 
     Raises:
         UserError: There is no line at all.
@@ -59,8 +45,11 @@ def read_lines(data: bytes, name: str, kind: str) -> tuple[list[Line], list[BadL
     bad: list[BadLine] = []
     seen: dict[str, int] = {}
     for number, raw in _numbered(data):
+        if kind == "csv" and not good and not bad and _is_heading(raw):
+            bad.append(BadLine(number, None, "names the fields of the lines below it", heading=True))
+            continue
         try:
-            line = _checked(parse(number, _decoded(raw)))
+            line = parse(number, _decoded(raw))
             # Names that differ in case alone are one file on some systems.
             if (first := seen.setdefault(line.id.lower(), number)) != number:
                 raise _Refused(f"the id {line.id!r} is that of line {first}", line.id)
@@ -99,14 +88,42 @@ def _decoded(raw: bytes) -> str:
 
 
 def _from_text(number: int, text: str) -> Line:
-    return Line(number, f"{number:06d}", text.strip())
+    return _line(number, f"{number:06d}", text.strip())
+
+
+def _is_heading(raw: bytes) -> bool:
+    """ "id|text" above the lines of a csv."""
+    fields = [field.strip().strip('"').lower() for field in raw.decode("utf-8", "replace").split("|")]
+    return 2 <= len(fields) <= 3 and fields[0] in _HEADINGS[0] and all(field in _HEADINGS[1] for field in fields[1:])
 
 
 def _from_csv(number: int, text: str) -> Line:
-    fields = text.split("|")
+    fields = [field.strip() for field in text.split("|")]
     if len(fields) not in (2, 3):
-        raise _Refused(f"has {len(fields)} fields between pipes; give id|text or id|text|normalised text")
-    return Line(number, fields[0].strip(), (fields[-1].strip() or fields[1].strip()))
+        raise _Refused(
+            f"has {len(fields)} fields between pipes; give id|text or id|text|normalised text, and write a pipe inside "
+            "a text as a comma",
+            fields[0] if len(fields) > 1 else None,
+        )
+    id, written = fields[:2]
+    spoken = fields[2] if len(fields) == 3 else ""
+    if spoken and _is_other_text(written, spoken):
+        raise _Refused(
+            f"its normalised text {spoken[:40]!r} has no word of its text {written[:40]!r}; where the pipe belongs to "
+            "the text, write a comma",
+            id,
+        )
+    return _line(number, id, written or spoken, spoken=spoken or None)
+
+
+def _is_other_text(written: str, spoken: str) -> bool:
+    """Whether `spoken` cannot be a normalised form of `written`: that leaves words in small letters as they are.
+
+    Abbreviations, figures and words in capitals may all be written out, so a text of these alone tells nothing.
+    """
+    words = {word.lower() for word in _PLAIN_WORD.findall(written)}
+    lowered = {word.lower() for word in re.findall(r"[A-Za-z]+(?:'[a-z]+)?", spoken)}
+    return bool(words) and not words & lowered
 
 
 def _from_json(number: int, text: str) -> Line:
@@ -116,41 +133,44 @@ def _from_json(number: int, text: str) -> Line:
         raise _Refused(f"is not JSON ({str(error)[:80]})") from error
     if not isinstance(values, dict):
         raise _Refused("is no JSON object")
-    id = values.get("id", f"{number:06d}")
+    # Data frames write null where a row has no value.
+    given = {key: value for key, value in values.items() if value is not None}
+    id = _plain(given.get("id", f"{number:06d}"))
     id = str(id) if isinstance(id, int) and not isinstance(id, bool) else id
     if not isinstance(id, str):
         raise _Refused("its id is no text")
-    if not isinstance(values.get("text"), str):
+    _check_keys(given, id)
+    if not isinstance(given.get("text"), str):
         raise _Refused("lacks a text", id)
-    seed, speed, voice = values.get("seed"), values.get("speed", 1.0), values.get("voice")
-    if seed is not None and not _is(seed, int):
-        raise _Refused("its seed is no whole number", id)
-    if not _is(speed, (int, float)):
-        raise _Refused("its speed is no number", id)
+    voice = given.get("voice")
     if voice is not None and not isinstance(voice, str):
         raise _Refused("its voice is no text", id)
-    return Line(number, id, values["text"].strip(), seed, float(speed), voice)
+    return _line(number, id, given["text"].strip(), _plain(given.get("seed")), given.get("speed", 1.0), voice)
 
 
-def _is(value: Any, kinds: Any) -> bool:
-    return isinstance(value, kinds) and not isinstance(value, bool)
+def _check_keys(given: dict[str, Any], id: str) -> None:
+    """Refuse a key that only just misses one that is read: its value would be left out without a word."""
+    for key in given:
+        if key in _KEYS or key in _FREE_KEYS:
+            continue
+        meant = [known for known in _KEYS if known == key.lower()] or get_close_matches(key, _KEYS[1:], 1, _ALIKE)
+        if meant:
+            raise _Refused(f"has the unknown key {key[:40]!r}; did you mean {meant[0]!r}?", id)
 
 
-def _checked(line: Line) -> Line:
-    if not _ID.fullmatch(line.id):
-        raise _Refused(
-            f"the id {line.id[:60]!r} is no name for a file; use letters, figures and . _ - + @, "
-            "a letter or figure first"
-        )
-    if "\ud800" <= max(line.text, default="") <= "\udfff":
-        raise _Refused("its text holds half a surrogate pair", line.id)
-    if not line.text:
-        raise _Refused("its text is empty", line.id)
-    if len(line.text) > MAX_CHARACTERS:
-        raise _Refused(f"its text has {len(line.text)} characters; split it, {MAX_CHARACTERS} are the most", line.id)
-    if not _MIN_SPEED <= line.speed <= _MAX_SPEED:
-        raise _Refused(f"its speed {line.speed:g} is outside {_MIN_SPEED:g} to {_MAX_SPEED:g}", line.id)
-    return line
+def _plain(value: Any) -> Any:
+    """A whole number where data frames have made a fraction of it: 7.0 is 7."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _line(
+    number: int, id: str, text: str, seed: Any = None, speed: Any = 1.0, voice: str | None = None,
+    spoken: str | None = None,
+) -> Line:  # fmt: skip
+    try:
+        return Line(number, id, text, seed, speed, voice, spoken)
+    except UserError as error:
+        raise _Refused(str(error), id) from error
 
 
 _PARSERS: dict[str, Callable[[int, str], Line]] = {"txt": _from_text, "csv": _from_csv, "jsonl": _from_json}

@@ -65,9 +65,10 @@ class Manifest:
         self.folder, self.shard, self._own = folder, shard, own_folder(folder, shard)
         files.make_folder(self._own, "choose another -o")
         claim(folder / JOB, job, folder / MANIFEST, "choose another -o, or give the options of the first run")
-        self.made = {record["line"] for _, record in recovered_records(self._own / MANIFEST)}
+        self.made = {int(record["line"]) for record in _records(self._own / MANIFEST, ("line", "id"))}
         """Numbers of lines."""
-        self.failed = {record["line"]: int(record["attempts"]) for _, record in recovered_records(self._own / FAILED)}
+        failed = _records(self._own / FAILED, ("line", "attempts"))
+        self.failed = {int(record["line"]): int(record["attempts"]) for record in failed}
         """Attempts at lines that failed, by the line's number."""
 
     def add(self, record: Record) -> None:
@@ -116,12 +117,23 @@ class Records:
             yield from map(json.loads, file)
 
 
+def _records(path: Path, needed: tuple[str, ...]) -> Iterator[Record]:
+    """The records of an earlier run. Raises UserError naming file and line where one is damaged."""
+    for place, (_, record) in enumerate(recovered_records(path, needed), start=1):
+        for name in {"line", "attempts"} & set(needed):
+            if not isinstance(record[name], int):
+                raise UserError(
+                    f"{path}, line {place}: {name} is no whole number; restore the file, or choose another -o"
+                )
+        yield record
+
+
 def _merge(sources: Sequence[Path], target: Path) -> None:
     """Writes the records of all sources to `target`, one a line of the input and in its order."""
     places = {
         record["line"]: (source, offset)
         for source, path in enumerate(sources)
-        for offset, record in recovered_records(path)
+        for offset, record in recovered_records(path, ("line",))
     }
     with ExitStack() as opened, files.writing(target) as merged:
         inputs = [opened.enter_context(path.open("rb")) if path.exists() else None for path in sources]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from spear_accel.checks import settle, whole
 from spear_accel.decoding import DecodeOptions
 from spear_accel.errors import UserError
 from spear_accel.synth.executor import ENGINES
@@ -11,6 +12,9 @@ from spear_accel.synth.line_scheduler import LineOptions
 from spear_accel.voice.defaults import decoding_defaults
 
 __all__ = ["SynthOptions"]
+
+
+_COUNTS = ("batch_size", "workers", "candidates")
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,15 @@ class SynthOptions:
     retry_failed: bool = False
 
     def __post_init__(self) -> None:
-        number, shards = self.shard
+        number, shards = (whole("--shard", part) for part in self.shard)
         if not 1 <= number <= shards:
             raise UserError(f"--shard {number}/{shards}: give I/N with I from 1 to N")
-        for name in ("batch_size", "workers", "candidates"):
-            if getattr(self, name) < 1:
-                raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be 1 or more")
+        settle(
+            self,
+            shard=(number, shards),
+            retries=whole("--retries", self.retries, 0),
+            **{name: whole(f"--{name.replace('_', '-')}", getattr(self, name), 1) for name in _COUNTS},
+        )
         if self.words and self.tokens_only:
             raise UserError("--words: without sound words have no times; leave --words or --tokens-only out")
         if self.engine not in ENGINES:

@@ -13,7 +13,7 @@ import signal
 import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -24,11 +24,36 @@ from spear_accel.synth.chunks import Chunk, small_chunks
 from spear_accel.synth.line_job import LineJob
 from spear_accel.synth.worker import LineResult, Worker, WorkerOptions, start_worker
 
-__all__ = ["ProcessExecutor"]
+__all__ = ["ProcessExecutor", "stop_unguarded_import"]
 
 _SPAWN = multiprocessing.get_context("spawn")
+_UNGUARDED = 78
+"""Exit code of a worker whose script has no main guard."""
 _MAX_DEATHS = 3
 """Deaths of workers in a row, without a line between them, that are no accident any more."""
+
+
+def stop_unguarded_import() -> None:
+    """End this process if it is a worker that is just importing the caller's script, which has no main guard.
+
+    Such a worker would start the job once more, in the folder that its parent works in.
+    """
+    # What multiprocessing itself asks before it starts a process.
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise SystemExit(_UNGUARDED)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Ctrl-C waits: a process that is started meanwhile never hears it, however long its imports take."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class ProcessExecutor:
@@ -85,7 +110,8 @@ class _Pool:
         """Starts one more worker; it asks for chunks itself."""
         ours, theirs = _SPAWN.Pipe()
         process = _SPAWN.Process(target=_run_worker, args=(theirs, self.options), daemon=True)
-        process.start()
+        with _without_interrupts():
+            process.start()
         theirs.close()
         self.processes.append(_Process(process, ours))
 
@@ -130,12 +156,17 @@ class _Pool:
         self.processes.remove(process)
         if not process.unfinished and not self.chunks:
             return
+        if process.process.exitcode == _UNGUARDED:
+            raise UserError(
+                "synthesise with several workers imports your script in each of them; put the call under "
+                "if __name__ == '__main__':, or give workers=1"
+            ) from None
         self.deaths += 1
         if self.deaths >= _MAX_DEATHS:
             raise UserError(
                 f"workers die one after the other (exit code {process.process.exitcode}); the memory may be too small: "
                 "give fewer --workers or a smaller --batch-size and rerun the same command to resume"
-            )
+            ) from None
         if process.unfinished:
             self.chunks.appendleft(list(process.unfinished.values()))
         self.start_process()

@@ -36,7 +36,7 @@ def sound_of_line(voice: Voice, job: LineJob, words: bool) -> LineSound:
         if words:
             silent = round(utterance.planned.pause / speed * rate)
             start, seconds = (samples + silent) / rate, (len(piece) - silent) / rate
-            timed = timer.times(job.line.text, utterance.planned, tokens, start, seconds, attempt.score)
+            timed = timer.times(job.line.said, utterance.planned, tokens, start, seconds, attempt.score)
             sound.words.extend(timed.words)
             sound.warnings.extend(timed.warnings)
         pieces.append(piece)

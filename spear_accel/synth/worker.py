@@ -22,8 +22,8 @@ from spear_accel.synth.line_scheduler import LineOptions, decode_lines
 from spear_accel.synth.lines import Line
 from spear_accel.synth.memory import limit_malloc_growth
 from spear_accel.synth.prefetch import prefetch
+from spear_accel.synth.sample import Sample
 from spear_accel.synth.sound import sound_of_line
-from spear_accel.synth.writers import Sample
 from spear_accel.voice.voice import Voice
 
 __all__ = ["LineResult", "Worker", "WorkerOptions", "start_worker"]

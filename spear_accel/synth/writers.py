@@ -8,52 +8,24 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import tarfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import count, islice
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from spear_accel.audio.writer import sound_bytes
 from spear_accel.errors import UserError
 from spear_accel.storage import files
+from spear_accel.synth.sample import Sample, as_row
+from spear_accel.synth.webdataset import WebDataset
 
 __all__ = ["FORMATS", "Sample", "Writer", "check_format", "make_writer"]
 
 FORMATS = ("ljspeech", "webdataset", "audiofolder", "lhotse")
 _SOUND_ONLY = ("audiofolder", "lhotse")
 _ADVICE = "choose another -o"
-_SHARD_SIZE = 1000
-"""Samples of a WebDataset shard."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One item of a dataset: what a line says, and its sound."""
-
-    id: str
-    tokens: np.ndarray
-    """int64 [n]."""
-    waveform: np.ndarray | None = None
-    """float32 [m]; None if only tokens are wanted."""
-    sample_rate: int | None = None
-
-    @property
-    def seconds(self) -> float | None:
-        """Length of the sound, if there is one."""
-        return None if self.waveform is None or self.sample_rate is None else len(self.waveform) / self.sample_rate
-
-    @property
-    def sound(self) -> bytes | None:
-        """The waveform as a WAV file, if there is one."""
-        if self.waveform is None or self.sample_rate is None:
-            return None
-        return sound_bytes(self.waveform, self.sample_rate)
 
 
 class Writer(Protocol):
@@ -108,8 +80,7 @@ class AudioFolder(Sounds):
     def _row(self, record: dict[str, Any]) -> dict[str, Any]:
         name = record["audio_filepath"].removeprefix(f"{self.home}/")
         row = {"file_name": name, **{key: value for key, value in record.items() if key != "audio_filepath"}}
-        # As text: `datasets` cannot tell the type of a list if the first ten megabytes hold only empty ones.
-        return row | {"warnings": "; ".join(row.get("warnings", ()))}
+        return as_row(row)
 
 
 class Lhotse(Sounds):
@@ -167,57 +138,6 @@ class Tokens:
         """The whole has no files of its own."""
 
 
-class WebDataset:
-    """`shards/NNNNNN.tar` with `ID.json`, `ID.npy` and, with sound, `ID.wav`.
-
-    Readers of WebDataset take a name up to its first dot for the sample's, so dots of an id are written as `%2E`.
-    Parts lie in a folder of their own until all samples are made; then they are packed and deleted.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.parts = folder, folder / ".parts"
-        files.make_folder(folder / "shards", _ADVICE)
-        files.make_folder(self.parts, _ADVICE)
-
-    def write(self, sample: Sample) -> dict[str, Any]:
-        array = io.BytesIO()
-        np.save(array, sample.tokens)
-        files.write_bytes(self.parts / f"{_key(sample.id)}.npy", array.getvalue())
-        if (sound := sample.sound) is not None:
-            files.write_bytes(self.parts / f"{_key(sample.id)}.wav", sound)
-        return {}
-
-    def finish(self, records: Iterable[dict[str, Any]]) -> None:
-        if any(self.parts.iterdir()):
-            self._unpack()
-            remaining, numbers = iter(records), count()
-            while shard := list(islice(remaining, _SHARD_SIZE)):
-                self._pack(next(numbers), shard)
-        for path in self.parts.iterdir():
-            path.unlink()
-        self.parts.rmdir()
-
-    def _unpack(self) -> None:
-        """Takes out what an earlier run packed: samples made since then may come before it."""
-        for shard in sorted((self.folder / "shards").glob("*.tar")):
-            with tarfile.open(shard) as tar:
-                for member in tar:
-                    path, held = self.parts / member.name, tar.extractfile(member)
-                    if path.suffix != ".json" and held is not None and not path.exists():
-                        files.write_bytes(path, held.read())
-
-    def _pack(self, number: int, records: Sequence[dict[str, Any]]) -> None:
-        target = self.folder / "shards" / f"{number:06d}.tar"
-        with files.replacing(target) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
-            for record in records:
-                key = _key(record["id"])
-                _add(tar, f"{key}.json", json.dumps(record, ensure_ascii=False).encode())
-                for ending in ("npy", "wav"):
-                    path = self.parts / f"{key}.{ending}"
-                    if path.exists():
-                        _add(tar, path.name, path.read_bytes())
-
-
 def check_format(format: str, tokens_only: bool) -> None:
     """Checks a format without touching any folder.
 
@@ -255,19 +175,8 @@ def _field(text: str) -> str:
     return " ".join(text.replace("|", " ").split())
 
 
-def _key(id: str) -> str:
-    """An id as the name of a WebDataset sample."""
-    return id.replace(".", "%2E")
-
-
 def _npz(tokens: np.ndarray) -> bytes:
     file = io.BytesIO()
     # numpy gives members a fixed date, so equal tokens give equal bytes.
     np.savez(file, tokens=tokens)
     return file.getvalue()
-
-
-def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    tar.addfile(member, io.BytesIO(data))

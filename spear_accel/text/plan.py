@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spear_accel.errors import UserError
 from spear_accel.text.front_end import Normalised, SpokenWord, verbatim
@@ -35,8 +35,9 @@ def plan(text: str, longest: int, read: Callable[[str], Normalised]) -> Iterator
     A word or two without a mark at the end get a full stop: without one, short texts are said on and on.
     Raises UserError when there are none.
     """
-    pause, found = 0.0, False
+    pause = 0.0
     notes: tuple[str, ...] = ()
+    last: PlannedUtterance | None = None  # Held back until it is known what is left out behind it.
     for start, stop in paragraph_spans(text):
         spoken = read(text[start:stop])
         notes += spoken.warnings
@@ -44,11 +45,15 @@ def plan(text: str, longest: int, read: Callable[[str], Normalised]) -> Iterator
         for utterance in segment(spoken.text, longest):
             at = spoken.text.index(utterance, at)
             words = _within(spoken.words, at, at + len(utterance), start)
-            yield PlannedUtterance(utterance if read is verbatim else closed(utterance), pause, notes, words)
+            if last is not None:
+                yield last
+            last = PlannedUtterance(utterance if read is verbatim else closed(utterance), pause, notes, words)
             at += len(utterance)
-            pause, found, notes = _PAUSES.get(utterance[-1], 0.0), True, ()
-        pause = max(pause, _PARAGRAPH_PAUSE) if found else 0.0
-    if not found:
+            pause, notes = _PAUSES.get(utterance[-1], 0.0), ()
+        pause = max(pause, _PARAGRAPH_PAUSE) if last is not None else 0.0
+    if last is not None:
+        yield replace(last, warnings=last.warnings + notes)
+    else:
         reason = "; ".join(notes) or ("it is empty" if not text.strip() else "it holds no word and no figure")
         raise UserError(f"nothing in the text can be read aloud: {reason}")
 

@@ -14,6 +14,7 @@ from spear_accel.acoustic import AcousticStage
 from spear_accel.decoding import DecodeOptions
 from spear_accel.decoding.methods import Drafting
 from spear_accel.errors import UserError
+from spear_accel.kernels.devices import check_device
 from spear_accel.kernels.projection import drafting_dtype
 from spear_accel.model import TextToSemantic
 from spear_accel.text.raw import ByteTokenizer, IdTokenizer
@@ -56,6 +57,7 @@ def load_parts(
     folder: VoiceFolder, device: str | torch.device, dtype: torch.dtype, draft_model: str | Path | None = None
 ) -> VoiceParts:
     """The parts that speaking needs, read and checked; see `Voice.load` for arguments and errors."""
+    device = check_device(device)
     model = components.load_text_to_semantic(folder).to(device, dtype)
     quick = drafting_dtype(device, dtype)
     small = None

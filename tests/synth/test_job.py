@@ -25,6 +25,7 @@ from spear_accel.storage.lock import locked
 from spear_accel.synth import Line, SynthOptions, SynthSummary, read_lines, synthesise, worker
 from spear_accel.synth.lines import BadLine
 from spear_accel.synth.manifest import Manifest
+from spear_accel.synth.sample import as_row
 from tests.synth.conftest import WORDS, contents
 
 
@@ -119,7 +120,7 @@ def test_broken_off_after_any_line_it_goes_on(
 
 
 def test_webdataset_shards(lines: list[Line], options: SynthOptions, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("spear_accel.synth.writers._SHARD_SIZE", 10)
+    monkeypatch.setattr("spear_accel.synth.webdataset._SHARD_SIZE", 10)
     make(lines, tmp_path / "out", replace(options, format="webdataset"))
     shards = sorted((tmp_path / "out" / "shards").iterdir())
     records = [json.loads(line) for line in (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()]
@@ -129,7 +130,7 @@ def test_webdataset_shards(lines: list[Line], options: SynthOptions, tmp_path: P
             found |= {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
     assert len(found) == 3 * len(records) and len(shards) == -(-len(records) // 10)
     for record in records:
-        assert json.loads(found[f"{record['id']}.json"]) == record
+        assert json.loads(found[f"{record['id']}.json"]) == as_row(record)
         assert np.load(io.BytesIO(found[f"{record['id']}.npy"])).tolist() == record["tokens"]
         assert found[f"{record['id']}.wav"].startswith(b"RIFF")
 

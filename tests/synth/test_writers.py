@@ -14,7 +14,8 @@ import soundfile
 
 from spear_accel.errors import UserError
 from spear_accel.synth import writers
-from spear_accel.synth.writers import FORMATS, Sample, check_format, make_writer
+from spear_accel.synth.sample import Sample, as_row
+from spear_accel.synth.writers import FORMATS, check_format, make_writer
 from tests.synth.conftest import contents
 
 RATE = 24_000
@@ -155,7 +156,7 @@ def test_webdataset_reads_its_shards(tmp_path: Path) -> None:
     shards = [str(path) for path in sorted((tmp_path / "shards").glob("*.tar"))]
     samples = list(webdataset.WebDataset(shards, shardshuffle=False).decode())
     for sample, one in zip(samples, records, strict=True):
-        assert sample["json"] == one
+        assert sample["json"] == as_row(one)
         assert sample["npy"].tolist() == one["tokens"]
         sound, rate = soundfile.read(io.BytesIO(sample["wav"]), dtype="float32")
         assert rate == RATE

@@ -78,7 +78,7 @@ def _make_tokenizer(recipe: Recipe, folder: Path) -> None:
         shape, weights = speech_tokenizer.load_trained(recipe.run_folder(runs[-1]))
         given = {key: settings[key] for key in ("layer", "frame_rate", "pool")}
         config = SpeechTokenizerConfig(encoder=asdict(shape), units=settings["tokens"], **given)
-        kept = {key: value for key, value in weights.items() if _used(key, config.layer)}
+        kept = speech_tokenizer.encoder_weights(weights, config.layer)
         speech_encoder = SpeechEncoder.from_config(shape, weights, config.layer)
         fit_speech_tokenizer(config, speech_encoder, records, settings["fit_on"], _progress).save(folder, kept)
         return
@@ -87,14 +87,6 @@ def _make_tokenizer(recipe: Recipe, folder: Path) -> None:
         base = SpeechTokenizer.from_folder(folder)
         config = replace(base.config, units=settings["tokens"])
         fit_speech_tokenizer(config, base.encoder, records, settings["fit_on"], _progress).save(folder)
-
-
-def _used(key: str, layer: int) -> bool:
-    """Whether a weight of the recogniser is needed to run its encoder up to `layer`."""
-    parts = key.removeprefix("recogniser.").split(".")
-    if parts[:2] == ["encoder", "layers"]:
-        return int(parts[2]) < layer
-    return parts[0] in ("encoder_frontend", "encoder")
 
 
 def acoustic(recipe: Recipe) -> None:

@@ -31,6 +31,8 @@ class MelDecoderConfig:
 
     `dropout` and `pitch_dropout` act in the blocks of the mel and the pitch stacks; `token_dropout` hides whole
     tokens, which a decoder must bear that will be given predicted ones.
+    `centroid_width` above 0 is the width of given vectors that tokens enter as: a tokenizer's centroids, which say what
+    sounds alike.
     `mel_mean` and `mel_scale` are those of the vocoder; `pitch_mean` and `pitch_scale` are of natural-log Hz.
     """
 
@@ -47,6 +49,7 @@ class MelDecoderConfig:
     dropout: float = 0.1
     pitch_dropout: float = 0.3
     token_dropout: float = 0.1
+    centroid_width: int = 0
     mel_mean: float = -5.5
     mel_scale: float = 2.5
     pitch_mean: float = 5.1
@@ -79,13 +82,35 @@ class MelPrediction:
     voicing_logits: Tensor
 
 
+class CentroidEmbedding(nn.Module):
+    """Tokens to vectors by a fixed table and a learned projection."""
+
+    centroids: Tensor
+
+    def __init__(self, units: int, centroid_width: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("centroids", torch.zeros(units, centroid_width))
+        self.project = Projection(centroid_width, width, bias=True)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Int64 [B, T] -> [B, T, width]."""
+        vectors: Tensor = self.project(self.centroids[tokens])
+        return vectors
+
+
+def _embedding(config: MelDecoderConfig, width: int) -> nn.Module:
+    if config.centroid_width:
+        return CentroidEmbedding(config.units, config.centroid_width, width)
+    return nn.Embedding(config.units, width)
+
+
 class PitchPredictor(nn.Module):
     """Tokens to log-frequency and voicing logits of every frame; wide in time, thin in channels."""
 
     def __init__(self, config: MelDecoderConfig, frames_per_token: int) -> None:
         super().__init__()
         self.config, self.frames_per_token = config, frames_per_token
-        self.embedding = nn.Embedding(config.units, config.pitch_width)
+        self.embedding = _embedding(config, config.pitch_width)
         # One-dimensional dropout zeroes rows of [B, T, width], that is, whole tokens.
         self.dropout = nn.Dropout1d(config.token_dropout)
         width = config.pitch_width
@@ -113,7 +138,7 @@ class MelDecoder(nn.Module):
             )
         self.config, self.mel, self.frames_per_token = config, mel, int(ratio)
         self.pitch = PitchPredictor(config, self.frames_per_token)
-        self.embedding = nn.Embedding(config.units, config.width)
+        self.embedding = _embedding(config, config.width)
         self.dropout = nn.Dropout1d(config.token_dropout)
         self.token_stack = self._stack(config.token_blocks)
         self.place = nn.Parameter(torch.randn(self.frames_per_token, config.width) * 0.1)
@@ -125,6 +150,21 @@ class MelDecoder(nn.Module):
     def _stack(self, blocks: int) -> ConvNeXtStack:
         config = self.config
         return ConvNeXtStack(config.width, config.hidden, blocks, config.kernel, config.dropout)
+
+    def take_centroids(self, centroids: Tensor) -> None:
+        """Fill the tables that tokens enter by, [units, centroid_width].
+
+        Raises:
+            UserError: The decoder has no such tables, or they have another shape.
+        """
+        tables = [part for part in (self.embedding, self.pitch.embedding) if isinstance(part, CentroidEmbedding)]
+        wanted = (self.config.units, self.config.centroid_width)
+        if not tables or tuple(centroids.shape) != wanted:
+            raise UserError(
+                f"mel decoder: centroids are {list(centroids.shape)}; set model.units and model.centroid_width to them"
+            )
+        for table in tables:
+            table.centroids.copy_(centroids)
 
     @property
     def reach(self) -> int:

@@ -36,6 +36,10 @@ class Codebook:
         scores = normalised @ self.centroids.T - 0.5 * self.centroids.square().sum(dim=1)
         return scores.argmax(dim=1)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What a file must hold to make the codebook again."""
+        return {"mean": self.mean, "scale": self.scale, "centroids": self.centroids}
+
 
 def fit_codebook(features: Tensor, units: int, *, seed: int = 0, epochs: int = 20) -> Codebook:
     """Mini-batch k-means (Sculley 2010; scikit-learn's) on `features` [frames, D].

@@ -1,4 +1,4 @@
-"""Speech tokenizer: waveforms to semantic tokens, by an encoder layer and its k-means codebook.
+"""Speech tokenizer: waveforms to semantic tokens, by an encoder layer and its quantiser.
 
 Knows windows, frame rates and its folder. Does not know text, voices or the acoustic stage.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from einops import reduce
@@ -16,11 +16,12 @@ from torch import Tensor
 
 from spear_accel.audio.encoder import SAMPLE_RATE, FbankEncoderConfig, SpeechEncoder
 from spear_accel.audio.kmeans import Codebook
+from spear_accel.audio.scalar_quantiser import ScalarQuantiser
 from spear_accel.errors import UserError
 from spear_accel.storage import files
 from spear_accel.storage.weights import CONFIG, read_tensors, write_tensors
 
-__all__ = ["SpeechTokenizer", "SpeechTokenizerConfig", "collapse", "pooled_features"]
+__all__ = ["Quantiser", "SpeechTokenizer", "SpeechTokenizerConfig", "collapse", "pooled_features"]
 
 CODEBOOK, ENCODER = "codebook.safetensors", "encoder.safetensors"
 WINDOW_SECONDS = 20
@@ -46,17 +47,35 @@ class SpeechTokenizerConfig:
     """Name of the encoder's fairseq2 asset card; the encoder lies in the folder when there is none."""
     encoder: dict[str, Any] | None = None
     """Fields of `FbankEncoderConfig`, for an encoder that lies in the folder."""
+    levels: list[int] | None = None
+    """Levels of finite scalar quantisation (`ScalarQuantiser`); None: k-means centroids."""
+
+
+class Quantiser(Protocol):
+    """Feature vectors to units."""
+
+    @property
+    def centroids(self) -> Tensor:
+        """A vector for each unit [units, W]."""
+
+    def nearest(self, features: Tensor) -> Tensor:
+        """Unit of each feature vector: [frames, D] -> int64 [frames]."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a file must hold to make the quantiser again."""
 
 
 class SpeechTokenizer:
     """Waveforms to semantic tokens."""
 
-    def __init__(self, config: SpeechTokenizerConfig, encoder: SpeechEncoder, codebook: Codebook) -> None:
+    def __init__(self, config: SpeechTokenizerConfig, encoder: SpeechEncoder, quantiser: Quantiser) -> None:
         if encoder.frame_rate != config.frame_rate * config.pool:
             raise UserError(
                 f"frame_rate {config.frame_rate} x pool {config.pool} is not the encoder's rate of {encoder.frame_rate}"
             )
-        self.config, self.encoder, self.codebook = config, encoder, codebook
+        if len(quantiser.centroids) != config.units:
+            raise UserError(f"units {config.units}: the quantiser has {len(quantiser.centroids)}")
+        self.config, self.encoder, self.quantiser = config, encoder, quantiser
 
     @classmethod
     def from_folder(cls, folder: Path | str) -> SpeechTokenizer:
@@ -67,18 +86,13 @@ class SpeechTokenizer:
         """
         folder = Path(folder)
         config = _read_config(folder / CONFIG)
-        tensors = read_tensors(folder / CODEBOOK)
-        try:
-            codebook = Codebook(tensors["mean"], tensors["scale"], tensors["centroids"])
-        except KeyError as error:
-            raise UserError(f"{folder / 'codebook.safetensors'}: lacks {error}; restore the file") from error
-        return cls(config, _load_encoder(config, folder), codebook)
+        return cls(config, _load_encoder(config, folder), _load_quantiser(config, folder))
 
     def save(self, folder: Path | str, encoder_weights: dict[str, Tensor] | None = None) -> None:
         """Write the folder; `encoder_weights` (stored in half precision) for an encoder without a card."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_tensors(folder / CODEBOOK, vars(self.codebook), half=False)
+        write_tensors(folder / CODEBOOK, self.quantiser.tensors(), half=False)
         if encoder_weights is not None:
             write_tensors(folder / ENCODER, encoder_weights, half=True)
         files.write_json(folder / CONFIG, asdict(self.config))
@@ -104,7 +118,7 @@ class SpeechTokenizer:
         if waveform.numel() == 0:
             raise UserError("a waveform without samples has no tokens; leave it out")
         pieces = pooled_features(self.encoder, waveform, (self.config.layer,), self.config.pool)
-        tokens = self.codebook.nearest(pieces[self.config.layer])
+        tokens = self.quantiser.nearest(pieces[self.config.layer])
         return collapse(tokens) if self.config.collapse_repeats else tokens
 
 
@@ -157,6 +171,16 @@ def _load_encoder(config: SpeechTokenizerConfig, folder: Path) -> SpeechEncoder:
         raise UserError(f"{folder / 'config.json'}: names neither an encoder nor a card; restore the file")
     weights = read_tensors(folder / ENCODER)
     return SpeechEncoder.from_config(FbankEncoderConfig(**config.encoder), weights, last_layer=config.layer)
+
+
+def _load_quantiser(config: SpeechTokenizerConfig, folder: Path) -> Quantiser:
+    tensors = read_tensors(folder / CODEBOOK)
+    try:
+        if config.levels is None:
+            return Codebook(tensors["mean"], tensors["scale"], tensors["centroids"])
+        return ScalarQuantiser(tuple(config.levels), tensors["weight"], tensors["bias"], tensors["centroids"])
+    except KeyError as error:
+        raise UserError(f"{folder / CODEBOOK}: lacks {error}; restore the file") from error
 
 
 def _read_config(path: Path) -> SpeechTokenizerConfig:

@@ -78,6 +78,7 @@ def _corpus(folder: Path, output: str, voice: str, text_tokenizer: Path | None) 
     from spear_accel.data.pairs import Feedback, tokenize_manifest
     from spear_accel.kernels import threads
     from spear_accel.storage import files
+    from spear_accel.text.phonemes import PhonemeTokenizer
     from spear_accel.text.tokenizer import TextTokenizer
 
     if output == "-":
@@ -96,7 +97,7 @@ def _corpus(folder: Path, output: str, voice: str, text_tokenizer: Path | None) 
     )
     left_out = tokenize_manifest(tokenizer, records, Path(output), reader=reader, feedback=feedback)
     console.say(f"{output}: {len(records) - left_out} recordings, {len(found.faults) + left_out} left out")
-    if isinstance(reader.tokenizer, TextTokenizer):
+    if isinstance(reader.tokenizer, TextTokenizer | PhonemeTokenizer):
         size = reader.tokenizer.vocab_size
         console.say(f"the model section of `train` needs text_vocab_size: {size + 1} and text_eos_id: {size}")
 
@@ -111,7 +112,7 @@ def _load(voice: str) -> SpeechTokenizer:
 def _reader(voice: str, text_tokenizer: Path | None) -> TextReader:
     from spear_accel.data.pairs import TextReader
     from spear_accel.text import front_end_for
-    from spear_accel.text.tokenizer import TextTokenizer
+    from spear_accel.text.tokenizers import load_tokenizer
     from spear_accel.voice import components
     from spear_accel.voice.folder import open_voice
 
@@ -119,7 +120,7 @@ def _reader(voice: str, text_tokenizer: Path | None) -> TextReader:
     front_end = front_end_for(folder.card.language, folder.card.front_end)
     if text_tokenizer is None:
         return TextReader(components.load_text_tokenizer(folder), front_end)
-    return TextReader(TextTokenizer.load(text_tokenizer), front_end)
+    return TextReader(load_tokenizer(text_tokenizer), front_end)
 
 
 def _line(record: dict[str, object]) -> str:

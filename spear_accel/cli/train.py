@@ -17,6 +17,8 @@ class Task(str, Enum):
     """What can be trained."""
 
     SPEECH_TOKENIZER = "speech-tokenizer"
+    SPEECH_QUANTISER = "speech-quantiser"
+    PRONUNCIATION = "pronunciation"
     TEXT_TO_SEMANTIC = "text-to-semantic"
     HEADS = "heads"
     ACOUSTIC = "acoustic"
@@ -24,6 +26,8 @@ class Task(str, Enum):
 
 _MODULES = {
     Task.SPEECH_TOKENIZER: "speech_tokenizer",
+    Task.SPEECH_QUANTISER: "speech_quantiser",
+    Task.PRONUNCIATION: "pronunciation",
     Task.TEXT_TO_SEMANTIC: "text_to_semantic.train",
     Task.HEADS: "heads.train",
     Task.ACOUSTIC: "acoustic.train",

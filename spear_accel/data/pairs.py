@@ -21,15 +21,14 @@ from spear_accel.storage import files
 from spear_accel.storage.json_lines import read_manifest, write_manifest
 from spear_accel.text import FrontEnd, normalise
 from spear_accel.text.front_end import verbatim
-from spear_accel.text.raw import ByteTokenizer, IdTokenizer
 from spear_accel.text.tokenizer import TextTokenizer, TokenizerConfig
+from spear_accel.text.tokenizers import AnyTokenizer
 
 __all__ = [
     "AS_RECORDED", "Feedback", "TextReader", "Variant", "pair_manifest", "phoneme_manifest",
     "tokenize_manifest", "tokenize_recording", "train_text_tokenizer",
 ]  # fmt: skip
 
-AnyTokenizer = TextTokenizer | ByteTokenizer | IdTokenizer
 Record = Mapping[str, Any]
 
 
@@ -211,6 +210,6 @@ def _with_texts(
 def _fingerprint(tokenizer: SpeechTokenizer) -> str:
     """Of the tokens that a tokenizer makes: its settings and its codebook, which was fitted to its encoder."""
     digest = hashlib.sha256(json.dumps(asdict(tokenizer.config), sort_keys=True).encode())
-    for tensor in vars(tokenizer.codebook).values():
+    for tensor in tokenizer.quantiser.tensors().values():
         digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -14,12 +14,11 @@ from torch import nn
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
 from spear_accel.text.raw import ByteTokenizer, IdTokenizer
-from spear_accel.text.tokenizer import TextTokenizer
+from spear_accel.text.tokenizers import AnyTokenizer, load_tokenizer
 from spear_accel.voice.folder import VoiceCard
 
-__all__ = ["AnyTokenizer", "ImportOptions", "Imported", "Importer", "card_of", "make_tokenizer"]
+__all__ = ["ImportOptions", "Imported", "Importer", "card_of", "make_tokenizer"]
 
-AnyTokenizer = TextTokenizer | ByteTokenizer | IdTokenizer
 _OF_A_LAYOUT = ("text_tokenizer", "heads", "head_dim", "early_exit_layer", "cps")
 
 
@@ -118,7 +117,7 @@ def make_tokenizer(wanted: str | None, config: TextToSemanticConfig) -> AnyToken
         )
     if wanted == "ids":
         return IdTokenizer(ids)
-    tokenizer = ByteTokenizer() if wanted == "bytes" else TextTokenizer.load(wanted)
+    tokenizer = ByteTokenizer() if wanted == "bytes" else load_tokenizer(wanted)
     if tokenizer.vocab_size > ids:
         raise UserError(
             f"--text-tokenizer {wanted}: makes {tokenizer.vocab_size} ids, the model reads {ids}; pass the one that "

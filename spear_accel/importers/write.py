@@ -9,20 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from spear_accel.errors import UserError
-from spear_accel.importers.base import AnyTokenizer, Imported
+from spear_accel.importers.base import Imported
 from spear_accel.model import TextToSemanticConfig
-from spear_accel.storage import files, folders
+from spear_accel.storage import folders
 from spear_accel.text.raw import IdTokenizer
-from spear_accel.text.tokenizer import TextTokenizer
 from spear_accel.voice import components
 from spear_accel.voice.folder import (
     ACOUSTIC,
     CARD,
-    RAW_TOKENIZER,
     README,
     SPEECH_TOKENIZER,
     TEXT_TO_SEMANTIC,
-    TOKENIZER,
     VoiceCard,
     VoiceFolder,
     open_voice,
@@ -76,7 +73,7 @@ def save_voice(imported: Imported, folder: str | Path, acoustic: str | None = No
         card = _with_sound(card, source, imported.model.config)
     with _building(folder) as building:
         components.save_text_to_semantic(imported.model, building / TEXT_TO_SEMANTIC, half=False)
-        _save_tokenizer(imported.tokenizer, building)
+        components.save_text_tokenizer(imported.tokenizer, building)
         for head in imported.heads:
             components.save_head(building, head, half=False)
         for part in (ACOUSTIC, SPEECH_TOKENIZER):
@@ -114,13 +111,6 @@ def _with_sound(card: VoiceCard, source: VoiceFolder, config: TextToSemanticConf
         )
     kept = ("sample_rate", "frame_rate", "collapse_repeats", "tokens_per_character", "longest_utterance")
     return replace(card, **{name: getattr(source.card, name) for name in kept})
-
-
-def _save_tokenizer(tokenizer: AnyTokenizer, folder: Path) -> None:
-    if isinstance(tokenizer, TextTokenizer):
-        tokenizer.save(folder / TOKENIZER)
-    else:
-        files.write_json(folder / RAW_TOKENIZER, tokenizer.to_dict())
 
 
 @contextmanager

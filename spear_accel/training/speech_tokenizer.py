@@ -5,7 +5,7 @@ The recogniser is only a means: a middle layer of its encoder, clustered, become
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,15 @@ from spear_accel.training.loop.losses import best_path, ctc_loss_per_symbol, sym
 from spear_accel.training.loop.settings import NotNegativeInt, Positive, Settings, build, read_sections
 from spear_accel.training.loop.trainer import load_modules, run
 
-__all__ = ["SpeechCtcData", "SpeechCtcSource", "SpeechCtcTask", "load_trained", "read_symbols", "train"]
+__all__ = [
+    "SpeechCtcData",
+    "SpeechCtcSource",
+    "SpeechCtcTask",
+    "encoder_weights",
+    "load_trained",
+    "read_symbols",
+    "train",
+]
 
 BLANK = "<blank>"
 
@@ -53,6 +61,9 @@ class SpeechCtcData:
     """Longer recordings are left out."""
     frequency_mask: NotNegativeInt = 20
     """Widest band of filterbank channels that training hides (SpecAugment, arXiv 1904.08779); 0 hides none."""
+    noise_db: tuple[float, float] | None = None
+    """White noise in two of three training recordings, between these levels relative to their speech. Without it a
+    network tells a synthesiser's digital silence from a room's."""
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -62,20 +73,30 @@ class SpeechCtcData:
 class SpeechCtcTask:
     """The `Task` of `spear_accel.training.loop.trainer` that trains a `CtcModel`."""
 
-    def __init__(self, config: SpeechCtcData, encoder: FbankEncoderConfig, symbols: Sequence[str]) -> None:
-        """`symbols`: the CTC output classes; the first is the blank."""
+    def __init__(
+        self, config: SpeechCtcData, encoder: FbankEncoderConfig, symbols: Sequence[str], multiple: int | None = None
+    ) -> None:
+        """Read the manifests.
+
+        Args:
+            config: What to train on.
+            encoder: Shape of the encoder.
+            symbols: The CTC output classes; the first is the blank.
+            multiple: Filterbanks are extended to a multiple of so many frames; the encoder's stride if left out.
+        """
+        multiple = multiple or encoder.stride
         self.config, self.encoder = config, encoder
         self.modules: dict[str, nn.Module] = {"encoder": create_ctc_model(encoder)}
         self._index = {symbol: index for index, symbol in enumerate(symbols)}
         self._groups: list[np.ndarray] = []
         records: list[dict[str, Any]] = []
-        for source in config.sources:
+        for number, source in enumerate(config.sources):
             found = read_manifest(source.manifest, ("id", "audio", "phonemes"))
             self._groups.append(np.arange(len(records), len(records) + len(found)))
-            records += found
-        self._training = _Recordings(records, self._index, self.encoder.stride)
+            records += [{**record, "speaker": number} for record in found]
+        self._training = _Recordings(records, self._index, multiple, config.noise_db)
         held_out = read_manifest(config.validation, ("id", "audio", "phonemes"))
-        self._validation = _Recordings(held_out, self._index, self.encoder.stride)
+        self.held_out = _Recordings(held_out, self._index, multiple)
 
     def dataset(self) -> Sequence[Any]:
         return self._training
@@ -90,64 +111,96 @@ class SpeechCtcTask:
         most = int(self.config.batch_seconds * FBANK_RATE)
         return batches_by_length(lengths, most, number=number, seed=seed, order=order)
 
-    def collate(self, examples: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-        features, targets = zip(*examples, strict=True)
+    def collate(self, examples: list[tuple[Tensor, Tensor, int]]) -> dict[str, Tensor]:
+        features, targets, speakers = zip(*examples, strict=True)
         return {
             "features": nn.utils.rnn.pad_sequence(list(features), batch_first=True),
             "lengths": torch.tensor([len(item) for item in features]),
             "targets": torch.cat(targets),
             "target_lengths": torch.tensor([len(item) for item in targets]),
+            "speakers": torch.tensor(speakers),
         }
+
+    def hidden_band(self, features: Tensor) -> Tensor:
+        """`features` as training hears them: a band of their channels is hidden."""
+        return _mask_band(features, self.config.frequency_mask)
 
     def losses(
         self, modules: dict[str, nn.Module], batch: dict[str, Tensor]
     ) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
-        features = _mask_band(batch["features"], self.config.frequency_mask)
-        logits, lengths = modules["encoder"](features, batch["lengths"])
+        logits, lengths = modules["encoder"](self.hidden_band(batch["features"]), batch["lengths"])
         loss = ctc_loss_per_symbol(logits, lengths, batch["targets"], batch["target_lengths"])
         yield "encoder", loss, {"loss": float(loss.detach())}
 
     def validate(self, modules: dict[str, nn.Module]) -> dict[str, float]:
         found: list[list[int]] = []
         wanted: list[list[int]] = []
-        loss, batches = 0.0, batches_by_length(self._validation.lengths, 6000, number=0, seed=0)
+        loss, batches = 0.0, batches_by_length(self.held_out.lengths, 6000, number=0, seed=0)
         device = next(modules["encoder"].parameters()).device
         for indices in batches:
-            examples = [self._validation[i] for i in indices]
+            examples = [self.held_out[i] for i in indices]
             batch = {key: value.to(device) for key, value in self.collate(examples).items()}
             logits, lengths = modules["encoder"](batch["features"], batch["lengths"])
             loss += float(ctc_loss_per_symbol(logits, lengths, batch["targets"], batch["target_lengths"]))
             found += best_path(logits, lengths)
-            wanted += [target.tolist() for _, target in examples]
+            wanted += [example[1].tolist() for example in examples]
         return {"loss": loss / len(batches), "symbol_error_rate": symbol_errors(found, wanted)}
 
 
-class _Recordings(Sequence[tuple[Tensor, Tensor]]):
-    """Filterbanks and targets by index; filterbanks are computed once and kept in half precision."""
+class _Recordings(Sequence[tuple[Tensor, Tensor, int]]):
+    """Filterbanks, targets and speaker by index; filterbanks are computed once and kept in half precision."""
 
-    def __init__(self, records: list[dict[str, Any]], index: dict[str, int], stride: int) -> None:
-        self._records, self._stride = records, stride
+    def __init__(
+        self,
+        records: list[dict[str, Any]],
+        index: dict[str, int],
+        multiple: int,
+        noise_db: tuple[float, float] | None = None,
+    ) -> None:
+        self._records, self._noise_db = records, noise_db
         self._cache: dict[int, Tensor] = {}
         self._targets = [torch.tensor([index[s] for s in r["phonemes"] if s in index]) for r in records]
-        self.lengths = np.array([_fbank_frames(record, stride) for record in records])
+        self.lengths = np.array([_fbank_frames(record, multiple) for record in records])
 
     def __len__(self) -> int:
         return len(self._records)
 
-    def __getitem__(self, item: int) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def __getitem__(self, item: int) -> tuple[Tensor, Tensor, int]:  # type: ignore[override]
         if item not in self._cache:
             waveform = read_audio(self._records[item]["audio"], SAMPLE_RATE)
+            if self._noise_db is not None:
+                waveform = _with_noise(waveform, self._noise_db, item)
             self._cache[item] = fbank(waveform, frames=int(self.lengths[item])).half()
-        return self._cache[item].float(), self._targets[item]
+        return self._cache[item].float(), self._targets[item], int(self._records[item].get("speaker", 0))
 
 
-def _fbank_frames(record: dict[str, Any], stride: int) -> int:
-    """Whole encoder frames of a recording, in filterbank frames; from the file's header alone."""
+def _with_noise(waveform: Tensor, noise_db: tuple[float, float], seed: int) -> Tensor:
+    """White noise for two of three recordings, at a level that depends on `seed` alone."""
+    chance = np.random.default_rng((seed, 2))
+    if chance.random() < 1 / 3:
+        return waveform
+    level = 10 ** (chance.uniform(*noise_db) / 20) * float(waveform.square().mean().sqrt())
+    return waveform + torch.from_numpy(level * chance.standard_normal(len(waveform))).float()
+
+
+def _fbank_frames(record: dict[str, Any], multiple: int) -> int:
+    """Filterbank frames of a recording, up to a multiple; from the file's header alone."""
     import soundfile
 
     header = soundfile.info(record["audio"])
-    encoder_frames = -(-int(header.frames) * FBANK_RATE // (int(header.samplerate) * stride))
-    return encoder_frames * stride
+    return -(-int(header.frames) * FBANK_RATE // (int(header.samplerate) * multiple)) * multiple
+
+
+def encoder_weights(weights: Mapping[str, Tensor], layer: int) -> dict[str, Tensor]:
+    """Those weights of a `CtcModel` that its encoder needs up to `layer`."""
+    return {key: value for key, value in weights.items() if _in_encoder(key, layer)}
+
+
+def _in_encoder(key: str, layer: int) -> bool:
+    parts = key.removeprefix("recogniser.").split(".")
+    if parts[:2] == ["encoder", "layers"]:
+        return int(parts[2]) < layer
+    return parts[0] in ("encoder_frontend", "encoder")
 
 
 def _draw(generator: np.random.Generator, group: np.ndarray, count: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from spear_accel.voice.folder import (
     ACOUSTIC,
     DECODING,
     DRAFT_HEADS,
+    PHONEMES,
     RAW_TOKENIZER,
     SPEECH_TOKENIZER,
     TEXT_TO_SEMANTIC,
@@ -28,18 +29,25 @@ if TYPE_CHECKING:
     from spear_accel.acoustic import AcousticStage
     from spear_accel.audio.tokenizer import SpeechTokenizer
     from spear_accel.model import TextToSemantic, TextToSemanticConfig
-    from spear_accel.text.raw import ByteTokenizer, IdTokenizer
+    from spear_accel.text.tokenizers import AnyTokenizer
+
+
+def load_text_tokenizer(voice: VoiceFolder) -> AnyTokenizer:
+    from spear_accel.text.tokenizers import load_tokenizer
+
+    kind = next((part for part in (RAW_TOKENIZER, PHONEMES) if voice.has(part)), TOKENIZER)
+    return load_tokenizer(voice.part(kind))
+
+
+def save_text_tokenizer(tokenizer: AnyTokenizer, folder: str | Path) -> None:
+    """Write a text tokenizer into the voice folder `folder`, under the name of its kind; seal the voice afterwards."""
+    from spear_accel.text.phonemes import PhonemeTokenizer
     from spear_accel.text.tokenizer import TextTokenizer
 
-
-def load_text_tokenizer(voice: VoiceFolder) -> TextTokenizer | ByteTokenizer | IdTokenizer:
-    from spear_accel.text.raw import raw_tokenizer
-    from spear_accel.text.tokenizer import TextTokenizer
-
-    if voice.has(RAW_TOKENIZER):
-        path = voice.part(RAW_TOKENIZER)
-        return raw_tokenizer(files.read_json(path), str(path))
-    return TextTokenizer.load(voice.part(TOKENIZER))
+    if isinstance(tokenizer, TextTokenizer | PhonemeTokenizer):
+        tokenizer.save(Path(folder) / (TOKENIZER if isinstance(tokenizer, TextTokenizer) else PHONEMES))
+    else:
+        files.write_json(Path(folder) / RAW_TOKENIZER, tokenizer.to_dict())
 
 
 def load_text_to_semantic(voice: VoiceFolder) -> TextToSemantic:

@@ -19,6 +19,7 @@ FORMAT_VERSION = 1
 CARD = "voice.json"
 TOKENIZER = "tokenizer.model"
 RAW_TOKENIZER = "tokenizer.json"
+PHONEMES = "phonemes"
 TEXT_TO_SEMANTIC = "text_to_semantic"
 ACOUSTIC = "acoustic"
 SPEECH_TOKENIZER = "speech_tokenizer"

@@ -20,8 +20,7 @@ from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.verify.rules import make_verifier
 from spear_accel.kernels.threads import survive_forks
 from spear_accel.model import TextToSemantic
-from spear_accel.text.raw import ByteTokenizer, IdTokenizer
-from spear_accel.text.tokenizer import TextTokenizer
+from spear_accel.text.tokenizers import AnyTokenizer
 
 __all__ = ["SemanticGenerator"]
 
@@ -35,7 +34,7 @@ class SemanticGenerator:
     def __init__(
         self,
         model: TextToSemantic,
-        tokenizer: TextTokenizer | ByteTokenizer | IdTokenizer,
+        tokenizer: AnyTokenizer,
         drafting: Drafting,
         stopping: StoppingCriteria,
         centroids: Callable[[], Tensor] | None,

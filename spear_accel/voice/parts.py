@@ -17,8 +17,7 @@ from spear_accel.errors import UserError
 from spear_accel.kernels.devices import check_device
 from spear_accel.kernels.projection import drafting_dtype
 from spear_accel.model import TextToSemantic
-from spear_accel.text.raw import ByteTokenizer, IdTokenizer
-from spear_accel.text.tokenizer import TextTokenizer
+from spear_accel.text.tokenizers import AnyTokenizer
 from spear_accel.voice import components
 from spear_accel.voice.defaults import load_decoding
 from spear_accel.voice.folder import VoiceCard, VoiceFolder, open_voice
@@ -35,7 +34,7 @@ class VoiceParts:
     """
 
     card: VoiceCard
-    tokenizer: TextTokenizer | ByteTokenizer | IdTokenizer
+    tokenizer: AnyTokenizer
     model: TextToSemantic
     acoustic: AcousticStage | None = None
     """Any stage; None for a voice that ends at semantic tokens."""

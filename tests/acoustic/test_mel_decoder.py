@@ -63,3 +63,19 @@ def test_harmonic_template_matches_a_real_pulse_train(hz: float, mel: LogMelConf
     heard = LogMel(mel)(torch.as_tensor(waveform)[None])[0, 50, :25]
     told = HarmonicTemplate(mel, 80, 480)(torch.tensor(math.log(hz)))[:25]
     assert torch.corrcoef(torch.stack([heard, told]))[0, 1] > 0.9
+
+
+def test_tokens_may_enter_as_given_vectors(mel: LogMelConfig) -> None:
+    config = MelDecoderConfig(
+        40, 50, width=16, hidden=24, token_blocks=1, frame_blocks=1, pitch_width=8, pitch_blocks=1, centroid_width=6
+    )
+    torch.manual_seed(0)
+    decoder, centroids = MelDecoder(config, mel).eval(), torch.randn(40, 6)
+    centroids[7] = centroids[3]
+    decoder.take_centroids(centroids)
+    assert not torch.allclose(decoder(torch.tensor([[3, 5]])).log_mel, decoder(torch.tensor([[4, 5]])).log_mel)
+    torch.testing.assert_close(decoder(torch.tensor([[3, 5]])).log_mel, decoder(torch.tensor([[7, 5]])).log_mel)
+    with pytest.raises(UserError, match=r"centroids are \[40, 5\]"):
+        decoder.take_centroids(torch.randn(40, 5))
+    with pytest.raises(UserError, match=r"set model\.units and model\.centroid_width"):
+        MelDecoder(MelDecoderConfig(40, 50), mel).take_centroids(centroids)

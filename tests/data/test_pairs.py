@@ -35,7 +35,7 @@ class Counting:
 
     def __init__(self, layer: int = 1) -> None:
         self.config = SpeechTokenizerConfig(layer=layer, units=4, frame_rate=50)
-        self.codebook = Codebook(torch.zeros(2), torch.ones(2), torch.zeros(4, 2))
+        self.quantiser = Codebook(torch.zeros(2), torch.ones(2), torch.zeros(4, 2))
         self.calls = 0
 
     def tokenize(self, waveforms: list[Tensor]) -> list[Tensor]:

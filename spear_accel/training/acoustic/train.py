@@ -19,7 +19,7 @@ from spear_accel.acoustic.mel_decoder import MelDecoder, MelDecoderConfig
 from spear_accel.acoustic.stage import NeuralAcousticStage
 from spear_accel.acoustic.vocoder import Vocoder, VocoderConfig
 from spear_accel.errors import UserError
-from spear_accel.storage.weights import CONFIG, read_config
+from spear_accel.storage.weights import CONFIG, read_config, read_tensors
 from spear_accel.training.acoustic.mel_decoder import (
     MelDecoderTask,
     MelDecoderTraining,
@@ -63,7 +63,7 @@ def train(settings: Settings) -> dict[str, float]:
     if build(Kind, named["task"], f"{place}, task") == "vocoder":  # type: ignore[arg-type]
         own = ("adversarial", "aligned")
         return _train_vocoder(read_sections(settings, ("task", "data"), (*_OPTIONAL, *own)))
-    return _train_mel_decoder(read_sections(settings, ("task", "data", "tokens"), (*_OPTIONAL, "pitch")))
+    return _train_mel_decoder(read_sections(settings, ("task", "data", "tokens"), (*_OPTIONAL, "pitch", "centroids")))
 
 
 def load_mel_decoder(folder: Path) -> MelDecoder:
@@ -99,6 +99,18 @@ def load_trained_stage(mel_decoder: Path, vocoder: Path) -> NeuralAcousticStage:
         UserError: One of them holds no such thing.
     """
     return NeuralAcousticStage(load_mel_decoder(mel_decoder), load_vocoder(vocoder))
+
+
+def read_centroids(path: Path | str) -> Tensor:
+    """The vectors of a speech tokenizer's units: [units, D].
+
+    Raises:
+        UserError: The file holds none.
+    """
+    tensors = read_tensors(path)
+    if "centroids" not in tensors:
+        raise UserError(f"{path}: lacks centroids; name a speech tokenizer's codebook.safetensors")
+    return tensors["centroids"]
 
 
 def _description(folder: Path, task: Kind) -> dict[str, Any]:
@@ -174,5 +186,9 @@ def _train_mel_decoder(given: Sections) -> dict[str, float]:
     tokens = read_tokens(Path(given.build(str, "tokens")), options.model.units)
     sets = [load_utterances(part, tokens, options, cache) for part in (training, validation)]
     task = MelDecoderTask(options, sets[0], sets[1])
+    if (path := given.build(str | None, "centroids")) is not None:  # type: ignore[arg-type]
+        decoder = task.modules["mel_decoder"]
+        assert isinstance(decoder, MelDecoder)
+        decoder.take_centroids(read_centroids(path))
     _start(task.modules, given)
     return run(task, loop, given.output, _describe("mel-decoder", options.mel, options.model), given.values)

@@ -35,17 +35,19 @@ class CtcOptions:
     """Padded ids read in a batch."""
     metric: str
     """Name of the validation metric that holds the share of wrong symbols."""
+    frames: int = 1
+    """Frames of logits for each id read."""
 
 
 class CtcTask:
-    """A `Task` of `spear_accel.training.loop.trainer` for a module that maps ids [B, S] to logits [B, S, symbols]."""
+    """A `Task` of `spear_accel.training.loop.trainer` for a module from ids [B, S] to logits of each."""
 
     def __init__(
         self, module: nn.Module, options: CtcOptions, training: Sequence[Pair], validation: Sequence[Pair]
     ) -> None:
         self.modules: dict[str, nn.Module] = {options.name: module}
         self._options = options
-        self._training, self._validation = _writable(training), _writable(validation)
+        self._training, self._validation = (_writable(pairs, options.frames) for pairs in (training, validation))
         self._lengths = np.array([len(source) for source, _ in self._training])
 
     def dataset(self) -> Sequence[Any]:
@@ -74,15 +76,18 @@ class CtcTask:
         device = next(modules[self._options.name].parameters()).device
         batch = {key: value.to(device) for key, value in self.collate([*self._validation]).items()}
         logits = modules[self._options.name](batch["source"])
-        found = best_path(logits, (batch["source"] != self._options.pad).sum(dim=1))
+        found = best_path(logits, self._frames(batch))
         wanted = [target.tolist() for _, target in self._validation]
         return {"loss": float(self._loss(logits, batch)), self._options.metric: symbol_errors(found, wanted)}
 
     def _loss(self, logits: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        lengths = (batch["source"] != self._options.pad).sum(dim=1)
-        return ctc_loss_per_symbol(logits, lengths, batch["targets"], batch["target_lengths"])
+        return ctc_loss_per_symbol(logits, self._frames(batch), batch["targets"], batch["target_lengths"])
+
+    def _frames(self, batch: dict[str, Tensor]) -> Tensor:
+        """Frames of each row [B]."""
+        return (batch["source"] != self._options.pad).sum(dim=1) * self._options.frames
 
 
-def _writable(pairs: Sequence[Pair]) -> list[Pair]:
-    """CTC writes at most one symbol an id read; the few pairs with more would give no gradient."""
-    return [(source, target) for source, target in pairs if 0 < len(target) < len(source)]
+def _writable(pairs: Sequence[Pair], frames: int) -> list[Pair]:
+    """CTC writes at most one symbol a frame; the few pairs with more would give no gradient."""
+    return [(source, target) for source, target in pairs if 0 < len(target) < len(source) * frames]

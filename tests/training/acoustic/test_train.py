@@ -15,6 +15,7 @@ from torch import nn
 
 from spear_accel.acoustic import LogMel, LogMelConfig, MelDecoderConfig, NeuralAcousticStage, VocoderConfig
 from spear_accel.errors import UserError
+from spear_accel.storage.weights import write_tensors
 from spear_accel.training.acoustic.mel_decoder import MelDecoderTask, MelDecoderTraining, load_utterances, read_tokens
 from spear_accel.training.acoustic.recordings import RecordingsConfig, level, load_recordings, split_recordings
 from spear_accel.training.acoustic.spectral_losses import MultiResolutionDistance
@@ -230,3 +231,16 @@ def test_module_names_are_those_that_checkpoints_use(corpus: Path) -> None:
     modules: dict[str, nn.Module] = mel_decoder_task(corpus).modules
     assert set(modules) == {"mel_decoder", "discriminator"}
     assert LogMelConfig() == modules["mel_decoder"].mel
+
+
+def test_centroids_of_a_tokenizer_are_kept(corpus: Path) -> None:
+    centroids = torch.randn(UNITS, 5)
+    write_tensors(corpus.parent / "codebook.safetensors", {"centroids": centroids}, half=False)
+    values = settings(corpus, "mel-decoder", centroids=str(corpus.parent / "codebook.safetensors"))
+    train(values | {"model": {**DECODER, "centroid_width": 5}})
+    decoder = load_mel_decoder(corpus.parent / "mel-decoder")
+    for part in (decoder.embedding, decoder.pitch.embedding):
+        torch.testing.assert_close(part.centroids, centroids)
+    write_tensors(corpus.parent / "codebook.safetensors", {"mean": centroids}, half=False)
+    with pytest.raises(UserError, match="lacks centroids"):
+        train(values | {"output": str(corpus.parent / "other"), "model": {**DECODER, "centroid_width": 5}})

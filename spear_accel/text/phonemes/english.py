@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from spear_accel.text.phonemes.lexicon import Lexicon
 
-__all__ = ["MARKS", "VOWELS", "pronounce", "pronounce_word"]
+__all__ = ["MARKS", "VOWELS", "Said", "pronounce", "pronounce_word"]
 
 MARKS = ",.?!;:"
 """Marks that are kept; they say where voice rises, falls and rests."""
@@ -35,7 +36,16 @@ _BEFORE_VOWEL = {"the": "ði", "to": "tʊ", "a": "ɐ", "an": "ɐn"}
 _BEFORE_CONSONANT = {"the": "ðə", "to": "tə", "a": "ɐ", "an": "ɐn"}
 
 
-def pronounce(text: str, lexicon: Lexicon, guess: Callable[[str], str]) -> str:
+class Said(NamedTuple):
+    """A word or mark, and how it is said."""
+
+    phonemes: str
+    """With a space in front where a word stands behind another."""
+    span: tuple[int, int]
+    """Where it stands in the text."""
+
+
+def pronounce(text: str, lexicon: Lexicon, guess: Callable[[str], str]) -> list[Said]:
     """The phonemes of a text as it is read aloud: words apart by spaces, marks behind the word that they follow.
 
     Args:
@@ -43,17 +53,17 @@ def pronounce(text: str, lexicon: Lexicon, guess: Callable[[str], str]) -> str:
         lexicon: The words that are known.
         guess: Says a word that is not.
     """
-    parts = _PART.findall(text.replace("-", " "))
-    said = [
+    found = list(_PART.finditer(text.replace("-", " ")))
+    parts = [match[0] for match in found]
+    sounds = [
         part if part in MARKS else _in_sentence(part, parts[place - 1].lower() if place else "", lexicon, guess)
         for place, part in enumerate(parts)
     ]
-    written = ""
-    for place, (part, sound) in enumerate(zip(parts, said, strict=True)):
-        following = said[place + 1] if place + 1 < len(said) else ""
-        sound = _weak(part, sound, following)
-        written += sound if part in MARKS or not written else f" {sound}"
-    return written
+    said: list[Said] = []
+    for match, part, sound, following in zip(found, parts, sounds, [*sounds, ""][1:], strict=True):
+        apart = " " if said and part not in MARKS else ""
+        said.append(Said(apart + _weak(part, sound, following), match.span()))
+    return said
 
 
 def pronounce_word(word: str, lexicon: Lexicon, guess: Callable[[str], str], use: str | None = None) -> str:

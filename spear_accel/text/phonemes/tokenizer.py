@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spear_accel.errors import UserError
 from spear_accel.storage import files
-from spear_accel.text.phonemes.english import MARKS, pronounce
+from spear_accel.text.phonemes.english import MARKS, Said, pronounce
 from spear_accel.text.phonemes.guesser import Guesser
 from spear_accel.text.phonemes.lexicon import Entry, Lexicon
 from spear_accel.text.tokenizer import PAD_ID, UNKNOWN_ID
@@ -46,11 +46,18 @@ class PhonemeTokenizer:
 
     def pronounce(self, text: str) -> str:
         """The phonemes of a text, to look at."""
-        return pronounce(text, self.lexicon, self._guess)
+        return "".join(part.phonemes for part in self._said(text))
 
     def encode(self, text: str) -> list[int]:
         """Ids of one text, without an end token; empty for an empty text."""
         return [self._ids.get(symbol, UNKNOWN_ID) for symbol in self.pronounce(text)]
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Which characters of `text` each id of `encode` stands for: those of its word."""
+        return [part.span for part in self._said(text) for _ in part.phonemes]
+
+    def _said(self, text: str) -> list[Said]:
+        return pronounce(text, self.lexicon, self._guess)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Phonemes of ids; pads and unknowns are left out."""

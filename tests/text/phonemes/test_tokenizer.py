@@ -27,6 +27,9 @@ def test_ids_say_the_phonemes(tokenizer: PhonemeTokenizer) -> None:
     assert max(ids) < tokenizer.vocab_size
     assert len({tokenizer.decode([id]) for id in range(2, tokenizer.vocab_size)}) == tokenizer.vocab_size - 2
     assert tokenizer.encode("") == []
+    spans = tokenizer.spans("Hello, the world.")
+    assert len(spans) == len(ids)
+    assert sorted(set(spans)) == [(0, 5), (5, 6), (7, 10), (11, 16), (16, 17)]
     assert tokenizer.decode([0, 1, 10_000]) == ""
 
 

@@ -20,7 +20,7 @@ BASE = [
     "numpy>=1.26",
     "einops>=0.8",
     "sentencepiece>=0.2",
-    "soundfile>=0.12",
+    "soundfile>=0.13",
     "safetensors>=0.5",
     "num2words>=0.5.14",
     "pydantic>=2.12",
@@ -50,13 +50,18 @@ JUDGES = [
     "speechmos>=0.0.1.1",
 ]
 HUB = ["huggingface_hub>=0.30"]
+# uvicorn takes websockets by name.
+SERVE = ["fastapi>=0.115", "prometheus_client>=0.20", "uvicorn>=0.30", "websockets>=12"]
 LHOTSE = ["lhotse>=1.24"]
 RAY = ["ray[data]>=2.40"]
 # Other packages that read what `synth` writes. From version 4 on, datasets needs torchcodec and FFmpeg's libraries.
 READERS = ["datasets>=3.0,<4", "webdataset>=1.0", *LHOTSE, *RAY]
 CHECKS = [
+    "av>=12",
+    "httpx>=0.27",
     "hypothesis>=6.100",
     "mypy>=1.13",
+    "openai>=1.60",
     "praatio>=6.0",
     "pre-commit>=4.0",
     "pysubs2>=1.7",
@@ -66,7 +71,7 @@ CHECKS = [
     "scipy>=1.11",
     "types-PyYAML",
 ]
-DEV = [*CHECKS, *READERS, *FAIRSEQ2, *TRAIN, *EVAL, *HUB]
+DEV = [*CHECKS, *READERS, *FAIRSEQ2, *TRAIN, *EVAL, *HUB, *SERVE]
 
 # A voice lies in checkpoints/NAME of a checkout and in spear_accel/voices/NAME of an installed package.
 NAMES = sorted(card.parent.name for card in (ROOT / "checkpoints").glob("*/voice.json"))
@@ -118,6 +123,7 @@ setup(
         "eval": EVAL,
         "judges": JUDGES,
         "hub": HUB,
+        "serve": SERVE,
         "lhotse": LHOTSE,
         "dev": DEV,
     },

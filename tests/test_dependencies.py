@@ -9,8 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = {"yaml": "pyyaml", "sklearn": "scikit-learn", "_soundfile_data": "soundfile", "pydantic_core": "pydantic"}
+NAMES |= {"starlette": "fastapi", "anyio": "fastapi"}
 NAMES |= {name.replace("-", "_"): name for name in ("faster-whisper", "moonshine-voice", "whisper-normalizer")}
-"""Distributions that are not called like the module; that of pydantic_core comes with pydantic."""
+"""Distributions that are not called like the module; those of pydantic_core, starlette and anyio come with others."""
 EXTRAS = {
     "spear_accel/training": {"train"},
     "spear_accel/accelerate": {"train"},
@@ -23,8 +24,8 @@ EXTRAS = {
     "recipes": {"train", "eval", "judges", "hub"},
 }
 """Extras beside the base that a room may import; all others import the base alone."""
-BY_NAME = {"tensorboard", "wandb"}
-"""Packages that accelerate loads when its tracker of that name is asked for."""
+BY_NAME = {"tensorboard", "wandb", "websockets"}
+"""Packages that accelerate loads when its tracker of that name is asked for, and uvicorn for a WebSocket."""
 
 
 def declared() -> dict[str, set[str]]:

@@ -26,6 +26,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "training": ("voice", "data", "decoding", "heads", "model", "acoustic", "audio", "text", "storage"),
     "bench": ("voice", "decoding", "native", "text", "storage"),
     "accelerate": ("bench", "training", "voice", "decoding", "heads", "model", "kernels", "storage"),
+    "server": ("voice", "timing", "decoding", "text", "audio"),
     "synth": ("kernels", "voice", "timing", "alignment", "decoding", "text", "audio", "storage"),
 }
 """What each room may import, from the bottom up; a room imports only rooms above it in this list."""

@@ -6,7 +6,7 @@ then a vocoder or Griffin-Lim. Does not know text, nor how tokens were decoded, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -15,16 +15,13 @@ from torch import Tensor, nn
 
 from spear_accel.acoustic.folder import read_parts, write_parts
 from spear_accel.acoustic.griffin_lim import GriffinLim
+from spear_accel.acoustic.growing import GrowingSound
 from spear_accel.acoustic.mel_decoder import MelDecoder
-from spear_accel.acoustic.streaming import ContextWindow
-from spear_accel.acoustic.tempo import Stretch, stretch
+from spear_accel.acoustic.tempo import stretch
 from spear_accel.acoustic.vocoder import Vocoder
 from spear_accel.checks import tempo
 from spear_accel.errors import UserError
 from spear_accel.storage.weights import CONFIG
-
-# A stream computes at least this much new sound at a time; less would be mostly context.
-_LEAST_SECONDS = 0.2
 
 
 @runtime_checkable
@@ -110,24 +107,28 @@ class MelStage:
         tempo(speed)
         return self._pieces(chunks, speed)
 
-    def _pieces(self, chunks: Iterable[Tensor], speed: float) -> Iterator[Tensor]:
-        decoder, hop = self.mel_decoder, self.mel_decoder.mel.hop
-        least = max(1, round(_LEAST_SECONDS * self.frame_rate))
-        mels = ContextWindow(lambda tokens: decoder(tokens).log_mel, decoder.reach, decoder.frames_per_token, least)
-        sound = ContextWindow(self.to_waveform, self.to_waveform.reach, hop)
-        stretched = None if speed == 1.0 else Stretch(speed)
-        for chunk, last in _then_end(chunks):
+    def grow(self, speed: float = 1.0) -> Callable[[Tensor, bool], Tensor | None]:
+        """`stream` turned round, for one utterance: called with a chunk int64 [n] and whether it is the last.
+
+        Returns the sound float32 [samples] that is certain by then, None if there is none yet.
+
+        Raises:
+            UserError: As for a call; the function too, where a token id is out of range.
+        """
+        sound = GrowingSound(self.mel_decoder, self.to_waveform, tempo(speed))
+
+        def push(chunk: Tensor, last: bool) -> Tensor | None:
             chunk = chunk.reshape(1, -1).to(self.device)
-            chunk = self._valid(chunk, torch.tensor([chunk.shape[1]], device=self.device), may_be_empty=True)
-            with torch.inference_mode():
-                log_mel = mels.push(chunk, last)
-                if log_mel is None and not last:
-                    continue
-                log_mel = chunk.new_zeros(1, 0, decoder.mel.bins).float() if log_mel is None else log_mel
-                log_mel = log_mel if stretched is None else stretched.push(log_mel, last)
-                piece = sound.push(log_mel, last)
-            if piece is not None:
-                yield piece[0]
+            lengths = torch.tensor([chunk.shape[1]], device=self.device)
+            return sound.push(self._valid(chunk, lengths, may_be_empty=True)[0], last)
+
+        return push
+
+    def _pieces(self, chunks: Iterable[Tensor], speed: float) -> Iterator[Tensor]:
+        push = self.grow(speed)
+        for chunk, last in _then_end(chunks):
+            if (piece := push(chunk, last)) is not None:
+                yield piece
 
     def _valid(self, tokens: Tensor, lengths: Tensor, may_be_empty: bool = False) -> Tensor:
         """The tokens with their padding replaced by a valid id."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any, Protocol
 
 import numpy as np
 import soundfile
@@ -29,6 +30,10 @@ _CODINGS = {
     "caf": ("CAF", "PCM_16"),
 }
 """Container and coding by the ending of a file name."""
+_CONSTANT_RATE: dict[str, Any] = {"bitrate_mode": "CONSTANT", "compression_level": 0.5}
+"""80 kbit/s at 24 kHz. A variable rate can be sought and timed only with a table that is written at the end."""
+_PAGE_LATENCY, _PAGE_MILLISECONDS = 0x1302, 100.0
+"""libsndfile's command for how much sound an Ogg page holds at most; by itself it waits for a second of it."""
 # Encoders get their samples in blocks: libsndfile's Vorbis encoder overflows its stack on minutes at once.
 _BLOCK = 16384
 
@@ -68,19 +73,31 @@ def format_of(path: str | Path) -> str:
     return ending
 
 
+class OutputFile(Protocol):
+    """What an encoder asks of a file."""
+
+    def write(self, data: bytes, /) -> int: ...
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+
+    def tell(self) -> int: ...
+
+
 class SoundWriter:
     """Encodes one mono sound into an open file that can seek; every sound has an encoder of its own.
 
     A context manager. The file is whole after `close`, and stays open.
     """
 
-    def __init__(self, file: IO[bytes], sample_rate: int, format: str = "wav") -> None:
+    def __init__(self, file: OutputFile, sample_rate: int, format: str = "wav", live: bool = False) -> None:
         """Starts the encoder.
 
         Args:
             file: The file, open for writing.
             sample_rate: In Hz.
             format: One of `sound_formats()`.
+            live: Whether somebody reads the file while it is written, so that what is encoded should come soon, and
+                players should not need a header that only the end can tell.
 
         Raises:
             UserError: The format is unknown, or is not written at this sample rate.
@@ -92,8 +109,11 @@ class SoundWriter:
         self._file = _Watched(file)
         try:
             self._encoder = soundfile.SoundFile(
-                self._file, "w", sample_rate, channels=1, format=container, subtype=coding
-            )
+                self._file, "w", sample_rate, channels=1, format=container, subtype=coding,
+                **(_CONSTANT_RATE if live and format == "mp3" else {}),
+            )  # fmt: skip
+            if live and format == "opus":
+                _shorten_pages(self._encoder)
         except soundfile.SoundFileError as error:
             if self._file.fault is not None:
                 raise self._file.fault from error
@@ -126,7 +146,7 @@ class _Watched:
     """A file as libsndfile sees it. libsndfile calls it from C, where an exception would be printed and lost, so that
     faults are kept and raised by `run`."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: OutputFile) -> None:
         self._file = file
         self.fault: OSError | None = None
 
@@ -158,6 +178,13 @@ class _Watched:
         except OSError as error:
             self.fault = self.fault or error
             return 0
+
+
+def _shorten_pages(encoder: soundfile.SoundFile) -> None:
+    """soundfile has no name for this command; where its inner parts are called otherwise, pages stay long."""
+    with suppress(AttributeError):
+        milliseconds = soundfile._ffi.new("double*", _PAGE_MILLISECONDS)
+        soundfile._snd.sf_command(encoder._file, _PAGE_LATENCY, milliseconds, 8)
 
 
 def _integers(samples: np.ndarray) -> np.ndarray:

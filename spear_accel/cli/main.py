@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from spear_accel import __version__
-from spear_accel.cli import accelerate, bench, console, import_model, info, say, speak, synth, tokenize, train
+from spear_accel.cli import accelerate, bench, console, import_model, info, say, serve, speak, synth, tokenize, train
 from spear_accel.errors import UserError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.command("speak")(speak.speak)
 app.command("say")(say.say)
 app.command("synth")(synth.synth)
+app.command("serve")(serve.serve)
 app.command("tokenize")(tokenize.tokenize)
 app.command("train")(train.train)
 app.command("import")(import_model.import_model)

@@ -10,11 +10,12 @@ from spear_accel.errors import UserError
 from spear_accel.text.front_end import Normalised, SpokenWord, verbatim
 from spear_accel.text.segment import paragraph_spans, segment
 
-__all__ = ["PlannedUtterance", "closed", "plan", "verbatim"]
+__all__ = ["PARAGRAPH_PAUSE", "PlannedUtterance", "closed", "pause_behind", "plan", "verbatim"]
 
 # Seconds of silence that follow an utterance, by its last mark; a cut in the middle of a sentence has none.
 _PAUSES = {".": 0.2, "?": 0.2, "!": 0.2, ";": 0.12, ":": 0.12, ",": 0.08}
-_PARAGRAPH_PAUSE = 0.45
+PARAGRAPH_PAUSE = 0.45
+"""Seconds of silence that follow a paragraph, at least."""
 _MOST_SPACES_OF_SHORT = 1
 
 
@@ -49,13 +50,18 @@ def plan(text: str, longest: int, read: Callable[[str], Normalised]) -> Iterator
                 yield last
             last = PlannedUtterance(utterance if read is verbatim else closed(utterance), pause, notes, words)
             at += len(utterance)
-            pause, notes = _PAUSES.get(utterance[-1], 0.0), ()
-        pause = max(pause, _PARAGRAPH_PAUSE) if last is not None else 0.0
+            pause, notes = pause_behind(utterance), ()
+        pause = max(pause, PARAGRAPH_PAUSE) if last is not None else 0.0
     if last is not None:
         yield replace(last, warnings=last.warnings + notes)
     else:
         reason = "; ".join(notes) or ("it is empty" if not text.strip() else "it holds no word and no figure")
         raise UserError(f"nothing in the text can be read aloud: {reason}")
+
+
+def pause_behind(utterance: str) -> float:
+    """Seconds of silence that follow an utterance inside a paragraph."""
+    return _PAUSES.get(utterance[-1:], 0.0)
 
 
 def closed(utterance: str) -> str:

@@ -34,8 +34,9 @@ from spear_accel.voice.folder import open_voice
 from spear_accel.voice.generator import SemanticGenerator
 from spear_accel.voice.hub import fetch_voice
 from spear_accel.voice.parts import VoiceParts, load_parts
+from spear_accel.voice.pieces import Times, sound_of
 from spear_accel.voice.speech import Speech, SpokenUtterance, is_broken, join
-from spear_accel.voice.streaming import CHUNKS, Times, sound_of, stream
+from spear_accel.voice.streaming import CHUNKS, stream
 from spear_accel.voice.whole import sound_with_pause, speak_whole
 
 # Utterances in one batch: bounds the memory that a long text needs.

@@ -14,8 +14,9 @@ from spear_accel.acoustic import AcousticStage
 from spear_accel.decoding import DecodeResult
 from spear_accel.text.plan import PlannedUtterance
 from spear_accel.timing.timer import UtteranceTimes
+from spear_accel.voice.pieces import Times, sound_of
 from spear_accel.voice.speech import Speech, SpokenUtterance, warnings_of
-from spear_accel.voice.streaming import Times, groups, sound_of
+from spear_accel.voice.streaming import groups
 
 __all__ = ["sound_with_pause", "speak_whole"]
 

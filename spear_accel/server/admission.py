@@ -26,8 +26,8 @@ class Admission:
         self._ends: deque[float] = deque(maxlen=_REMEMBERED)
 
     @contextmanager
-    def admitted(self, characters: int) -> Iterator[Admitted]:
-        """For the length of a request.
+    def admitted(self, *lengths: int) -> Iterator[Admitted]:
+        """For the length of a request; lengths: characters of each of its texts.
 
         Raises:
             ApiError: 413, the text is too long for any time; 429, too much is going on.
@@ -37,7 +37,9 @@ class Admission:
         self.requests += 1
         one = Admitted(self)
         try:
-            one.add(characters)
+            for length in lengths:
+                self.check(0, length)
+                one.take(length)
             yield one
         finally:
             self.requests -= 1
@@ -75,7 +77,11 @@ class Admitted:
         self.characters = 0
 
     def add(self, characters: int) -> None:
-        """Take more text in. Raises ApiError as `Admission.admitted`."""
+        """Let a text grow. Raises ApiError as `Admission.admitted`."""
         self._admission.check(self.characters, characters)
+        self.take(characters)
+
+    def take(self, characters: int) -> None:
+        """Count characters."""
         self.characters += characters
         self._admission.characters += characters

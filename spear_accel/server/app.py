@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 import spear_accel
 from spear_accel.server.errors import add_handlers
 from spear_accel.server.gate import Gate
-from spear_accel.server.routes import catalogue, speech
+from spear_accel.server.routes import batch, captioned, catalogue, speech, stream
 from spear_accel.server.service import SpeechService
 
 __all__ = ["create_app"]
@@ -31,7 +31,7 @@ def create_app(service: SpeechService) -> FastAPI:
         title="spear-accel", version=spear_accel.__version__, docs_url=None, redoc_url=None, lifespan=lifespan
     )
     add_handlers(app)
-    for routes in (speech, catalogue):
+    for routes in (speech, captioned, batch, stream, catalogue):
         app.include_router(routes.router(service))
     app.add_middleware(Gate, options=service.options, metrics=service.metrics)
     if service.options.origins:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack, aclosing
+from contextlib import aclosing
 from functools import partial
 
 from spear_accel.errors import UserError
@@ -70,7 +70,7 @@ class SpeechService:
                 404, f"voice {given.voice!r} is not here; there are: {names}", code="voice_not_found", param="voice"
             )
         try:
-            self.speakers[name].check(_manner(given))
+            self.speakers[name].check(manner_of(given))
         except UserError as error:
             raise ApiError(400, str(error), code="invalid_request") from error
         return self.speakers[name]
@@ -81,24 +81,30 @@ class SpeechService:
         Raises:
             ApiError: The text is too long, too much is going on, or a field is wrong.
         """
+        with self.admission.admitted(len(text)):
+            async with aclosing(self.speak_admitted(text, given, words)) as speech:  # type: ignore[type-var]
+                async for piece in speech:
+                    yield piece
+
+    async def speak_admitted(self, text: str, given: Delivery, words: bool = False) -> AsyncIterator[Speech]:
+        """`speak` for a text that was let in before."""
         started, first = time.monotonic(), True
         speaker = self.speaker(given)
-        with ExitStack() as held:
-            held.enter_context(self.admission.admitted(len(text)))
-            held.callback(lambda: self.metrics.whole.observe(time.monotonic() - started))
-            self.metrics.characters.inc(len(text))
-            times = partial(WordTimer(speaker.voice.model, speaker.voice.tokenizer).times, text) if words else None
-            speech = speaker.speak(speaker.read(text), _manner(given), times)
-            try:
-                async with aclosing(speech):  # type: ignore[type-var]
-                    async for piece in speech:
-                        if first and len(piece.waveform):
-                            self.metrics.first_sound.observe(time.monotonic() - started)
-                            first = False
-                        self._count(piece)
-                        yield piece
-            except UserError as error:
-                raise ApiError(400, str(error), code="invalid_request", param="input") from error
+        self.metrics.characters.inc(len(text))
+        times = partial(WordTimer(speaker.voice.model, speaker.voice.tokenizer).times, text) if words else None
+        speech = speaker.speak(speaker.read(text), manner_of(given), times)
+        try:
+            async with aclosing(speech):  # type: ignore[type-var]
+                async for piece in speech:
+                    if first and len(piece.waveform):
+                        self.metrics.first_sound.observe(time.monotonic() - started)
+                        first = False
+                    self._count(piece)
+                    yield piece
+        except UserError as error:
+            raise ApiError(400, str(error), code="invalid_request", param="input") from error
+        finally:
+            self.metrics.whole.observe(time.monotonic() - started)
 
     async def speak_feed(
         self, pieces: AsyncIterator[str | None], given: Delivery, words: bool = False
@@ -122,7 +128,7 @@ class SpeechService:
 
         with self.admission.admitted(0) as admitted:
             times = (lambda *asked: timer.times(feed.text, *asked)) if words else None
-            speech = speaker.speak(utterances(), _manner(given), times)
+            speech = speaker.speak(utterances(), manner_of(given), times)
             async with aclosing(speech):  # type: ignore[type-var]
                 async for piece in speech:
                     self._count(piece)
@@ -133,7 +139,7 @@ class SpeechService:
         self.metrics.tokens.inc(len(piece.tokens))
 
 
-def _manner(given: Delivery) -> Manner:
+def manner_of(given: Delivery) -> Manner:
     return Manner(given.seed, given.temperature, given.method, given.speed)
 
 

@@ -30,11 +30,17 @@ from tqdm import tqdm
 from words import word_errors
 
 from spear_accel.errors import UserError
-from spear_accel.storage.json_lines import write_manifest
+from spear_accel.storage.json_lines import read_manifest, write_manifest
 
-__all__ = ["TeacherSettings", "check_corpus", "fault_of", "kept_back", "speak_corpus", "write_accepted"]
+__all__ = [
+    "TeacherSettings", "check_corpus", "fault_of", "kept_back", "options", "run", "sounds", "speak_corpus",
+    "write_accepted", "write_training",
+]  # fmt: skip
 
 KEPT_BACK = 200
+HELD_OUT = 80
+"""Spoken sentences that training does not see."""
+_STRESS = frozenset("ˈˌː")
 _SILENCE = 10 ** (-50 / 20)
 _FASTEST, _SLOWEST = 0.025, 0.3
 """Seconds a letter below and above which a sentence was not said whole, or the teacher babbled."""
@@ -55,6 +61,15 @@ class TeacherSettings:
 
 
 def main() -> None:
+    arguments = _parser().parse_args()
+    try:
+        count = run(arguments)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    print(f"{count} sentences in {arguments.out / 'manifest.jsonl'}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--teacher", choices=TEACHERS, required=True)
     parser.add_argument("--command", help="of the teacher 'command', with {text}, {file} and, if it likes, {voice}")
@@ -68,12 +83,19 @@ def main() -> None:
     parser.add_argument("--model", help="model of that recogniser: a folder or a name")
     parser.add_argument("--share", type=float, default=1.0, help="share of the sentences that the recogniser hears")
     parser.add_argument("--most-errors", type=float, default=0.2, help="word error rate above which one is left out")
-    arguments = parser.parse_args()
-    try:
-        count = run(arguments)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    print(f"{count} sentences in {arguments.out / 'manifest.jsonl'}", file=sys.stderr)
+    return parser
+
+
+def options(teacher: str, out: Path, **changes: Any) -> argparse.Namespace:
+    """What `run` takes, with the defaults of the command line.
+
+    Raises:
+        UserError: There is no such option.
+    """
+    usual = _parser().parse_args(["--teacher", teacher, "--out", str(out)])
+    if unknown := sorted(set(changes) - set(vars(usual))):
+        raise UserError(f"teacher: unknown setting {', '.join(unknown)}; there are {', '.join(sorted(vars(usual)))}")
+    return argparse.Namespace(**{**vars(usual), **changes})
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -171,6 +193,26 @@ def write_accepted(out: Path, most_errors: float) -> int:
     write_manifest(out / "left_out.jsonl", sorted(bad, key=lambda record: -record["wer"]))
     left_out = {record["id"] for record in bad}
     return write_manifest(out / "manifest.jsonl", (r for id, r in spoken.records.items() if id not in left_out))
+
+
+def write_training(corpus: Path, training: Path, validation: Path) -> int:
+    """Manifests for training the speech tokenizer: `phonemes` as a list of symbols, without stress, marks and spaces.
+
+    Returns:
+        How many sentences the first one holds; some are held out in the second.
+    """
+    records = [
+        {**record, "phonemes": sounds(record["phonemes"] or "")} for record in read_manifest(corpus / "manifest.jsonl")
+    ]
+    random.Random(HELD_OUT).shuffle(records)
+    held_out = min(HELD_OUT, len(records) // 10)
+    write_manifest(validation, records[:held_out])
+    return write_manifest(training, records[held_out:])
+
+
+def sounds(phonemes: str) -> list[str]:
+    """The phonemes of a string of one-character phonemes, as a recogniser shall spell them."""
+    return [symbol for symbol in phonemes if symbol.isalpha() and symbol not in _STRESS]
 
 
 def _named(lines: Iterable[str]) -> list[tuple[str, str]]:

@@ -25,11 +25,11 @@ from spear_accel.errors import UserError
 from spear_accel.storage import folders
 from spear_accel.storage.json_lines import read_manifest, write_manifest
 from spear_accel.text import TokenizerConfig, front_end_for
-from spear_accel.training import speech_tokenizer
+from spear_accel.training import speech_quantiser, speech_tokenizer
 from spear_accel.training.acoustic.train import load_trained_stage
 from spear_accel.training.acoustic.train import train as train_acoustic
 from spear_accel.training.heads.train import train as train_heads
-from spear_accel.training.loop.settings import build
+from spear_accel.training.loop.settings import build, read_settings
 from spear_accel.training.text_to_semantic import ctc_aligner
 from spear_accel.training.text_to_semantic.train import train as train_text_to_semantic
 from spear_accel.voice.folder import ACOUSTIC, SPEECH_TOKENIZER, TOKENIZER, open_voice
@@ -40,14 +40,36 @@ _progress = partial(tqdm, desc="recordings", mininterval=5)
 _report = partial(print, file=sys.stderr)
 FEEDBACK = pairs.Feedback(report=lambda fault: _report(f"left out: {fault}"), progress=_progress)
 
+_TEACHERS = Path(__file__).resolve().parents[1] / "kathleen"
+"""Where the scripts of the step `teacher` lie."""
 _LONG, _SHORTEST_BOUND = 0.98, 20
 """Utterances are cut at the length of this share of the recordings, in characters, but never below the bound."""
 
 
+def teacher(recipe: Recipe) -> None:
+    """Have a teacher speak sentences, as the section `teacher` of the settings says; without one, nothing is done."""
+    given = recipe.settings.get("teacher")
+    if not given:
+        return
+    sys.path.append(str(_TEACHERS))
+    import teacher as corpora
+
+    values = recipe.filled(given, recipe.config / "settings.yaml")
+    out = recipe.work / "teacher"
+    paths = {key: Path(values[key]) for key in ("sentences", "voice_packs") if values.get(key)}
+    corpora.run(corpora.options(out=out, **{**values, **paths}))
+    corpora.write_training(out, recipe.manifest("teacher"), recipe.manifest("teacher_validation"))
+
+
 def encoder(recipe: Recipe) -> None:
-    """Train the speech encoder; without runs, the encoder of the base voice is taken."""
+    """Train the speech encoder, and its quantiser; without runs, the encoder of the base voice is taken."""
     for name in _runs(recipe, "encoder"):
-        speech_tokenizer.train(recipe.run_file(name))
+        path = recipe.run_file(name)
+        (speech_quantiser if _trains_quantiser(path) else speech_tokenizer).train(path)
+
+
+def _trains_quantiser(settings: Path) -> bool:
+    return "quantiser" in read_settings(settings, ())
 
 
 def tokens(recipe: Recipe) -> None:
@@ -71,9 +93,13 @@ def tokens(recipe: Recipe) -> None:
 
 
 def _make_tokenizer(recipe: Recipe, folder: Path) -> None:
-    """Fit a codebook to the voice's own recordings: its tokens describe its own sound."""
+    """The trained tokenizer, or a codebook fitted to the voice's own recordings: its tokens describe its own sound."""
     settings, runs = recipe.settings["speech_tokenizer"], _runs(recipe, "encoder")
     records = read_manifest(recipe.manifest("train"))
+    if runs and _trains_quantiser(recipe.run_file(runs[-1])):
+        tokenizer, below = speech_quantiser.load_trained(recipe.run_folder(runs[-1]))
+        tokenizer.save(folder, below)
+        return
     if runs:
         shape, weights = speech_tokenizer.load_trained(recipe.run_folder(runs[-1]))
         given = {key: settings[key] for key in ("layer", "frame_rate", "pool")}
@@ -186,7 +212,7 @@ def steps(data: Callable[[Recipe], None] = recordings.data) -> list[Step]:
         data: Writes the manifests that the settings name; the recipe's own preparation by default.
     """
     work: dict[str, Callable[[Recipe], Any]] = {
-        "data": data, "encoder": encoder, "tokens": tokens, "acoustic": acoustic, "text": text, "times": times,
-        "model": model, "heads": heads, "voice": voice, "tune": tune,
+        "data": data, "teacher": teacher, "encoder": encoder, "tokens": tokens, "acoustic": acoustic, "text": text,
+        "times": times, "model": model, "heads": heads, "voice": voice, "tune": tune,
     }  # fmt: skip
     return [Step(name, str(function.__doc__).splitlines()[0], function) for name, function in work.items()]

@@ -159,10 +159,14 @@ class SpeechEncoder(nn.Module):
             For each waveform a dict from layer to features [ceil(samples * frame_rate / 16000), D]; frame k is
             centred on sample `(k + 1/2) * 16000 / frame_rate`.
         """
+        return self.encode([self._input(waveform) for waveform in waveforms], layers)
+
+    @torch.inference_mode()
+    def encode(self, inputs: Sequence[Tensor], layers: Sequence[int]) -> list[dict[int, Tensor]]:
+        """As `forward`, of what enters the encoder: filterbanks [frames, 80] (`fbank`), or waveforms with margins."""
         self._check(layers)
-        inputs = [self._input(waveform) for waveform in waveforms]
         lengths = torch.tensor([len(item) for item in inputs])
-        padded = nn.utils.rnn.pad_sequence(inputs, batch_first=True)
+        padded = nn.utils.rnn.pad_sequence(list(inputs), batch_first=True)
         caught: dict[int, Tensor] = {}
 
         def catch(index: int, hidden: Tensor, *_: Any) -> bool:

@@ -30,11 +30,11 @@ class Codebook:
     """In the normalised space [units, D]."""
 
     def nearest(self, features: Tensor) -> Tensor:
-        """Unit of each feature vector: [frames, D] -> int64 [frames]."""
+        """Unit of each feature vector: [..., D] -> int64 [...]."""
         normalised = (features - self.mean) * self.scale
         # |x - c|^2 without |x|^2, which is the same for every centroid.
         scores = normalised @ self.centroids.T - 0.5 * self.centroids.square().sum(dim=1)
-        return scores.argmax(dim=1)
+        return scores.argmax(dim=-1)
 
     def tensors(self) -> dict[str, Tensor]:
         """What a file must hold to make the codebook again."""

@@ -241,3 +241,19 @@ def options(tmp_path: Path, **changed: Any) -> Namespace:
         "most_errors": 0.2,
     }  # fmt: skip
     return Namespace(**(usual | changed))
+
+
+def test_manifests_for_training_hold_phonemes_as_symbols(tmp_path: Path) -> None:
+    spoken(tmp_path / "corpus", Tone())
+    paths = tmp_path / "training.jsonl", tmp_path / "validation.jsonl"
+    assert teacher.write_training(tmp_path / "corpus", *paths) == len(LINES)
+    record = read_manifest(paths[0], ("id", "audio", "phonemes"))[0]
+    assert record["phonemes"] == [c for c in record["text"].lower() if c.isalpha()]
+    assert teacher.sounds("ðə kˈæt, sˌæt!") == list("ðəkætsæt")
+
+
+def test_options_are_those_of_the_command_line(tmp_path: Path) -> None:
+    found = teacher.options("hibari", tmp_path, everyday=7)
+    assert (found.teacher, found.out, found.everyday, found.check) == ("hibari", tmp_path, 7, None)
+    with pytest.raises(UserError, match="unknown setting colour"):
+        teacher.options("hibari", tmp_path, colour=1)

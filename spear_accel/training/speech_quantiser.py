@@ -41,6 +41,7 @@ from spear_accel.training.loop.settings import (
 from spear_accel.training.loop.trainer import load_modules, run
 from spear_accel.training.quantiser_layers import CodebookLayer, Quantised, ScalarLayer
 from spear_accel.training.speech_tokenizer import SpeechCtcData, SpeechCtcTask, encoder_weights, read_symbols
+from spear_accel.training.speech_tokenizer import load_trained as load_recogniser
 
 __all__ = ["QuantiserShape", "QuantiserTask", "QuantiserTraining", "SpeechQuantiser", "load_trained", "train"]
 
@@ -84,7 +85,7 @@ class QuantiserTraining:
     commitment_weight: NotNegative = 0.25
     """Weight of the distance of frames to the units of a learned codebook."""
     init_from: str | None = None
-    """A speech tokenizer's folder whose encoder layers are the start."""
+    """A speech tokenizer's folder, or the training folder of an encoder, whose encoder layers are the start."""
     fit_on: NotNegativeInt = 800
     """Recordings whose frames, by k-means, are the start of a learned codebook; 0 starts at random."""
 
@@ -255,14 +256,21 @@ def _start(task: QuantiserTask) -> None:
     module = task.modules[NAME]
     assert isinstance(module, SpeechQuantiser)
     if task.training.init_from is not None:
-        known = read_tensors(Path(task.training.init_from) / ENCODER)
         own = module.ctc.state_dict()
+        known = encoder_weights(_encoder_of(Path(task.training.init_from)), task.encoder.layers)
         known = {key: value for key, value in known.items() if key in own}
         if wrong := [key for key, value in known.items() if own[key].shape != value.shape]:
             raise UserError(f"init_from: {task.training.init_from} has an encoder of other sizes ({wrong[0]})")
         module.ctc.load_state_dict(known, strict=False)
     if isinstance(module.quantise, CodebookLayer) and task.training.fit_on:
         module.quantise.start_from(fit_codebook(_frames(task, module), module.shape.units))
+
+
+def _encoder_of(folder: Path) -> dict[str, Tensor]:
+    """The encoder's weights in a speech tokenizer's folder, or in a training folder of `speech_tokenizer`."""
+    if (folder / ENCODER).is_file():
+        return read_tensors(folder / ENCODER)
+    return load_recogniser(folder)[1]
 
 
 @torch.no_grad()

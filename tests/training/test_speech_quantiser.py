@@ -26,6 +26,8 @@ from spear_accel.training.speech_quantiser import (
     train,
 )
 from spear_accel.training.speech_tokenizer import BLANK, SpeechCtcData, SpeechCtcSource
+from spear_accel.training.speech_tokenizer import load_trained as load_recogniser
+from spear_accel.training.speech_tokenizer import train as train_recogniser
 from tests.extras import need_fairseq2
 
 need_fairseq2()
@@ -166,3 +168,15 @@ def test_the_quantiser_needs_a_layer_above_it(manifest: Path, tmp_path: Path) ->
         train(values)
     with pytest.raises(UserError, match="holds no training checkpoint"):
         load_trained(tmp_path)
+
+
+def test_starts_from_a_trained_recogniser_with_other_symbols(manifest: Path, tmp_path: Path) -> None:
+    values = settings(manifest, tmp_path / "first", 2)
+    recogniser = {key: value for key, value in values.items() if key not in ("quantiser", "training")}
+    train_recogniser(recogniser)
+    second = settings(manifest, tmp_path / "second", 1, KINDS[1], init_from=str(tmp_path / "first"))
+    second["loop"]["learning_rate"] = 0.0
+    train(second)
+    weights, kept = load_trained(tmp_path / "second")[1], load_recogniser(tmp_path / "first")[1]
+    for key in (key for key in weights if key.endswith("weight")):
+        torch.testing.assert_close(weights[key], kept[key])

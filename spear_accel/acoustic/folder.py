@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from torch import Tensor, nn
 
 from spear_accel.acoustic.mel import LogMelConfig
 from spear_accel.acoustic.mel_decoder import MelDecoder, MelDecoderConfig
 from spear_accel.acoustic.vocoder import Vocoder, VocoderConfig
+from spear_accel.checks import check_fields
 from spear_accel.errors import UserError
 from spear_accel.storage import files
-from spear_accel.storage.weights import CONFIG, WEIGHTS, fill, read_tensors, tensors_of, write_tensors
+from spear_accel.storage.fitting import build_to_fit
+from spear_accel.storage.weights import CONFIG, WEIGHTS, read_tensors, tensors_of, write_tensors
 
 FORMAT = 1
 
@@ -66,13 +68,17 @@ def read_parts(folder: Path) -> tuple[MelDecoder, Vocoder | None]:
     config = read_config(folder)
     path = folder / CONFIG
     mel = _section(LogMelConfig, config, "mel", path)
-    mel_decoder = MelDecoder(_section(MelDecoderConfig, config, "mel_decoder", path), mel)
-    vocoder = Vocoder(_section(VocoderConfig, config, "vocoder", path), mel) if config.get("vocoder") else None
-    parts: dict[str, nn.Module] = {"mel_decoder": mel_decoder}
-    if vocoder is not None:
-        parts["vocoder"] = vocoder
-    fill(nn.ModuleDict(parts), read_tensors(folder / WEIGHTS), f"{folder / WEIGHTS} does not fit {CONFIG}")
-    return mel_decoder.eval(), None if vocoder is None else vocoder.eval()
+    decoder_config = _section(MelDecoderConfig, config, "mel_decoder", path)
+    vocoder_config = _section(VocoderConfig, config, "vocoder", path) if config.get("vocoder") else None
+
+    def make() -> nn.ModuleDict:
+        parts: dict[str, nn.Module] = {"mel_decoder": MelDecoder(decoder_config, mel)}
+        if vocoder_config is not None:
+            parts["vocoder"] = Vocoder(vocoder_config, mel)
+        return nn.ModuleDict(parts)
+
+    found = build_to_fit(make, read_tensors(folder / WEIGHTS), f"{folder / WEIGHTS} does not fit {CONFIG}").eval()
+    return cast(MelDecoder, found["mel_decoder"]), cast(Vocoder, found["vocoder"]) if "vocoder" in found else None
 
 
 def _prefixed(module: nn.Module, prefix: str) -> dict[str, Tensor]:
@@ -80,9 +86,10 @@ def _prefixed(module: nn.Module, prefix: str) -> dict[str, Tensor]:
 
 
 def _section(kind: type[Config], config: dict[str, Any], name: str, path: Path) -> Config:
+    if not isinstance(config.get(name), dict):
+        raise UserError(f"{path}: section {name!r} is missing")
+    check_fields(kind, config[name], f"{path}: section {name!r}")
     try:
         return kind(**config[name])
-    except KeyError:
-        raise UserError(f"{path}: section {name!r} is missing") from None
     except (TypeError, ValueError) as error:
         raise UserError(f"{path}: section {name!r}: {error}") from error

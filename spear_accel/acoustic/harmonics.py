@@ -12,7 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from spear_accel.acoustic.mel import LogMelConfig, mel_filters
+from spear_accel.errors import UserError
+from spear_accel.kernels.devices import is_without_memory
 
+LOWEST_HZ = 10.0
+"""No voice is lower; a lower one would have more harmonics than fit."""
 _STEPS_PER_OCTAVE = 48
 
 
@@ -40,9 +44,14 @@ class HarmonicTemplate(nn.Module):
 
     def __init__(self, config: LogMelConfig, lowest_hz: float, highest_hz: float) -> None:
         super().__init__()
+        if not LOWEST_HZ <= lowest_hz < highest_hz <= config.sample_rate / 2:
+            raise UserError(f"pitch: need {LOWEST_HZ:g} <= lowest < highest <= {config.sample_rate / 2:g} Hz")
         self.lowest = math.log(lowest_hz)
         self.step = math.log(2) / _STEPS_PER_OCTAVE
         count = math.ceil((math.log(highest_hz) - self.lowest) / self.step) + 1
+        if is_without_memory():
+            self.register_buffer("table", torch.empty(count, config.bins), persistent=False)
+            return
         combs = [_comb(math.exp(self.lowest + i * self.step), config) for i in range(count)]
         self.register_buffer("table", torch.stack(combs), persistent=False)
 

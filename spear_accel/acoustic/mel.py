@@ -15,6 +15,10 @@ import torchaudio
 from torch import Tensor, nn
 
 from spear_accel.errors import UserError
+from spear_accel.kernels.devices import is_without_memory
+
+_MOST = {"sample_rate": 768_000, "n_fft": 1 << 16, "bins": 1 << 11}
+"""Nothing in the weights tells these sizes, and tables are computed from them."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,9 @@ class LogMelConfig:
     def __post_init__(self) -> None:
         if self.hop < 1 or self.n_fft < self.hop or (self.n_fft - self.hop) % 2:
             raise UserError(f"log-mel: n_fft ({self.n_fft}) minus hop ({self.hop}) must be even and not negative")
+        for name, most in _MOST.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise UserError(f"log-mel: {name} must be between 1 and {most}, got {getattr(self, name)}")
         if not 0 <= self.lowest_hz < self.highest_hz <= self.sample_rate / 2:
             raise UserError(
                 f"log-mel: need 0 <= lowest_hz < highest_hz <= {self.sample_rate / 2}, "
@@ -50,6 +57,8 @@ class LogMelConfig:
 
 def mel_filters(config: LogMelConfig) -> Tensor:
     """Slaney's area-normalised triangular filters: float32 [n_fft / 2 + 1, bins]."""
+    if is_without_memory():
+        return torch.empty(config.n_fft // 2 + 1, config.bins)
     filters: Tensor = torchaudio.functional.melscale_fbanks(
         config.n_fft // 2 + 1,
         config.lowest_hz,

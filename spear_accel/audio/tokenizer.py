@@ -17,6 +17,7 @@ from torch import Tensor
 from spear_accel.audio.encoder import SAMPLE_RATE, FbankEncoderConfig, SpeechEncoder
 from spear_accel.audio.kmeans import Codebook
 from spear_accel.audio.scalar_quantiser import ScalarQuantiser
+from spear_accel.checks import check_fields
 from spear_accel.errors import UserError
 from spear_accel.storage import files
 from spear_accel.storage.weights import CONFIG, read_tensors, write_tensors
@@ -187,6 +188,8 @@ def _read_config(path: Path) -> SpeechTokenizerConfig:
     if not path.is_file():
         raise UserError(f"{path}: no such file; this voice has no speech tokenizer")
     try:
-        return SpeechTokenizerConfig(**files.read_json(path))
+        values = files.read_json(path)
+        check_fields(SpeechTokenizerConfig, values, str(path))
+        return SpeechTokenizerConfig(**values)
     except TypeError as error:
         raise UserError(f"{path}: not a speech tokenizer's configuration ({error})") from error

@@ -17,6 +17,7 @@ import typer
 from spear_accel import __version__
 from spear_accel.cli import accelerate, bench, console, import_model, info, say, serve, speak, synth, tokenize, train
 from spear_accel.errors import UserError
+from spear_accel.storage.files import shown
 
 app = typer.Typer(
     name="spear-accel",
@@ -82,9 +83,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _forget_output()
         return 1
     except OSError as error:
+        if error.filename is not None:
+            return _refuse(f"{shown(error.filename)}: {error.strerror or error}")
         # What verbs write to files they check themselves, so this is standard output.
         _forget_output()
-        return _refuse(f"{error.filename or 'standard output'}: cannot write ({error.strerror or error})")
+        return _refuse(f"standard output: cannot write ({error.strerror or error})")
     except (KeyboardInterrupt, typer.Abort) as interruption:
         console.say(str(interruption) or "interrupted; nothing was left behind")
         return 130

@@ -124,4 +124,5 @@ def _reader(voice: str, text_tokenizer: Path | None) -> TextReader:
 
 
 def _line(record: dict[str, object]) -> str:
-    return json.dumps(record, ensure_ascii=False) + "\n"
+    # Bytes of a file's name that are no UTF-8 become escapes, as JSON has them.
+    return json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace").decode() + "\n"

@@ -27,6 +27,7 @@ from spear_accel.decoding.tree import chain
 from spear_accel.decoding.verify.base import Verifier
 from spear_accel.decoding.verify.rules import make_verifier
 from spear_accel.errors import UserError
+from spear_accel.kernels.defaults import with_own_defaults
 from spear_accel.model import TextToSemantic
 
 __all__ = ["EngineCore"]
@@ -221,6 +222,7 @@ class EngineCore:
                 self._turn.notify_all()
 
     @torch.inference_mode()
+    @with_own_defaults
     def _step(self) -> None:
         with self._turn:
             order, _ = self._scheduler.retire()

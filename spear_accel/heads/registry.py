@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from torch import nn
 
+from spear_accel.checks import check_fields
 from spear_accel.errors import UserError
 from spear_accel.heads.spec import HeadSpec
 from spear_accel.model import TextToSemanticConfig
@@ -68,6 +69,7 @@ def build_head(kind: str, values: Mapping[str, Any], target: TextToSemanticConfi
     unknown = sorted(set(values) - {field.name for field in fields(spec.config)})
     if unknown:
         raise UserError(f"{source}: unknown field(s) {', '.join(unknown)}; remove them")
+    check_fields(spec.config, values, source)
     try:
         return spec.module(spec.config(**values), target)
     except TypeError as error:

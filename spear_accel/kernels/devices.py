@@ -6,7 +6,7 @@ import torch
 
 from spear_accel.errors import UserError
 
-__all__ = ["check_device"]
+__all__ = ["check_device", "is_without_memory"]
 
 
 def check_device(device: str | torch.device) -> torch.device:
@@ -33,3 +33,8 @@ def check_device(device: str | torch.device) -> torch.device:
     except (RuntimeError, NotImplementedError, AssertionError) as error:
         raise UserError(f"--device {device}: cannot be computed on here; choose cpu or cuda") from error
     return found
+
+
+def is_without_memory() -> bool:
+    """Whether tensors are made without memory at present, to look at the shapes of a module alone."""
+    return torch.get_default_device().type == "meta"

@@ -10,10 +10,15 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from spear_accel.checks import check_fields
 from spear_accel.errors import UserError
 
 LONGEST_BLOCK = 64
 """Positions left free behind the longest utterance for the drafts of one round."""
+
+
+MOST_POSITIONS = 1 << 17
+"""Tables of positions have that many rows, and no weights to hold them against."""
 
 
 def _added(default: Any) -> Any:
@@ -114,6 +119,8 @@ class TextToSemanticConfig:
                 raise UserError(f"model config: {name} must be at least 1, got {getattr(self, name)}")
         if self.max_positions <= LONGEST_BLOCK:
             raise UserError(f"model config: max_positions must be above {LONGEST_BLOCK}, got {self.max_positions}")
+        if self.max_positions > MOST_POSITIONS:
+            raise UserError(f"model config: max_positions must be at most {MOST_POSITIONS}, got {self.max_positions}")
         for name in ("kv_heads", "encoder_kv_heads", "cross_kv_heads"):
             groups = getattr(self, name)
             if groups is not None and (groups < 1 or self.heads % groups):
@@ -185,6 +192,7 @@ class TextToSemanticConfig:
             raise UserError(f"{source}: unknown field(s) {', '.join(unknown)}; remove or correct them")
         if missing:
             raise UserError(f"{source}: missing field(s) {', '.join(missing)}; add them")
+        check_fields(cls, values, source)
         return cls(**values)
 
     def save(self, path: Path) -> None:

@@ -25,7 +25,9 @@ __all__ = [
     "is_stream",
     "make_folder",
     "read_json",
+    "read_whole",
     "replacing",
+    "shown",
     "sync",
     "write_bytes",
     "write_json",
@@ -36,6 +38,8 @@ __all__ = [
 
 PART = ".spear-part"
 """End of the names of files that are not whole yet. No other program's files end so."""
+
+_LONGEST_SHOWN = 200
 
 
 @contextmanager
@@ -116,14 +120,31 @@ def read_json(path: str | Path) -> dict[str, Any]:
         UserError: The file cannot be read or holds something else; the line names the file and the fault.
     """
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot read ({error.strerror}); restore the file") from error
-    except ValueError as error:
+        values = json.loads(read_whole(path).decode("utf-8"))
+    except UserError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid JSON ({error}); restore the file") from error
     if not isinstance(values, dict):
         raise UserError(f"{path}: must hold a JSON object, not a {type(values).__name__}; restore the file")
     return values
+
+
+def read_whole(path: str | Path) -> bytes:
+    """The bytes of a regular file; a FIFO would wait for a writer, and a device may never end.
+
+    Raises:
+        UserError: It is no regular file, or cannot be read.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise UserError(f"{shown(path)}: is no plain file; restore the file")
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{shown(path)}: cannot read ({reason}); restore the file") from error
 
 
 def check_writable(path: str | Path) -> None:
@@ -152,6 +173,12 @@ def make_folder(folder: str | Path, advice: str) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder}: cannot make this folder ({error.strerror}); {advice}") from error
+
+
+def shown(path: str | Path) -> str:
+    """A path as an error names it: bytes that are no UTF-8 as question marks, long ones cut short in the middle."""
+    text = os.fsencode(path).decode("utf-8", "replace").replace("\ufffd", "?")
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN // 2]}...{text[-_LONGEST_SHOWN // 2 :]}"
 
 
 def is_stream(path: str | Path) -> bool:

@@ -106,7 +106,7 @@ def recovered_records(path: Path | str, required: tuple[str, ...] = ()) -> Itera
 
 
 def _line(record: Mapping[str, Any]) -> bytes:
-    return (json.dumps(record, ensure_ascii=False) + "\n").encode("utf-8")
+    return (json.dumps(record, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
 def _is_whole(line: bytes) -> bool:

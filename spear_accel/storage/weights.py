@@ -21,6 +21,7 @@ from spear_accel.storage.keys import misfits, shapes_of
 __all__ = [
     "CONFIG",
     "WEIGHTS",
+    "check_fit",
     "fill",
     "load_module",
     "read_config",
@@ -106,6 +107,12 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], fault: str) -> None:
     Raises:
         UserError: Names are missing or unexpected, or shapes differ: all are named.
     """
+    check_fit(module, tensors, fault)
+    module.load_state_dict(dict(tensors), strict=False)
+
+
+def check_fit(module: nn.Module, tensors: Mapping[str, Tensor], fault: str) -> None:
+    """Compares names and shapes as `fill` does; the module may be without memory. Raises UserError as `fill`."""
     own = module.state_dict(keep_vars=True)
     aliases = _aliases(own)
     given = {aliases[name] for name in tensors if name in aliases}
@@ -116,7 +123,6 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], fault: str) -> None:
     }
     if faults := misfits(shapes_of(tensors), wanted):
         raise UserError(f"{fault}: {faults}")
-    module.load_state_dict(dict(tensors), strict=False)
 
 
 def _stored(tensor: Tensor, half: bool) -> Tensor:
@@ -136,7 +142,10 @@ def _without_aliases(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _aliases(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     """The first name of each tensor, by each of its names; names of one memory, shape and stride are of one tensor."""
     first: dict[Any, str] = {}
-    return {
-        name: first.setdefault((tensor.data_ptr(), tensor.shape, tensor.stride()) if tensor.numel() else name, name)
-        for name, tensor in tensors.items()
-    }
+    return {name: first.setdefault(_memory(name, tensor), name) for name, tensor in tensors.items()}
+
+
+def _memory(name: str, tensor: Tensor) -> Any:
+    if tensor.is_meta:
+        return id(tensor)
+    return (tensor.data_ptr(), tensor.shape, tensor.stride()) if tensor.numel() else name

@@ -50,6 +50,8 @@ class TextTokenizer:
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         except RuntimeError as error:
             raise UserError("the text tokenizer is not a SentencePiece model; take tokenizer.model again") from error
+        if not model or self._processor.vocab_size() < 1:
+            raise UserError("the text tokenizer is empty; take tokenizer.model again")
         self._model = model
 
     @classmethod

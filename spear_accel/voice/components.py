@@ -58,10 +58,11 @@ def load_text_to_semantic(voice: VoiceFolder) -> TextToSemantic:
 def read_text_to_semantic(folder: str | Path) -> TextToSemantic:
     """A model folder (`config.json`, `model.safetensors`) that need not lie in a sealed voice."""
     from spear_accel.model import TextToSemantic, TextToSemanticConfig
-    from spear_accel.storage.weights import CONFIG, load_module
+    from spear_accel.storage.fitting import build_to_fit
+    from spear_accel.storage.weights import CONFIG, WEIGHTS, read_tensors
 
-    model = TextToSemantic(TextToSemanticConfig.load(Path(folder) / CONFIG))
-    load_module(model, folder)
+    config, path = TextToSemanticConfig.load(Path(folder) / CONFIG), Path(folder) / WEIGHTS
+    model = build_to_fit(lambda: TextToSemantic(config), read_tensors(path), f"{path}: does not fit its {CONFIG}")
     return model.eval()
 
 
@@ -86,14 +87,19 @@ def load_heads(voice: VoiceFolder, target: TextToSemanticConfig) -> dict[str, nn
 
 def _read_head(folder: Path, target: TextToSemanticConfig) -> nn.Module:
     from spear_accel.heads import build_head
-    from spear_accel.storage.weights import CONFIG, load_module, read_config
+    from spear_accel.storage.fitting import build_to_fit
+    from spear_accel.storage.weights import CONFIG, WEIGHTS, read_config, read_tensors
 
     values = read_config(folder)
     kind = values.pop("kind", None)
     if kind != folder.name:
         raise UserError(f"{folder / CONFIG}: says kind {kind!r}, but the folder of a head has the name of its kind")
-    head = build_head(kind, values, target, str(folder / CONFIG))
-    load_module(head, folder)
+    path = folder / WEIGHTS
+    head = build_to_fit(
+        lambda: build_head(kind, values, target, str(folder / CONFIG)),
+        read_tensors(path),
+        f"{path}: does not fit its {CONFIG}",
+    )
     return head.eval()
 
 

@@ -6,6 +6,7 @@ Knows the layout and the checksums; loads the parts through the packages that th
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import NoneType
@@ -27,6 +28,9 @@ DRAFT_HEADS = "draft_heads"
 DECODING = "decoding.json"
 README = "README.md"
 _POSITIVE = ("frame_rate", "sample_rate", "longest_utterance", "tokens_per_character")
+_WHOLE = ("sample_rate", "longest_utterance")
+_SHORTEST_UTTERANCE = 20
+"""Characters; nothing is said in fewer without a breath at every word."""
 _UNKNOWN = ("sample_rate", "tokens_per_character")
 # May be edited without breaking the voice.
 _UNSEALED = frozenset((CARD, README))
@@ -89,9 +93,9 @@ class VoiceFolder:
     def _check(self, name: str) -> None:
         path = self.path / name
         try:
-            digest = _sha256(path)
-        except OSError as error:
-            raise UserError(f"{path}: cannot read this file of the voice ({error.strerror}); restore it") from error
+            digest = hashlib.sha256(files.read_whole(path)).hexdigest()
+        except UserError as error:
+            raise UserError(f"{error} of the voice") from error
         if digest != self.card.files[name]:
             raise UserError(f"{path}: damaged or altered (its SHA-256 is not the one in {CARD}); restore the original")
 
@@ -161,7 +165,9 @@ def _is_sound(values: dict[str, Any]) -> bool:
         and all(isinstance(digest, str) and _stays_inside(name) for name, digest in digests.items())
         and all(isinstance(values[name], str) for name in ("name", "language", "licence"))
         and isinstance(values.get("front_end"), (str, NoneType))
-        and all(isinstance(rate, (int, float)) and rate > 0 for rate in rates)
+        and all(isinstance(rate, (int, float)) and 0 < rate < math.inf for rate in rates)
+        and all(isinstance(values.get(name), (int, NoneType)) for name in _WHOLE)
+        and (values.get("longest_utterance") or _SHORTEST_UTTERANCE) >= _SHORTEST_UTTERANCE
     )
 
 

@@ -14,6 +14,7 @@ from spear_accel.acoustic import AcousticStage
 from spear_accel.decoding import DecodeOptions
 from spear_accel.decoding.methods import Drafting
 from spear_accel.errors import UserError
+from spear_accel.kernels.defaults import with_own_defaults
 from spear_accel.kernels.devices import check_device
 from spear_accel.kernels.projection import drafting_dtype
 from spear_accel.model import TextToSemantic
@@ -52,6 +53,7 @@ class VoiceParts:
             )
 
 
+@with_own_defaults
 def load_parts(
     folder: VoiceFolder, device: str | torch.device, dtype: torch.dtype, draft_model: str | Path | None = None
 ) -> VoiceParts:

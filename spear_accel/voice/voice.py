@@ -27,6 +27,7 @@ from spear_accel.decoding import (
     StoppingCriteria,
 )
 from spear_accel.errors import UserError
+from spear_accel.kernels.defaults import with_own_defaults
 from spear_accel.text.front_end import front_end_for
 from spear_accel.text.plan import PlannedUtterance, closed, plan, verbatim
 from spear_accel.timing.timer import WordTimer
@@ -101,6 +102,7 @@ class Voice:
         """Of the waveforms, in Hz."""
         return self._stage().sample_rate
 
+    @with_own_defaults
     def speak(
         self,
         text: str,
@@ -119,6 +121,7 @@ class Voice:
         decoded = list(self._spoken(text, self._choose(options, seed), speed, words))
         return join([part for spoken, _ in decoded for part in spoken], [stats for _, stats in decoded])
 
+    @with_own_defaults
     def speak_each(
         self,
         text: str,
@@ -132,6 +135,7 @@ class Voice:
         for spoken, _ in self._spoken(text, self._choose(options, seed), speed, words):
             yield from spoken
 
+    @with_own_defaults
     def stream(
         self,
         text: str,
@@ -157,6 +161,7 @@ class Voice:
         times = self._times(text) if words else None
         yield from stream(planned, decode, stage, speed, min(chosen.batch_size, _LARGEST_GROUP), times)
 
+    @with_own_defaults
     def text_to_semantic(self, texts: Sequence[str], options: DecodeOptions | None = None) -> DecodeResult:
         """Semantic tokens of each text, which is normalised and decoded as a single utterance.
 
@@ -177,10 +182,12 @@ class Voice:
         """
         return [self.tokenizer.encode(one.text) for one in self.plan(text)]
 
+    @with_own_defaults
     def decode_ids(self, text_ids: Sequence[Sequence[int]], options: DecodeOptions | None = None) -> DecodeResult:
         """The same from text ids without EOS, one list per utterance."""
         return self.generator.ids([[int(token) for token in ids] for ids in text_ids], options or self.defaults)
 
+    @with_own_defaults
     def engine(self, options: DecodeOptions | None = None) -> Engine:
         """The engine for such options: requests in and out at any time, by any thread (see `Engine`).
 
@@ -189,6 +196,7 @@ class Voice:
         chosen = options or self.defaults
         return self.generator.engine(chosen.batch_size, chosen)[0]
 
+    @with_own_defaults
     def request(self, text: str, options: DecodeOptions | None = None, stream: Sequence[int] | None = None) -> Request:
         """A request for one utterance, normalised here, with the sampling, seed and bounds of the options.
 
@@ -210,16 +218,19 @@ class Voice:
         """The utterances of a text, as they are decoded one by one. Raises UserError: nothing can be read aloud."""
         return list(plan(text, self.card.longest_utterance, self.front_end))
 
+    @with_own_defaults
     def sound(self, planned: Sequence[PlannedUtterance], tokens: Sequence[Tensor], speed: float = 1.0) -> Tensor:
         """Waveform float32 [samples] of the tokens of planned utterances, with the silences between them."""
         stage = self._stage()
         pieces = [sound_with_pause(stage, one, said, speed) for one, said in zip(planned, tokens, strict=True)]
         return torch.cat(pieces)
 
+    @with_own_defaults
     def semantic_to_waveform(self, tokens: Tensor | Sequence[int], speed: float = 1.0) -> Tensor:
         """int64 [n] -> float32 [samples] on the CPU. Raises UserError where a token is not of this voice."""
         return sound_of(self._stage(), torch.as_tensor(tokens, dtype=torch.int64).cpu(), speed)
 
+    @with_own_defaults
     def utter(self, text: str, options: DecodeOptions | None = None) -> list[SpokenUtterance]:
         """What `speak` would say, as tokens only: for voices that end there, and for acoustic stages elsewhere.
 

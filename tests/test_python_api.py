@@ -31,6 +31,7 @@ stream(text: str, options: DecodeOptions | None = None, *, seed: int | None = No
 text_ids(text: str) -> list[list[int]]
 text_to_semantic(texts: Sequence[str], options: DecodeOptions | None = None) -> DecodeResult
 utter(text: str, options: DecodeOptions | None = None) -> list[SpokenUtterance]
+with_respellings(respellings: Respellings) -> Voice
 """  # noqa: E501
 
 DECODE_OPTIONS = """

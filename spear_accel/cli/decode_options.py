@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,20 @@ from spear_accel.decoding.registry import installed_names, method_names, rule_na
 if TYPE_CHECKING:
     from spear_accel.decoding import DecodeOptions
 
-__all__ = ["METHODS", "RULES", "Device", "Method", "Seed", "Temperature", "Verify", "VoiceName", "changed"]
+__all__ = [
+    "METHODS",
+    "RULES",
+    "Device",
+    "LexiconFile",
+    "Loudness",
+    "Method",
+    "SampleRate",
+    "Seed",
+    "Temperature",
+    "Verify",
+    "VoiceName",
+    "changed",
+]
 
 METHODS, RULES = ", ".join(method_names()), ", ".join(rule_names())
 """Names for help, those of installed packages included."""
@@ -42,6 +56,22 @@ Verify = Annotated[
         help="Acceptance rule: coupled (exactly the autoregressive tokens), rejection, k-seq (the same distribution), "
         f"lenient, typical, grouped (lossy){_OTHER_RULES}.",
         show_default="the voice's own",
+    ),
+]
+LexiconFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--lexicon", help="Words to read as if spelt otherwise: a file with word<TAB>respelling a line; phrases too."
+    ),
+]
+SampleRate = Annotated[
+    int | None,
+    typer.Option(help="Samples a second of the sound, in Hz: 16000 for recognisers.", show_default="the voice's own"),
+]
+Loudness = Annotated[
+    float | None,
+    typer.Option(
+        help="Bring the sound to this loudness, in LUFS (ITU-R BS.1770): -23 for broadcast, -16 for podcasts."
     ),
 ]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu or cuda.")]

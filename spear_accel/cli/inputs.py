@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from spear_accel.errors import UserError
 
 if TYPE_CHECKING:
+    from spear_accel.text.respelling import Respellings
     from spear_accel.voice.voice import Voice
 
 
@@ -23,6 +24,15 @@ def read_text(source: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{name}: not UTF-8 text (byte {error.start + 1}); convert it with iconv") from error
+
+
+def read_respellings(path: Path | None) -> Respellings | None:
+    """The entries of a --lexicon file. Raises UserError: it cannot be read, or a line of it is no entry."""
+    if path is None:
+        return None
+    from spear_accel.text.respelling import Respellings
+
+    return Respellings.load(path)
 
 
 def load_voice(voice: str, device: str, draft_model: str | None = None) -> Voice:

@@ -10,19 +10,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Protocol
+from typing import IO
 
 import numpy as np
 
+from spear_accel.audio.treatment import Sink
 from spear_accel.audio.writer import SoundWriter, format_of, pcm16
 from spear_accel.errors import UserError
 from spear_accel.storage import files
-
-
-class Sink(Protocol):
-    """Takes float32 samples [n] in [-1, 1], piece by piece."""
-
-    def write(self, samples: np.ndarray) -> None: ...
 
 
 class _Raw:

@@ -12,13 +12,24 @@ import typer
 
 from spear_accel.checks import tempo
 from spear_accel.cli import console, inputs
-from spear_accel.cli.decode_options import Device, Method, Seed, Temperature, Verify, VoiceName, changed
+from spear_accel.cli.decode_options import (
+    Device,
+    LexiconFile,
+    Loudness,
+    Method,
+    SampleRate,
+    Seed,
+    Temperature,
+    Verify,
+    VoiceName,
+    changed,
+)
 from spear_accel.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from spear_accel.cli.sound_output import Sink
+    from spear_accel.audio.treatment import Sink
     from spear_accel.timing import WordTime
     from spear_accel.voice.speech import Speech
 
@@ -53,11 +64,15 @@ def speak(
         Path | None,
         typer.Option(help="Also save when each word is said: .json, .srt, .vtt, .ctm or .TextGrid."),
     ] = None,
+    lexicon: LexiconFile = None,
+    sample_rate: SampleRate = None,
+    loudness: Loudness = None,
     device: Device = "cpu",
 ) -> None:
     """Speak a text of any length. With `--raw -o -` the sound comes while the text is still being decoded."""
     wanted = _read_text(text, input)
     started, speed = time.perf_counter(), tempo(speed)
+    from spear_accel.audio.treatment import Treatment
     from spear_accel.cli import sound_output
     from spear_accel.kernels import threads
     from spear_accel.storage import files
@@ -73,6 +88,8 @@ def speak(
         check_words_path(words)
     if tokens_out is not None:
         files.check_writable(tokens_out)
+    treatment = Treatment(sample_rate, loudness)
+    respellings = inputs.read_respellings(lexicon)
     tokens_only = open_voice(voice).card.sample_rate is None
     if tokens_only and words is not None:
         raise UserError(
@@ -85,15 +102,18 @@ def speak(
         sound_output.check(output, raw)
     threads.apply()
     loaded = inputs.load_voice(voice, device)
+    if respellings is not None:
+        loaded = loaded.with_respellings(respellings)
     options = changed(loaded.defaults, seed=seed, method=method, verify=verify, temperature=temperature)
     if tokens_only and tokens_out is not None:
         _save_tokens(tokens_out, [one.tokens for one in loaded.utter(wanted, options)])
         return
+    rate = treatment.rate(loaded.sample_rate)
     if raw:
-        console.say(f"signed 16-bit little-endian mono at {loaded.sample_rate} Hz")
+        console.say(f"signed 16-bit little-endian mono at {rate} Hz")
     tokens: list[Tensor] = []
     said: list[WordTime] = []
-    with sound_output.open_sink(output, raw, loaded.sample_rate) as sink:
+    with sound_output.open_sink(output, raw, rate) as out, treatment.onto(out, loaded.sample_rate) as sink:
         # Who listens wants the sound early; a file gains nothing from it.
         speech = (loaded.stream if sound_output.is_live(output, raw) else loaded.speak_each)(
             wanted, options, speed=speed, words=words is not None

@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spear_accel.cli import console
-from spear_accel.cli.decode_options import Device, Method, Temperature, Verify, VoiceName, changed
+from spear_accel.cli import console, inputs
+from spear_accel.cli.decode_options import (
+    Device,
+    LexiconFile,
+    Loudness,
+    Method,
+    SampleRate,
+    Temperature,
+    Verify,
+    VoiceName,
+    changed,
+)
 from spear_accel.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,6 +63,9 @@ def synth(
     words: Annotated[
         bool, typer.Option("--words", help="Record when each word is said (Lhotse: as alignments of supervisions).")
     ] = False,
+    sample_rate: SampleRate = None,
+    loudness: Loudness = None,
+    lexicon: LexiconFile = None,
     seed: Annotated[
         int, typer.Option(help="Seed of the sampling noise, for lines that name none. Another seed, another reading.")
     ] = 0,
@@ -77,6 +90,7 @@ def synth(
 ) -> None:
     """Make a dataset of many lines. The same command resumes a run that was stopped or killed."""
     data, kind, name = _read(input)
+    from spear_accel.audio.treatment import Treatment
     from spear_accel.synth import SynthOptions, read_lines, synthesise, usable_lines
 
     lines, bad = read_lines(data, name, kind)
@@ -92,6 +106,8 @@ def synth(
         candidates=candidates,
         coverage=coverage,
         words=words,
+        treatment=Treatment(sample_rate, loudness),
+        respellings=inputs.read_respellings(lexicon),
         device=device,
         batch_size=batch_size,
         workers=workers or _default_workers(len(lines), batch_size, device),

@@ -48,6 +48,8 @@ class Delivery(BaseModel):
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     temperature: float | None = Field(None, ge=0.0, le=2.0)
     method: str | None = Field(None, max_length=60)
+    lexicon: dict[str, str] = Field({}, max_length=1000)
+    """Words and phrases, and how each is read."""
     return_timestamps: bool = False
     """Whether the times of words are wanted."""
 

@@ -19,6 +19,7 @@ from spear_accel.server.schema import Delivery
 from spear_accel.server.speaker import Manner, Speaker
 from spear_accel.text.feed import TextFeed
 from spear_accel.text.plan import PlannedUtterance
+from spear_accel.text.respelling import Respellings
 from spear_accel.timing.timer import WordTimer
 from spear_accel.voice.speech import Speech
 from spear_accel.voice.voice import Voice
@@ -92,8 +93,8 @@ class SpeechService:
         speaker = self.speaker(given)
         self.metrics.characters.inc(len(text))
         times = partial(WordTimer(speaker.voice.model, speaker.voice.tokenizer).times, text) if words else None
-        speech = speaker.speak(speaker.read(text), manner_of(given), times)
         try:
+            speech = speaker.speak(speaker.read(text, _respellings(given)), manner_of(given), times)
             async with aclosing(speech):  # type: ignore[type-var]
                 async for piece in speech:
                     if first and len(piece.waveform):
@@ -112,6 +113,9 @@ class SpeechService:
         """`speak` for a text that comes in pieces; None among them ends a sentence there."""
         speaker = self.speaker(given)
         voice = speaker.voice
+        respellings = _respellings(given)
+        if respellings is not None:
+            voice = voice.with_respellings(respellings)
         feed = TextFeed(voice.card.longest_utterance, voice.front_end)
         timer = WordTimer(voice.model, voice.tokenizer)
 
@@ -137,6 +141,10 @@ class SpeechService:
     def _count(self, piece: Speech) -> None:
         self.metrics.sound.inc(piece.seconds)
         self.metrics.tokens.inc(len(piece.tokens))
+
+
+def _respellings(given: Delivery) -> Respellings | None:
+    return Respellings(tuple(given.lexicon.items())) if given.lexicon else None
 
 
 def manner_of(given: Delivery) -> Manner:

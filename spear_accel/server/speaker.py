@@ -19,6 +19,7 @@ import torch
 from spear_accel.decoding import DecodeOptions, Engine, RequestOutput
 from spear_accel.errors import UserError
 from spear_accel.text.plan import PlannedUtterance
+from spear_accel.text.respelling import Respellings
 from spear_accel.voice.pieces import Times
 from spear_accel.voice.pushed import PushedUtterance
 from spear_accel.voice.speech import Speech
@@ -88,9 +89,10 @@ class Speaker:
         self.voice.drafting.resolve(options, options.batch_size)
         return options
 
-    async def read(self, text: str) -> AsyncIterator[PlannedUtterance]:
+    async def read(self, text: str, respellings: Respellings | None = None) -> AsyncIterator[PlannedUtterance]:
         """The utterances of a whole text. Raises UserError: nothing in it can be read aloud."""
-        for one in await self.reading(self.voice.plan, text):
+        voice = self.voice if respellings is None else self.voice.with_respellings(respellings)
+        for one in await self.reading(voice.plan, text):
             yield one
 
     async def reading(self, call: Callable[..., T], *arguments: Any) -> T:

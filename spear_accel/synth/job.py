@@ -84,7 +84,9 @@ def synthesise(
     check_format(options.format, options.tokens_only)
     check_device(options.device)
     lines_of = {name: options.lines_of(name) for name in voices}
-    how = WorkerOptions(lines_of, options.tokens_only, options.device, options.words)
+    how = WorkerOptions(
+        lines_of, options.tokens_only, options.device, options.words, options.treatment, options.respellings
+    )
     executor = make_executor(options.engine, how, options.batch_size, options.workers)
     check_folder(folder)
     own = own_folder(folder, options.shard)
@@ -220,6 +222,9 @@ def _identity(
         "candidates": options.candidates,
         "coverage": options.coverage,
         "words": options.words,
+        "sample_rate": options.treatment.sample_rate,
+        "loudness": options.treatment.loudness,
+        "lexicon": None if options.respellings is None else options.respellings.entries,
         "device": options.device,
         "shards": options.shard[1],
     }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from spear_accel.audio.treatment import Treatment
 from spear_accel.checks import settle, whole
 from spear_accel.decoding import DecodeOptions
 from spear_accel.errors import UserError
 from spear_accel.synth.executor import ENGINES
 from spear_accel.synth.line_scheduler import LineOptions
+from spear_accel.text.respelling import Respellings
 from spear_accel.voice.defaults import decoding_defaults
 
 __all__ = ["SynthOptions"]
@@ -35,6 +37,10 @@ class SynthOptions:
     """Whether words that are skipped or said twice count as a fault (docs/coverage.md)."""
     words: bool = False
     """Whether records tell when each word is said."""
+    treatment: Treatment = field(default_factory=Treatment)
+    """Sample rate and loudness of the sound."""
+    respellings: Respellings | None = None
+    """Words that are read as if they were spelt otherwise."""
     device: str = "cpu"
     batch_size: int = 16
     workers: int = 1
@@ -56,6 +62,8 @@ class SynthOptions:
         )
         if self.words and self.tokens_only:
             raise UserError("--words: without sound words have no times; leave --words or --tokens-only out")
+        if self.tokens_only and self.treatment != Treatment():
+            raise UserError("--sample-rate, --loudness: there is no sound; leave them or --tokens-only out")
         if self.engine not in ENGINES:
             raise UserError(f"--engine {self.engine}: unknown; choose {' or '.join(ENGINES)}")
 

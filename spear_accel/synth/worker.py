@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from spear_accel.audio.treatment import Treatment
 from spear_accel.synth.chunks import Chunk
 from spear_accel.synth.line_job import LineJob
 from spear_accel.synth.line_scheduler import LineOptions, decode_lines
@@ -24,6 +25,7 @@ from spear_accel.synth.memory import limit_malloc_growth
 from spear_accel.synth.prefetch import prefetch
 from spear_accel.synth.sample import Sample
 from spear_accel.synth.sound import sound_of_line
+from spear_accel.text.respelling import Respellings
 from spear_accel.voice.voice import Voice
 
 __all__ = ["LineResult", "Worker", "WorkerOptions", "start_worker"]
@@ -42,6 +44,8 @@ class WorkerOptions:
     device: str = "cpu"
     words: bool = False
     """Whether records tell when each word is said."""
+    treatment: Treatment = field(default_factory=Treatment)
+    respellings: Respellings | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,8 @@ class Worker:
 
     def _voice(self, name: str) -> Voice:
         if name not in self._voices:
-            self._voices[name] = self._load_voice(name)
+            voice, respellings = self._load_voice(name), self._options.respellings
+            self._voices[name] = voice if respellings is None else voice.with_respellings(respellings)
         return self._voices[name]
 
     def _result(self, job: LineJob, voice: Voice) -> LineResult:
@@ -111,7 +116,9 @@ class Worker:
             sample = Sample(job.line.id, tokens, None, None)
             return LineResult(job.line, job.voice, job.attempts, sample, _record(job, sample))
         sounded = sound_of_line(voice, job, self._options.words)
-        sample = Sample(job.line.id, tokens, sounded.waveform.numpy(), voice.sample_rate)
+        treatment = self._options.treatment
+        samples = treatment.whole(sounded.waveform.numpy(), voice.sample_rate)
+        sample = Sample(job.line.id, tokens, samples, treatment.rate(voice.sample_rate))
         record = _record(job, sample)
         if self._options.words:
             record["words"] = [word.to_dict() for word in sounded.words]

@@ -27,7 +27,8 @@ class TextFeed:
     """Pieces of text in, utterances out: those that `plan` gives of the whole text, wherever the pieces end.
 
     An utterance is certain once its sentence has ended and a few words of another have come. A line end inside a
-    paragraph is the exception: how lines are read depends on those behind them, and nobody waits for them.
+    paragraph is the exception: how lines are read depends on those behind them, and nobody waits for them. SSML is not
+    read as such, since a document is none before its end.
     """
 
     def __init__(self, longest: int, read: Callable[[str], Normalised]) -> None:
@@ -58,9 +59,10 @@ class TextFeed:
         if not count:
             return []
         following, before = planned[count], planned[count - 1]
-        # At the space between them, so that marks stay with their words.
-        gap = self._waiting.rfind(" ", before.words[-1].end, following.words[0].start) + 1
-        return self._cut(planned[:count], gap or following.words[0].start, following.pause)
+        # At the space between them, so that marks stay with their words; behind a pause, which is counted already.
+        start, end = before.words[-1].end, following.words[0].start
+        gap = max(self._waiting.rfind(" ", max(start, self._waiting.rfind("]", start, end)), end) + 1, start)
+        return self._cut(planned[:count], gap, following.pause)
 
     def flush(self) -> list[PlannedUtterance]:
         """The utterances of all that waits: what comes later begins a new sentence."""
@@ -69,7 +71,7 @@ class TextFeed:
 
     def _plan(self) -> list[PlannedUtterance]:
         try:
-            planned = list(plan(self._waiting, self._longest, self._read))
+            planned = list(plan(self._waiting, self._longest, self._read, ssml=False))
         except UserError:
             return []
         return [replace(planned[0], pause=self._pause), *planned[1:]]

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from spear_accel.errors import UserError
+from spear_accel.text.control import parts, read_script
+from spear_accel.text.english.source import Source
 from spear_accel.text.front_end import Normalised, SpokenWord, verbatim
 from spear_accel.text.segment import paragraph_spans, segment
 
@@ -30,27 +32,31 @@ class PlannedUtterance:
     """With their places in `text` and in the whole written text; empty where the front end keeps no sources."""
 
 
-def plan(text: str, longest: int, read: Callable[[str], Normalised]) -> Iterator[PlannedUtterance]:
+def plan(text: str, longest: int, read: Callable[[str], Normalised], ssml: bool = True) -> Iterator[PlannedUtterance]:
     """The utterances of a text, of at most `longest` characters each as `read` gives them.
 
-    A word or two without a mark at the end get a full stop: without one, short texts are said on and on.
-    Raises UserError when there are none.
+    Marks of control (`text/control.py`) are followed; `ssml`: whether the text may be an SSML document. A word or two
+    without a mark at the end get a full stop: without one, short texts are said on and on.
+    Raises UserError when there are none, or when the SSML is not well-formed.
     """
+    script = read_script(text, ssml)
+    source, notes = script.source, script.warnings
     pause = 0.0
-    notes: tuple[str, ...] = ()
     last: PlannedUtterance | None = None  # Held back until it is known what is left out behind it.
-    for start, stop in paragraph_spans(text):
-        spoken = read(text[start:stop])
-        notes += spoken.warnings
-        at = 0
-        for utterance in segment(spoken.text, longest):
-            at = spoken.text.index(utterance, at)
-            words = _within(spoken.words, at, at + len(utterance), start)
-            if last is not None:
-                yield last
-            last = PlannedUtterance(utterance if read is verbatim else closed(utterance), pause, notes, words)
-            at += len(utterance)
-            pause, notes = pause_behind(utterance), ()
+    for start, stop in paragraph_spans(source.text):
+        for asked, first, end in parts(source.text, start, stop):
+            pause = max(pause, asked)
+            spoken = read(source.text[first:end])
+            notes += spoken.warnings
+            at = 0
+            for utterance in segment(spoken.text, longest):
+                at = spoken.text.index(utterance, at)
+                words = _within(spoken.words, at, at + len(utterance), first, source)
+                if last is not None:
+                    yield last
+                last = PlannedUtterance(utterance if read is verbatim else closed(utterance), pause, notes, words)
+                at += len(utterance)
+                pause, notes = pause_behind(utterance), ()
         pause = max(pause, PARAGRAPH_PAUSE) if last is not None else 0.0
     if last is not None:
         yield replace(last, warnings=last.warnings + notes)
@@ -69,12 +75,13 @@ def closed(utterance: str) -> str:
     return f"{utterance}." if utterance[-1:].isalpha() and utterance.count(" ") <= _MOST_SPACES_OF_SHORT else utterance
 
 
-def _within(words: Sequence[SpokenWord], first: int, last: int, offset: int) -> tuple[SpokenWord, ...]:
-    """The words at first..last of a paragraph's text, placed in the utterance and in the whole written text."""
+def _within(words: Sequence[SpokenWord], first: int, last: int, offset: int, source: Source) -> tuple[SpokenWord, ...]:
+    """The words at first..last of a part's text, placed in the utterance and in the whole written text."""
     low = bisect_left(words, first, key=_position)
     high = bisect_left(words, last, key=_position)
     return tuple(
-        SpokenWord(word.text, word.position - first, word.start + offset, word.end + offset) for word in words[low:high]
+        SpokenWord(word.text, word.position - first, *source.span(word.start + offset, word.end + offset))
+        for word in words[low:high]
     )
 
 

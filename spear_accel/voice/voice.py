@@ -7,6 +7,7 @@ Joins the packages and holds no method of its own: how text is read, tokens are 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ from spear_accel.errors import UserError
 from spear_accel.kernels.defaults import with_own_defaults
 from spear_accel.text.front_end import front_end_for
 from spear_accel.text.plan import PlannedUtterance, closed, plan, verbatim
+from spear_accel.text.respelling import Respellings, respelled
 from spear_accel.timing.timer import WordTimer
 from spear_accel.voice.folder import open_voice
 from spear_accel.voice.generator import SemanticGenerator
@@ -91,6 +93,12 @@ class Voice:
         Raises UserError as `load`, and where the download failed.
         """
         return cls(load_parts(fetch_voice(name, revision), device, dtype))
+
+    def with_respellings(self, respellings: Respellings) -> Voice:
+        """The same voice, reading some words as if they were spelt otherwise; it shares model and engines with this."""
+        other = copy(self)
+        other.front_end = respelled(self.front_end, respellings)
+        return other
 
     @property
     def methods(self) -> tuple[str, ...]:

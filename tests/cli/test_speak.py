@@ -10,7 +10,9 @@ import wave
 from pathlib import Path
 
 import numpy as np
+import pyloudnorm
 import pytest
+import soundfile
 
 from spear_accel import Voice
 
@@ -62,6 +64,17 @@ def test_options_reach_the_voice(run, shared_voice: Path, tmp_path: Path) -> Non
     assert not np.array_equal(np.load(tokens), chosen)
 
 
+def test_rate_loudness_and_lexicon_of_a_file(run, shared_voice: Path, tmp_path: Path) -> None:
+    (tmp_path / "names.tsv").write_text("fine\tquite fine\n")
+    common = ("-o", tmp_path / "a.wav", "--voice", shared_voice, "--lexicon", tmp_path / "names.tsv")
+    assert run("speak", TEXT, *common, "--sample-rate", 16_000, "--loudness", -23).code == 0
+    sound, rate = soundfile.read(tmp_path / "a.wav")
+    assert rate == 16_000
+    alone = Voice.load(shared_voice).speak(TEXT.replace("fine", "quite fine"))
+    assert abs(len(sound) / rate - alone.seconds) < 0.001
+    assert abs(pyloudnorm.Meter(rate).integrated_loudness(sound) + 23) < 0.3
+
+
 def test_words_go_to_a_file_in_the_format_of_its_ending(run, shared_voice: Path, tmp_path: Path) -> None:
     for ending, beginning in (
         ("json", "["),
@@ -97,6 +110,11 @@ def test_what_is_left_out_is_warned_of(run, shared_voice: Path, tmp_path: Path) 
         (["speak", "Hi", "-o", "."], "is a folder"),
         (["speak", "Hi", "-o", "a.m4a"], "ends with .m4a; name it .wav, .flac"),
         (["speak", "Hi", "--tokens-out", "nowhere/a.npy"], "nowhere: no such folder"),
+        (["speak", "Hi", "--sample-rate", "100"], "--sample-rate must be"),
+        (["speak", "Hi", "--loudness", "3"], "--loudness must be between"),
+        (["speak", "Hi", "--sample-rate", "5000", "-o", "a.opus"], "opus is not written at 5000 Hz"),
+        (["speak", "Hi", "--lexicon", "none.tsv"], "none.tsv: cannot read"),
+        (["speak", "<speak>Hi"], "the SSML is not well-formed"),
         (["speak", "Hi", "--words", "a.doc"], "a.doc: word times go to a file"),
         (["speak", "Hi", "-o", "a.json", "--words", "a.json"], "a.json: name a file of its own"),
         (["speak", "Hi", "--words", "nowhere/a.srt"], "nowhere: no such folder"),

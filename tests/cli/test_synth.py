@@ -34,6 +34,8 @@ def test_a_dataset_with_one_bad_line(run: Run, tiny_voice: Path, text: Path, tmp
         (("lines.csv", "--format", "zip"), "--format zip"),
         (("lines.csv", "--batch-size", "0"), "--batch-size must be a whole number of at least 1, got 0"),
         (("lines.csv", "--method", "magic"), "method 'magic' is unknown"),
+        (("lines.csv", "--loudness", "-23", "--tokens-only"), "there is no sound"),
+        (("lines.csv", "--lexicon", "none.tsv"), "none.tsv: cannot read"),
         (("lines.csv", "--words", "--tokens-only"), "--words: without sound"),
         (("lines.csv", "--voice", "nobody"), "nobody: no such voice"),
     ],

@@ -130,6 +130,14 @@ def test_many_clients_at_once_hear_what_each_would_hear_alone(served: Running) -
     served.quiet()
 
 
+def test_a_lexicon_and_marks_in_the_text(served: Running) -> None:
+    body = {"input": "She sells shells. [pause 700ms] Yes!", "lexicon": {"shells": "sea shells"}, "seed": 3}
+    with served.client() as client:
+        heard = client.post("/v1/audio/speech", json={**body, "response_format": "pcm"}).raise_for_status().content
+    wanted = expected(served, text="She sells sea shells. [pause 700ms] Yes!")
+    assert len(samples(heard)) == len(wanted) and np.abs(samples(heard).astype(int) - wanted).max() <= 2
+
+
 def test_models_and_voices(openai: OpenAI, served: Running) -> None:
     assert [model.id for model in openai.models.list()] == ["spear-accel"]
     assert openai.models.retrieve("tts-1").id == "tts-1"

@@ -13,12 +13,14 @@ import pytest
 import torch
 
 from spear_accel import Voice
+from spear_accel.audio.treatment import Treatment
 from spear_accel.synth import Line
 from spear_accel.synth.chunks import Chunk
 from spear_accel.synth.executor import InProcessExecutor, make_executor
 from spear_accel.synth.line_job import LineJob, UtteranceJob
 from spear_accel.synth.process_executor import ProcessExecutor
 from spear_accel.synth.worker import Worker, WorkerOptions
+from spear_accel.text.respelling import Respellings
 
 
 def test_chunks_are_asked_for_as_rows_fall_empty(
@@ -64,6 +66,19 @@ def test_words_are_timed_as_speaking_times_them(worker_options: WorkerOptions, e
     assert [warning for warning in result.record["warnings"] if "attention does not show" in warning]
     [plain] = Worker(worker_options).make([[LineJob(line, str(ending_voice))]])
     assert "words" not in plain.record and plain.record["duration"] == result.record["duration"]
+
+
+def test_rate_loudness_and_respellings(worker_options: WorkerOptions, ending_voice: Path) -> None:
+    line = Line(1, "a", "He left the boat.", seed=3)
+    wanted = Treatment(sample_rate=16_000, loudness=-23)
+    options = replace(worker_options, treatment=wanted, respellings=Respellings((("boat", "beach"),)))
+    [result] = Worker(options).make([[LineJob(line, str(ending_voice))]])
+    plain = Line(1, "a", "He left the beach.", seed=3)
+    [other] = Worker(worker_options).make([[LineJob(plain, str(ending_voice))]])
+    assert result.sample is not None and other.sample is not None and other.sample.waveform is not None
+    assert result.sample.sample_rate == 16_000
+    np.testing.assert_array_equal(result.sample.waveform, wanted.whole(other.sample.waveform, 24_000))
+    assert result.record["text"] == line.text and result.record["normalized_text"] == plain.text
 
 
 def test_a_line_that_cannot_be_read_comes_back_with_its_fault(

@@ -20,7 +20,7 @@ from spear_accel.text.phonemes import Entry, Lexicon
 
 __all__ = ["from_misaki"]
 
-_USES = {"NOUN": "NOUN", "ADJ": "NOUN", "VERB": "VERB", "VBP": "VERB", "VBD": "PAST", "VBN": "PAST"}
+_USES = {"NOUN": "NOUN", "ADJ": "NOUN", "VERB": "VERB", "VBD": "PAST", "VBN": "PAST"}
 
 
 def main() -> None:

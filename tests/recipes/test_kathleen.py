@@ -10,7 +10,9 @@ import torch
 import yaml
 
 from spear_accel import Voice
+from spear_accel.audio.tokenizer import SpeechTokenizer
 from spear_accel.storage.json_lines import read_manifest
+from spear_accel.text.phonemes import PhonemeTokenizer
 from spear_accel.training.loop.settings import read_settings
 from spear_accel.voice.folder import VoiceCard
 from tests.extras import need_fairseq2
@@ -145,3 +147,16 @@ def _small_settings(name: str, values: dict[str, dict[str, object]]) -> None:
         values["speech_tokenizer"].update(layer=2, tokens=16)
         values["voice"].update(name="toy")
         values["tune"].update(rows=[1, 2], longest=2, tokens=12, utterances=4)
+
+
+def test_what_was_trained_for_the_next_voice_loads() -> None:
+    need_fairseq2()
+    trained = RECIPE / "trained"
+    tokenizer = SpeechTokenizer.from_folder(trained / "speech_tokenizer")
+    assert (tokenizer.config.units, tokenizer.config.frame_rate) == (2048, 25)
+    noise = 0.1 * torch.randn(16_000, generator=torch.Generator().manual_seed(0))
+    assert len(tokenizer.tokenize([noise])[0]) == 25
+    phonemes = PhonemeTokenizer.load(trained / "phonemes")
+    assert phonemes.pronounce("She laughed at the machine.") == "ʃi lˈæft æt ðə məʃˈin."
+    assert phonemes.pronounce("Did you read the use of it?") == "dˈɪd ju ɹˈid ðə jˈus ʌv ɪt?"
+    assert phonemes.pronounce("Zyntrax") == "zˈɪntɹæks"

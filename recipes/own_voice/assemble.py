@@ -15,13 +15,15 @@ from spear_accel.accelerate.costs import TunePlan
 from spear_accel.acoustic import load_stage
 from spear_accel.storage import folders
 from spear_accel.storage.json_lines import read_manifest, write_manifest
+from spear_accel.text.tokenizers import load_tokenizer
 from spear_accel.training.heads.train import load_trained_heads
 from spear_accel.training.loop.settings import build
 from spear_accel.training.text_to_semantic.ctc_aligner import CtcAligner, align
 from spear_accel.training.text_to_semantic.train import load_trained
-from spear_accel.voice.components import save_head, save_text_to_semantic
+from spear_accel.voice.components import save_head, save_text_to_semantic, save_text_tokenizer
 from spear_accel.voice.folder import (
     ACOUSTIC,
+    PHONEMES,
     README,
     SPEECH_TOKENIZER,
     TEXT_TO_SEMANTIC,
@@ -44,7 +46,8 @@ def assemble(recipe: Recipe, model: Path, heads: Sequence[Path]) -> VoiceFolder:
     """
     recipe.voice.parent.mkdir(parents=True, exist_ok=True)
     with folders.replacing(recipe.voice) as building:
-        shutil.copyfile(recipe.work / TOKENIZER, building / TOKENIZER)
+        kind = PHONEMES if (recipe.work / PHONEMES).exists() else TOKENIZER
+        save_text_tokenizer(load_tokenizer(recipe.work / kind), building)
         save_text_to_semantic(load_trained(model), building / TEXT_TO_SEMANTIC)
         for trained in heads:
             for head in load_trained_heads(trained).values():

@@ -24,7 +24,9 @@ from spear_accel.data.features import fit_speech_tokenizer
 from spear_accel.errors import UserError
 from spear_accel.storage import folders
 from spear_accel.storage.json_lines import read_manifest, write_manifest
-from spear_accel.text import TokenizerConfig, front_end_for
+from spear_accel.text import FrontEnd, TokenizerConfig, front_end_for
+from spear_accel.text.phonemes import PhonemeTokenizer
+from spear_accel.text.tokenizers import AnyTokenizer
 from spear_accel.training import speech_quantiser, speech_tokenizer
 from spear_accel.training.acoustic.train import load_trained_stage
 from spear_accel.training.acoustic.train import train as train_acoustic
@@ -32,7 +34,7 @@ from spear_accel.training.heads.train import train as train_heads
 from spear_accel.training.loop.settings import build, read_settings
 from spear_accel.training.text_to_semantic import ctc_aligner
 from spear_accel.training.text_to_semantic.train import train as train_text_to_semantic
-from spear_accel.voice.folder import ACOUSTIC, SPEECH_TOKENIZER, TOKENIZER, open_voice
+from spear_accel.voice.folder import ACOUSTIC, PHONEMES, SPEECH_TOKENIZER, TOKENIZER, open_voice
 
 __all__ = ["steps"]
 
@@ -129,19 +131,27 @@ def acoustic(recipe: Recipe) -> None:
 
 
 def text(recipe: Recipe) -> None:
-    """Train the text tokenizer; pair text ids with tokens and, if the settings say so, with phonemes."""
+    """Train the text tokenizer, or take one of phonemes; pair text ids with tokens and, if asked, with phonemes."""
     settings, card = recipe.settings["text"], recipe.settings["voice"]
     front_end = front_end_for(card["language"], card.get("front_end"))
-    config = build(TokenizerConfig, settings["tokenizer"], "settings.yaml, text.tokenizer")
-    manifests = [recipe.manifest(name) for name in settings["manifests"]]
-    tokenizer = pairs.train_text_tokenizer(manifests, recipe.work / TOKENIZER, config, front_end)
-    reader = pairs.TextReader(tokenizer, front_end)
+    reader = pairs.TextReader(_text_tokenizer(recipe, settings, front_end), front_end)
     for name in _paired(recipe):
         pairs.pair_manifest(reader, recipe.tokens(name), recipe.pairs(name), FEEDBACK.report)
     for name, sources in settings.get("phonemes", {}).items():
         target = recipe.work / "spellings" / f"{name}.jsonl"
         pairs.phoneme_manifest(reader, [recipe.manifest(source) for source in sources], target)
     _note_text(recipe, reader)
+
+
+def _text_tokenizer(recipe: Recipe, settings: dict[str, Any], front_end: FrontEnd) -> AnyTokenizer:
+    """The tokenizer of phonemes in the folder that the settings name, or one of letters that is trained here."""
+    if (given := settings.get("phoneme_tokenizer")) is not None:
+        tokenizer = PhonemeTokenizer.load(recipe.filled(given, recipe.config / "settings.yaml"))
+        tokenizer.save(recipe.work / PHONEMES)
+        return tokenizer
+    config = build(TokenizerConfig, settings["tokenizer"], "settings.yaml, text.tokenizer")
+    manifests = [recipe.manifest(name) for name in settings["manifests"]]
+    return pairs.train_text_tokenizer(manifests, recipe.work / TOKENIZER, config, front_end)
 
 
 def _note_text(recipe: Recipe, reader: pairs.TextReader) -> None:

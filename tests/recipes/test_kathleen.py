@@ -11,8 +11,9 @@ import yaml
 
 from spear_accel import Voice
 from spear_accel.audio.tokenizer import SpeechTokenizer
-from spear_accel.storage.json_lines import read_manifest
+from spear_accel.storage.json_lines import read_manifest, write_manifest
 from spear_accel.text.phonemes import PhonemeTokenizer
+from spear_accel.text.tokenizers import load_tokenizer
 from spear_accel.training.loop.settings import read_settings
 from spear_accel.voice.folder import VoiceCard
 from tests.extras import need_fairseq2
@@ -160,3 +161,19 @@ def test_what_was_trained_for_the_next_voice_loads() -> None:
     assert phonemes.pronounce("She laughed at the machine.") == "ʃi lˈæft æt ðə məʃˈin."
     assert phonemes.pronounce("Did you read the use of it?") == "dˈɪd ju ɹˈid ðə jˈus ʌv ɪt?"
     assert phonemes.pronounce("Zyntrax") == "zˈɪntɹæks"
+
+
+def test_texts_may_be_paired_as_phonemes(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.mkdir()
+    settings = yaml.safe_load((RECIPE / "settings.yaml").read_text())
+    settings["tokenize"], settings["variants"] = ["train"], {}
+    settings["text"] = {"phoneme_tokenizer": str(RECIPE / "trained" / "phonemes")}
+    (config / "settings.yaml").write_text(yaml.safe_dump(settings))
+    recipe = script("recipe").Recipe(tmp_path, tmp_path / "work", tmp_path / "voices", config)
+    write_manifest(recipe.tokens("train"), [{"id": "a", "text": "Dr. Who laughed.", "tokens": [1, 2, 3]}])
+    script("steps").text(recipe)
+    tokenizer = load_tokenizer(recipe.work / "phonemes")
+    assert isinstance(tokenizer, PhonemeTokenizer)
+    assert tokenizer.decode(read_manifest(recipe.pairs("train"))[0]["text_ids"]) == "dˈɑktəɹ hˌu lˈæft."
+    assert recipe.figures()["TEXT_VOCABULARY"] == tokenizer.vocab_size + 1

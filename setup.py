@@ -71,6 +71,7 @@ CHECKS = [
     "pytest-xdist>=3.6",
     "ruff>=0.8",
     "scipy>=1.11",
+    "selenium>=4.20",
     "types-PyYAML",
 ]
 DEV = [*CHECKS, *READERS, *FAIRSEQ2, *TRAIN, *EVAL, *HUB, *SERVE]
@@ -113,7 +114,7 @@ setup(
     package_dir=VOICES,
     ext_modules=KERNELS,
     package_data={
-        "spear_accel": ["py.typed", "native/csrc/*", "text/english/tables/*.tsv"],
+        "spear_accel": ["py.typed", "native/csrc/*", "text/english/tables/*.tsv", "server/page/*"],
         **{package: ["*", "**/*"] for package in VOICES},
     },
     zip_safe=False,

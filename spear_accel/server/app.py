@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 import spear_accel
 from spear_accel.server.errors import add_handlers
 from spear_accel.server.gate import Gate
-from spear_accel.server.routes import batch, captioned, catalogue, speech, stream
+from spear_accel.server.routes import batch, captioned, catalogue, page, speech, stream
 from spear_accel.server.service import SpeechService
 
 __all__ = ["create_app"]
@@ -33,6 +33,7 @@ def create_app(service: SpeechService) -> FastAPI:
     add_handlers(app)
     for routes in (speech, captioned, batch, stream, catalogue):
         app.include_router(routes.router(service))
+    app.include_router(page.router())
     app.add_middleware(Gate, options=service.options, metrics=service.metrics)
     if service.options.origins:
         app.add_middleware(

@@ -15,7 +15,7 @@ from spear_accel.server.options import ServerOptions
 
 __all__ = ["Gate"]
 
-_OPEN = ("/", "/health")
+_OPEN = ("/", "/page/page.css", "/page/page.js", "/page/mel.js", "/health")
 """Paths that ask for no key: the page asks its user, and who watches over a server has none."""
 _BODY_SECONDS = 30.0
 """A body that takes longer to arrive is not waited for."""

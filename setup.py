@@ -83,17 +83,20 @@ VOICES = {f"spear_accel.voices.{name}": f"checkpoints/{name}" for name in NAMES}
 # The native step: one source, built once for each set of instructions and chosen when it runs. Without a compiler the
 # package installs all the same, and PyTorch does the work.
 NATIVE = "spear_accel/native/csrc"
+SOURCES = ("step", "recurrent", "draw")
+HEADERS = ("step", "arena", "attention", "bytes", "linear", "parts", "pool", "simd")
 # Contraction is off because the compiler would decide on it case by case, and equal sums would differ by bits.
 FLAGS = ["-std=c++17", "-O3", "-g0", "-w", "-ffp-contract=off", "-fvisibility=hidden", "-pthread"]
 INSTRUCTIONS: dict[str, list[str]] = {"portable": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
     INSTRUCTIONS["avx2"] = ["-mavx2", "-mfma"]
     INSTRUCTIONS["avx512"] = ["-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
+    INSTRUCTIONS["avx512vnni"] = [*INSTRUCTIONS["avx512"], "-mavx512vnni"]
 KERNELS = [
     Extension(
         f"spear_accel.native._{name}",
-        [f"{NATIVE}/step.cpp"],
-        depends=[f"{NATIVE}/{header}.h" for header in ("step", "linear", "parts", "pool", "simd")],
+        [f"{NATIVE}/{source}.cpp" for source in SOURCES],
+        depends=[f"{NATIVE}/{header}.h" for header in HEADERS],
         extra_compile_args=[*FLAGS, *instructions],
         extra_link_args=["-pthread"],
         optional=True,

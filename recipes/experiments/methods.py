@@ -85,7 +85,7 @@ def compare(
     methods = [method for method in voice.methods if method != AUTOREGRESSIVE.method]
     cases = [case for case in make_cases(methods, rule_names(), ["auto"]) if _runs(voice, case, base)]
     runs = list(measure(voice, texts, cases, [size], base, repeats))
-    conditions = Conditions.of(next(voice.model.parameters()), base)
+    conditions = Conditions.of(voice.model, base)
     by_case = {run.case: run for run in runs}
     heard = [AUTOREGRESSIVE, *(c for c in cases if c.method in judged and c.verify not in _KEEPS)] if judged else []
     rates = {case: error_rate(voice, texts, by_case[case]) for case in heard}

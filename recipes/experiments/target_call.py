@@ -21,7 +21,7 @@ from spear_accel.model import DecoderState, TextToSemantic
 from spear_accel.model.native_backend import NativeBackend
 from spear_accel.native import TORCH, available_kernels
 
-SHAPES = ((1, 1), (1, 8), (1, 16), (8, 1), (32, 1))
+SHAPES = ((1, 1), (1, 8), (1, 16), (1, 24), (8, 1), (8, 8), (32, 1))
 """Rows and new tokens of each."""
 COMMITTED, LETTERS = 150, 50
 

@@ -30,6 +30,7 @@ from spear_accel.errors import UserError
 from spear_accel.storage import folders
 from spear_accel.training.heads.train import load_trained_heads
 from spear_accel.voice.components import load_decoding_defaults, save_decoding_defaults, save_head
+from spear_accel.voice.defaults import with_tuning
 from spear_accel.voice.folder import VoiceFolder, open_voice, seal
 from spear_accel.voice.voice import Voice
 
@@ -142,10 +143,12 @@ def _search(job: _Job, voice: Voice, copy: Path) -> None:
             fitting = int(job.seconds(SEARCHING) / max(0.01, (time.monotonic() - started) * len(texts)))
             found, _ = find_skip_set(voice.model, texts, options, trials=max(2, min(trials, fitting)))
             skip = job.state.decide("skip", asdict(found))
+    # What other heads cost says nothing of these.
+    kept = {name: value for name, value in load_decoding_defaults(job.source).items() if name != "tuning"}
     if skip is not None:
         tuning = Tuning.from_dict({"methods": {}, "skip": skip}, str(job.state.path))
-        kept = load_decoding_defaults(job.source)
-        save_decoding_defaults(copy, {**kept, "tuning": tuning.to_dict()})
+        kept = with_tuning(kept, voice.model, tuning)
+    save_decoding_defaults(copy, kept)
     seal(copy, job.source.card)
 
 
@@ -156,7 +159,7 @@ def _measure(built: _Built, texts: Texts, plan: AcceleratePlan) -> list[Record]:
     sizes = [size for size in plan.batch_sizes if size <= len(chosen)]
     cases = make_cases(["auto", *voice.methods], ["coupled"], ["auto"])
     runs = [run for size in sizes for run in _runs(voice, chosen, cases, size)]
-    return make_records(runs, Conditions.of(next(voice.model.parameters()), voice.defaults, asdict(plan)))
+    return make_records(runs, Conditions.of(voice.model, voice.defaults, asdict(plan)))
 
 
 def _runs(voice: Voice, texts: list[tuple[int, ...]], cases: Sequence[Case], size: int) -> Iterator[Run]:

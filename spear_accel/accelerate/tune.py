@@ -7,6 +7,7 @@ from pathlib import Path
 
 from spear_accel.accelerate.costs import TunePlan, measure_costs
 from spear_accel.voice.components import load_decoding_defaults, save_decoding_defaults
+from spear_accel.voice.defaults import with_tuning
 from spear_accel.voice.folder import open_voice, seal
 from spear_accel.voice.voice import Voice
 
@@ -23,6 +24,6 @@ def tune_voice(folder: Path | str, texts: Sequence[Sequence[int]], plan: TunePla
     # Whatever else the voice says of sampling stays: it decides what is said.
     kept = load_decoding_defaults(open_voice(folder))
     options = {"method": "auto", "verify": "coupled", "draft_length": "auto", "temperature": voice.defaults.temperature}
-    save_decoding_defaults(folder, {**kept, **options, "tuning": tuning.to_dict()})
+    save_decoding_defaults(folder, with_tuning({**kept, **options}, voice.model, tuning))
     seal(folder, voice.card)
     return Voice.load(folder)

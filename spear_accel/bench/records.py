@@ -17,6 +17,7 @@ from torch import Tensor
 import spear_accel
 from spear_accel.bench.speed import AUTOREGRESSIVE, Case, Run
 from spear_accel.decoding import DecodeOptions, DecodeStats
+from spear_accel.model import TextToSemantic
 from spear_accel.native import TORCH, choose_kernel
 from spear_accel.storage.provenance import provenance
 
@@ -112,16 +113,18 @@ class Conditions:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, parameter: Tensor, options: DecodeOptions, arguments: Mapping[str, Any] | None = None) -> Conditions:
-        """Those of this process, for the model that `parameter` belongs to."""
+    def of(
+        cls, model: TextToSemantic, options: DecodeOptions, arguments: Mapping[str, Any] | None = None
+    ) -> Conditions:
+        """Those of this process, for the model that decodes."""
         versions = {
             "torch": str(torch.__version__),
             "spear_accel": spear_accel.__version__,
             "python": platform.python_version(),
         }
-        device = str(parameter.device)
-        dtype = str(parameter.dtype).removeprefix("torch.")
-        kernel = choose_kernel().name if parameter.device.type == "cpu" else TORCH
+        device = str(model.device)
+        dtype = model.decoder.backend.precision
+        kernel = choose_kernel().name if model.device.type == "cpu" else TORCH
         return cls(
             options.temperature, options.seed, device, dtype, torch.get_num_threads(), kernel, versions,
             provenance(asdict(options) if arguments is None else arguments),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from spear_accel.cli import console, inputs
-from spear_accel.cli.decode_options import METHODS, RULES, Device, Seed, Temperature, changed
+from spear_accel.cli.decode_options import METHODS, RULES, Device, Dtype, Seed, Temperature, changed
 from spear_accel.errors import UserError
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def bench(
         int | None, typer.Option(min=1, help="Processor threads to compute with.", show_default="the idle cores")
     ] = None,
     device: Device = "cpu",
+    dtype: Dtype = "auto",
     json_output: Annotated[
         str | None,
         typer.Option("--json", help="Write the records to this JSON file ('-': standard output, and no tables)."),
@@ -68,7 +69,7 @@ def bench(
     from spear_accel.bench import make_cases, measure
 
     _set_threads(threads)
-    loaded = inputs.load_voice(voice, device, draft_model)
+    loaded = inputs.load_voice(voice, device, dtype, draft_model)
     texts = _texts(loaded, given, text, utterances, max(sizes))
     chosen = loaded.methods if methods is None else inputs.items("--methods", methods)
     cases = make_cases(chosen, rules, lengths)
@@ -120,7 +121,7 @@ def _set_threads(count: int | None) -> None:
 def _records(voice: Voice, runs: Sequence[Run], options: DecodeOptions, arguments: Mapping[str, Any]) -> list[Record]:
     from spear_accel.bench.records import Conditions, make_records
 
-    return make_records(runs, Conditions.of(next(voice.model.parameters()), options, arguments))
+    return make_records(runs, Conditions.of(voice.model, options, arguments))
 
 
 def _report(records: Sequence[Record], json_output: str | None, plot: str | None) -> None:

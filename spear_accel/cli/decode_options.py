@@ -17,6 +17,7 @@ __all__ = [
     "METHODS",
     "RULES",
     "Device",
+    "Dtype",
     "LexiconFile",
     "Loudness",
     "Method",
@@ -75,6 +76,13 @@ Loudness = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu or cuda.")]
+Dtype = Annotated[
+    str,
+    typer.Option(
+        help="Precision of the text-to-semantic model: float32, bfloat16, float16, int8, or auto (int8 by the native "
+        "step, float32 without it). Another precision now and then draws another token."
+    ),
+]
 
 
 def changed(defaults: DecodeOptions, **given: Any) -> DecodeOptions:

@@ -35,14 +35,14 @@ def read_respellings(path: Path | None) -> Respellings | None:
     return Respellings.load(path)
 
 
-def load_voice(voice: str, device: str, draft_model: str | None = None) -> Voice:
+def load_voice(voice: str, device: str, dtype: str = "auto", draft_model: str | None = None) -> Voice:
     """A voice by name or folder, with a smaller one that drafts for it if given; imports torch.
 
-    Raises UserError where there is no such voice or device.
+    Raises UserError where there is no such voice, device or precision.
     """
     from spear_accel.voice.voice import Voice
 
-    return Voice.load(voice, device=device, draft_model=draft_model)
+    return Voice.load(voice, device=device, dtype=dtype, draft_model=draft_model)
 
 
 def items(option: str, value: str) -> list[str]:

@@ -14,6 +14,7 @@ from spear_accel.checks import tempo
 from spear_accel.cli import console, inputs
 from spear_accel.cli.decode_options import (
     Device,
+    Dtype,
     LexiconFile,
     Loudness,
     Method,
@@ -68,6 +69,7 @@ def speak(
     sample_rate: SampleRate = None,
     loudness: Loudness = None,
     device: Device = "cpu",
+    dtype: Dtype = "auto",
 ) -> None:
     """Speak a text of any length. With `--raw -o -` the sound comes while the text is still being decoded."""
     wanted = _read_text(text, input)
@@ -101,7 +103,7 @@ def speak(
     if not tokens_only:
         sound_output.check(output, raw)
     threads.apply()
-    loaded = inputs.load_voice(voice, device)
+    loaded = inputs.load_voice(voice, device, dtype)
     if respellings is not None:
         loaded = loaded.with_respellings(respellings)
     options = changed(loaded.defaults, seed=seed, method=method, verify=verify, temperature=temperature)

@@ -12,6 +12,7 @@ import typer
 from spear_accel.cli import console, inputs
 from spear_accel.cli.decode_options import (
     Device,
+    Dtype,
     LexiconFile,
     Loudness,
     Method,
@@ -54,6 +55,7 @@ def synth(
         str, typer.Option(help="Where workers run: local (this machine) or ray (a Ray cluster; extra ray).")
     ] = "local",
     device: Device = "cpu",
+    dtype: Dtype = "auto",
     format: Annotated[
         str, typer.Option(help="Layout of the dataset: ljspeech, webdataset, audiofolder or lhotse (extra lhotse).")
     ] = "ljspeech",
@@ -109,6 +111,7 @@ def synth(
         treatment=Treatment(sample_rate, loudness),
         respellings=inputs.read_respellings(lexicon),
         device=device,
+        dtype=dtype,
         batch_size=batch_size,
         workers=workers or _default_workers(len(lines), batch_size, device),
         engine=engine,

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from spear_accel.decoding.control.base import DraftGate, DraftPlan
+from spear_accel.decoding.draws import Ban, draw
 from spear_accel.decoding.noise import RowNoise
 from spear_accel.decoding.proposal import Proposal
-from spear_accel.decoding.sampling import BatchSampling, log_probabilities, noisy_scores
+from spear_accel.decoding.sampling import BatchSampling, log_probabilities
 from spear_accel.decoding.tree import TreeShape
 from spear_accel.model import DecoderState
 
@@ -37,6 +38,8 @@ class DraftContext:
     minimum: Sequence[int]
     """Of each row, the number of tokens before which EOS is forbidden."""
     eos_id: int
+    laws: bool
+    """Whether the rule reads the distributions that drafts were drawn from (`Proposal.log_q`)."""
     plan: DraftPlan
     """The wanted draft: at most as deep as the drafter's `longest`, and of its topology."""
 
@@ -59,10 +62,7 @@ class DraftContext:
         """Log-probabilities of the target after the root and each node: logits [B, N + 1, V] -> [B, N + 1, V]."""
         if proposal.shape.is_chain:
             return self.log_probs(logits, 0, proposal.tokens)
-        windows = None
-        if self.history is not None:
-            known = torch.cat((self.history, proposal.tokens), dim=1)
-            windows = known[:, proposal.shape.windows(self.history.shape[1], known.device)]
+        windows = None if self.history is None else self._windows(proposal)
         depths = torch.nn.functional.pad(proposal.shape.on(logits.device).depths, (1, 0))
         return log_probabilities(logits, self.sampling, windows, self._forbidden(logits, depths))
 
@@ -85,23 +85,61 @@ class DraftContext:
             windows = seen.unfold(1, width, 1)[:, depth : depth + count]
         return log_probabilities(logits, self.sampling, windows, self._forbidden(logits, depth))
 
-    def noisy_scores(self, logits: Tensor, depth: int, drafted: Tensor) -> Tensor:
-        """Scores behind n nodes of one depth, whose highest is the token that the target would draw.
+    def best(
+        self, logits: Tensor, depths: Sequence[int], count: int, windows: Tensor | None = None
+    ) -> tuple[list[list[int]], list[list[float]]]:
+        """The tokens of the highest noisy scores at n positions: first of all what the target would draw.
 
         Args:
-            logits: [B, n, V]; n is 1 where penalties apply.
-            depth: Tokens between the last committed one and the candidates.
-            drafted: int64 [B, depth], the hypothetical prefix, which penalties look at.
+            logits: [B, n, V].
+            depths: Of each position, how many tokens stand between it and the last committed one.
+            count: How many tokens a position.
+            windows: int64 [B, n, W], what penalties look at; needed where `history` is.
 
         Returns:
-            [B, n, V].
+            For each row, `count` tokens and their scores position by position. A draft may be wrong: where a logit is
+            NaN stands token 0.
         """
-        windows, forbidden = None, None
+        tokens, scores = self._draw(logits, depths, windows, count)
+        return [[max(0, token) for token in row] for row in tokens], scores
+
+    def best_after(
+        self, logits: Tensor, depth: int, drafted: Tensor, count: int
+    ) -> tuple[list[list[int]], list[list[float]]]:
+        """`best` behind n nodes of one depth; n is 1 where penalties apply, which look at drafted, int64 [B, depth]."""
+        windows = None
         if self.history is not None:
             windows = torch.cat((self.history, drafted), dim=1)[:, None, -self.history.shape[1] :]
-        if self._until_all_may_end > depth:
-            forbidden = self._forbidden(logits, torch.full((logits.shape[1],), depth, device=logits.device))
-        return noisy_scores(logits, self.sampling, self.noise.gumbel(depth, 1), windows, forbidden)
+        return self.best(logits, [depth] * logits.shape[1], count, windows)
+
+    def target_draws(self, logits: Tensor, proposal: Proposal) -> list[list[int]]:
+        """What the target draws behind the root and each node, for each row; `draws.BROKEN` where it returned NaN.
+
+        logits: [B, N + 1, V].
+        """
+        windows = None if self.history is None else self._windows(proposal)
+        return self._draw(logits, (0, *proposal.shape.depths), windows, 1)[0]
+
+    def _draw(
+        self, logits: Tensor, depths: Sequence[int], windows: Tensor | None, count: int
+    ) -> tuple[list[list[int]], list[list[float]]]:
+        first, last = min(depths), max(depths)
+        gumbel = self.noise.gumbel(first, last + 1 - first)
+        places = [depth - first for depth in depths]
+        return draw(logits, self.sampling, gumbel, places, self._ban(depths), windows, count)
+
+    def _windows(self, proposal: Proposal) -> Tensor:
+        """int64 [B, N + 1, W]: what penalties look at behind the root and each node."""
+        assert self.history is not None
+        known = torch.cat((self.history, proposal.tokens), dim=1)
+        return known[:, proposal.shape.windows(self.history.shape[1], known.device)]
+
+    def _ban(self, depths: Sequence[int]) -> Ban | None:
+        """Where EOS would end an utterance too early: at positions `depths` behind the next; None if nowhere."""
+        if self._until_all_may_end <= min(depths):
+            return None
+        missing = [least - len(tokens) for least, tokens in zip(self.minimum, self.committed, strict=True)]
+        return Ban(self.eos_id, [[depth < own for depth in depths] for own in missing])
 
     @cached_property
     def _until_all_may_end(self) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -38,6 +40,18 @@ class Proposal:
         """N, the same for all rows; `lengths` says how many count."""
         return self.tokens.shape[1]
 
+    @cached_property
+    def drafted(self) -> list[list[int]]:
+        """`tokens` on the host."""
+        drafted: list[list[int]] = self.tokens.tolist()
+        return drafted
+
+    @cached_property
+    def counts(self) -> list[int]:
+        """`lengths` on the host."""
+        counts: list[int] = self.lengths.tolist()
+        return counts
+
     @classmethod
     def tree(cls, tokens: Tensor, shape: TreeShape) -> Proposal:
         """All nodes count. tokens: int64 [B, N]."""
@@ -70,8 +84,29 @@ class Verdict:
     path: Tensor
     final: Tensor
 
+    @classmethod
+    def of(cls, paths: Sequence[Sequence[int]], finals: Sequence[int], device: torch.device) -> Verdict:
+        """From the host: the accepted nodes of each row, and its last token."""
+        depth = max(map(len, paths))
+        padded = torch.tensor([[*path, *[-1] * (depth - len(path))] for path in paths], device=device)
+        ends = torch.tensor([list(map(len, paths)), finals], device=device)
+        verdict = cls(ends[0], padded.view(len(paths), depth).long(), ends[1])
+        # What is known on the host need not be fetched from the device again.
+        verdict.__dict__.update(paths=paths, finals=finals)
+        return verdict
+
+    @cached_property
+    def paths(self) -> Sequence[Sequence[int]]:
+        """The accepted nodes of each row, on the host."""
+        return [path[:count] for path, count in zip(self.path.tolist(), self.accepted.tolist(), strict=True)]
+
+    @cached_property
+    def finals(self) -> Sequence[int]:
+        """`final` on the host."""
+        finals: list[int] = self.final.tolist()
+        return finals
+
     def committed(self, proposal: Proposal) -> list[list[int]]:
         """The committed tokens of each row, on the host."""
-        drafted = proposal.tokens.gather(1, self.path.clamp_min(0)).tolist()
-        rows = zip(drafted, self.accepted.tolist(), self.final.tolist(), strict=True)
-        return [[*tokens[:count], final] for tokens, count, final in rows]
+        rows = zip(proposal.drafted, self.paths, self.finals, strict=True)
+        return [[*(tokens[node] for node in path), final] for tokens, path, final in rows]

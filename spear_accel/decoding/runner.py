@@ -24,7 +24,7 @@ from spear_accel.decoding.sampling import BatchSampling
 from spear_accel.decoding.stats import RowOutcome
 from spear_accel.decoding.stopping import StoppingCriteria
 from spear_accel.decoding.target import make_target
-from spear_accel.decoding.verify.base import Verifier
+from spear_accel.decoding.verify.base import DrawVerifier, Verifier
 from spear_accel.model import TextToSemantic
 from spear_accel.model.config import LONGEST_BLOCK
 
@@ -54,6 +54,7 @@ class BatchRunner:
         """Raises UserError if the options ask for guidance that the model cannot give."""
         options, self.model = config.options, config.model
         self.drafter, self.verifier, self.controller = config.drafter, config.verifier, config.controller
+        self._by_draws = config.verifier if isinstance(config.verifier, DrawVerifier) else None
         self.config, self.device = config.model.config, config.model.device
         self.rows: list[RunningRequest] = []
         room = self.config.max_positions
@@ -88,19 +89,35 @@ class BatchRunner:
         proposal = self.drafter.propose(context)
         drafted = time.perf_counter()
         hidden, logits = self.target.forward(context, proposal)
-        broken = logits.amax(dim=-1).isnan()
         verified = time.perf_counter()
-        log_p = context.target_log_probs(logits, proposal)
-        verdict = self.verifier.verify(proposal, log_p, context.noise)
+        verdict = self._verify(context, proposal, logits)
         committed = verdict.committed(proposal)
-        if bool(broken.any()):
-            self._give_up(broken, verdict)
-        path = None if proposal.shape.is_chain else verdict.path
-        self.target.keep([len(tokens) for tokens in committed], path)
+        straight = all(node == place for path in verdict.paths for place, node in enumerate(path))
+        self.target.keep([len(tokens) for tokens in committed], None if straight else verdict.path)
         self.drafter.commit(verdict, hidden)
         outcomes = self._commit(committed, proposal, verdict)
         self._count(outcomes, drafted - started, verified - drafted)
         self.controller.observe(context.plan, outcomes, time.perf_counter() - started)
+
+    def _verify(self, context: DraftContext, proposal: Proposal, logits: Tensor) -> Verdict:
+        """What the rule keeps; rows whose model returned NaN at the root or on the accepted path stop.
+
+        A rejected node harms nobody.
+        """
+        if self._by_draws is not None:
+            verdict = self._by_draws.verify_draws(proposal, context.target_draws(logits, proposal))
+            hurt = [final < 0 for final in verdict.finals]
+        else:
+            broken = logits.amax(dim=-1).isnan()
+            verdict = self.verifier.verify(proposal, context.target_log_probs(logits, proposal), context.noise)
+            hurt = [False] * len(self.rows)
+            if bool(broken.any()):
+                nodes = torch.nn.functional.pad(verdict.path + 1, (1, 0))
+                hurt = broken.gather(1, nodes.clamp_min(0)).any(dim=1).tolist()
+        for row, gives_up in zip(self.rows, hurt, strict=True):
+            if gives_up:
+                row.fail(f"utterance {row.index}: the model returned NaN at token {len(row.tokens)}")
+        return verdict
 
     def _start_round(self) -> DraftContext:
         last = [row.tokens[-1] if row.tokens else self.config.start_id for row in self.rows]
@@ -114,6 +131,7 @@ class BatchRunner:
             history=self._history() if self.sampling.uses_history else None,
             minimum=[row.min_tokens for row in self.rows],
             eos_id=self.config.eos_id,
+            laws=self._by_draws is None,
             plan=plan,
         )
 
@@ -123,23 +141,11 @@ class BatchRunner:
         recent = [row.tokens[-width:] for row in self.rows]
         return torch.tensor([[-1] * (width - len(tokens)) + tokens for tokens in recent], device=self.device)
 
-    def _give_up(self, broken: Tensor, verdict: Verdict) -> None:
-        """Stop the rows whose model returned NaN at the root or on the accepted path; a rejected node harms nobody.
-
-        broken: bool [B, N + 1].
-        """
-        nodes = torch.nn.functional.pad(verdict.path + 1, (1, 0))
-        hurt = (broken.gather(1, nodes.clamp_min(0))).any(dim=1).tolist()
-        for row, gives_up in zip(self.rows, hurt, strict=True):
-            if gives_up:
-                row.fail(f"utterance {row.index}: the model returned NaN at token {len(row.tokens)}")
-
     def _commit(self, committed: list[list[int]], proposal: Proposal, verdict: Verdict) -> list[RowOutcome]:
         """Extend the rows; returns what became of each row's draft."""
-        shape, paths = proposal.shape, verdict.path.tolist()
-        drafted = proposal.lengths.tolist() if proposal.nodes else [0] * proposal.rows
+        shape = proposal.shape
         outcomes = []
-        for row, tokens, offered, path in zip(self.rows, committed, drafted, paths, strict=True):
+        for row, tokens, offered, path in zip(self.rows, committed, proposal.counts, verdict.paths, strict=True):
             count = row.extend(tokens, self.config.eos_id)
             accepted = min(count, len(tokens) - 1)
             row.calls += 1
@@ -147,9 +153,8 @@ class BatchRunner:
             row.accepted += accepted
             # Drafts behind a stop were neither accepted nor rejected.
             depth = shape.depth_of(offered) if count == len(tokens) else accepted
-            accepted_path = path[: len(tokens) - 1]
-            steps = shape.steps(accepted_path[:accepted], offered, depth)
-            outcomes.append(RowOutcome(depth, accepted, steps, tuple(accepted_path), offered))
+            steps = shape.steps(path[:accepted], offered, depth)
+            outcomes.append(RowOutcome(depth, accepted, steps, tuple(path), offered))
         return outcomes
 
     def _count(self, outcomes: Sequence[RowOutcome], draft_seconds: float, target_seconds: float) -> None:

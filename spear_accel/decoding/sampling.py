@@ -96,6 +96,11 @@ class BatchSampling:
         return self._shared_or_over_rows([1.0 if row.greedy else row.temperature for row in self.rows])
 
     @cached_property
+    def factors(self) -> Tensor:
+        """Float32 [B], 1 / temperature, 1 for greedy rows."""
+        return torch.tensor([1.0 if row.greedy else 1.0 / row.temperature for row in self.rows])
+
+    @cached_property
     def repetition_penalty(self) -> float | Tensor:
         """As `temperature`; 1 changes nothing."""
         return self._shared_or_over_rows([row.repetition_penalty for row in self.rows])
@@ -197,7 +202,7 @@ def noisy_scores(
 ) -> Tensor:
     """Scores whose highest is the draw by the noise `gumbel` [B, N, V] (None: the argmax). Float32 [B, N, V].
 
-    Up to rounding this is the draw from `log_probabilities`: good for drafts, which may be wrong.
+    Up to rounding this is the draw from `log_probabilities`.
     """
     if gumbel is None or sampling.filters or history is not None or forbidden is not None:
         scores = shaped_scores(logits, sampling, history, forbidden)

@@ -59,6 +59,7 @@ class Recurrent(nn.Module):
             raise UserError(f"horizon and inner must be 1 or more, got {config}")
         self.config, self.head_dim, self.vocab = config, target.head_dim, target.vocab
         self.source = config.memory_layer % target.decoder_layers
+        self.groups = target.cross_kv_heads or target.kv_heads
         self.scale = target.embedding_scale
         width = target.heads * target.head_dim
         self.first = nn.Parameter(torch.randn(target.dim))

@@ -81,7 +81,8 @@ class SelfAttention(nn.Module):
         return qk[:, :, : self.heads], qk[:, :, self.heads :], packed[:, :, rotated:]
 
     def _attend(self, q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
-        mixed = mix(q.transpose(1, 2), keys, values, mask, causal)
+        # A cache may be in another precision than the model.
+        mixed = mix(q.transpose(1, 2).to(keys.dtype), keys, values, mask, causal).to(q.dtype)
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out
 

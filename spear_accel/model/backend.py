@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from spear_accel.errors import UserError
@@ -48,8 +49,20 @@ class DecoderBackend(Protocol):
     """Computes one decoder. Results of two backends differ by rounding only."""
 
     @property
+    def native(self) -> bool:
+        """Whether the native step decodes, rather than PyTorch."""
+
+    @property
     def batch_invariant(self) -> bool:
         """Whether no bit of a row's results depends on how it is batched: on other rows, block or tree."""
+
+    @property
+    def precision(self) -> str:
+        """In which linear maps compute: "float32", "bfloat16", "float16" or "int8"."""
+
+    @property
+    def cache_dtype(self) -> torch.dtype:
+        """Of the keys and values in a `DecoderState`."""
 
     def forward(
         self,

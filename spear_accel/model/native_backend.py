@@ -22,24 +22,26 @@ from spear_accel.model.decoder import Decoder
 from spear_accel.model.decoder_layer import DecoderLayer
 from spear_accel.model.layers import FeedForward, RMSNorm
 from spear_accel.model.torch_backend import TorchBackend
-from spear_accel.native import VARIABLE, Choice, choose_kernel
+from spear_accel.native import VARIABLE, Choice, check_fault, choose_kernel
 from spear_accel.native.structures import Block, Layer, Linear, Norm
-from spear_accel.native.weights import Precision, StepWeights
+from spear_accel.native.weights import CACHE_CODES, ParameterWatch, Precision, StepWeights
 
 __all__ = ["NativeBackend", "make_backend"]
 
 _PRECISION_OF: dict[torch.dtype, Precision] = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
-_CACHE_CODES = {torch.float32: 0, torch.bfloat16: 1}
-_NO_MEMORY, _BAD_TOKEN, _BAD_POSITION = 3, 1, 2
 
 
-def make_backend(decoder: Decoder) -> DecoderBackend:
+def make_backend(decoder: Decoder, precision: Precision | None = None) -> DecoderBackend:
     """What runs `decoder`: the native step wherever it can, else PyTorch.
+
+    Args:
+        decoder: Whose weights are used.
+        precision: Of the linear maps in the native step; by default that of the weights.
 
     Raises:
         UserError: The environment variable SPEAR_ACCEL_KERNEL names a kernel that this machine does not have.
     """
-    return NativeBackend(decoder)
+    return NativeBackend(decoder, precision=precision)
 
 
 class NativeBackend:
@@ -55,14 +57,13 @@ class NativeBackend:
         Raises:
             UserError: This machine does not have the kernel.
         """
-        self.decoder, self.precision = decoder, precision
+        self.decoder, self._asked = decoder, precision
         self._kernel = kernel
         if kernel or os.environ.get(VARIABLE):
             # Whoever names a kernel hears at once if there is none of that name; by default nothing is loaded yet.
             choose_kernel(kernel)
         self._torch = TorchBackend(decoder)
         self._weights: StepWeights | None = None
-        self._versions: list[tuple[int, int]] = []
 
     @cached_property
     def choice(self) -> Choice:
@@ -71,14 +72,37 @@ class NativeBackend:
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies pack weights of their own."""
-        return {"decoder": self.decoder, "kernel": self._kernel, "precision": self.precision}
+        return {"decoder": self.decoder, "kernel": self._kernel, "precision": self._asked}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
 
+    @cached_property
+    def _stack_watch(self) -> ParameterWatch:
+        return ParameterWatch(self.decoder)
+
+    @cached_property
+    def _output_watch(self) -> ParameterWatch:
+        """Of what `logits` reads: it is also asked for hidden states that were made elsewhere."""
+        return ParameterWatch(self.decoder.final_norm, self.decoder.output or self.decoder.embedding)
+
+    @property
+    def native(self) -> bool:
+        weight = self.decoder.embedding.weight
+        return weight.device.type == "cpu" and weight.dtype in _PRECISION_OF and self.choice.kernel is not None
+
     @property
     def batch_invariant(self) -> bool:
         return self._computes()
+
+    @property
+    def precision(self) -> str:
+        return (self._asked if self.native else None) or self._torch.precision
+
+    @property
+    def cache_dtype(self) -> torch.dtype:
+        # Reading keys and values is most of what a large batch costs, so rounded weights have rounded caches.
+        return torch.bfloat16 if self.precision in ("bfloat16", "int8") else self._torch.cache_dtype
 
     def forward(
         self,
@@ -89,16 +113,16 @@ class NativeBackend:
         tree: TreeMask | None,
         collect: list[Tensor] | None,
     ) -> Tensor:
-        weights = self._packed()
+        weights = self._packed(self._stack_watch if min(state.lengths) == 0 else None)
         if weights is None:
             return self._torch.forward(block, state, layers, skip, tree, collect)
-        call = _Call(weights, block, state, layers, skip, tree)
+        call = _Call(weights, block, state, layers, skip, tree, self._torch.cache_dtype)
         if collect is not None:
             collect.extend(call.collected())
         return call.run()
 
     def logits(self, hidden: Tensor) -> Tensor:
-        weights = self._packed()
+        weights = self._packed(self._output_watch)
         if weights is None:
             return self._torch.logits(hidden)
         source = hidden.float().contiguous()
@@ -107,36 +131,27 @@ class NativeBackend:
         fault = weights.kernel.library.spear_logits(
             weights.model, source.data_ptr(), tokens, logits.data_ptr(), torch.get_num_threads()
         )
-        _check(fault)
+        check_fault(fault)
         return logits.to(hidden.dtype)
 
-    def _packed(self) -> StepWeights | None:
-        """The weights as they are now; None if PyTorch must compute."""
+    def _packed(self, watch: ParameterWatch | None) -> StepWeights | None:
+        """The weights as they were when `watch` was last asked; None if PyTorch must compute.
+
+        Parameters do not change under rows that are being decoded, and to look at all of them takes as long as a layer:
+        a block looks only where a row begins.
+        """
         if not self._computes() or self.choice.kernel is None:
             return None
-        versions = [_version(parameters[name]) for parameters, name in self._sources]
-        if versions != self._versions:
-            precision = self.precision or _PRECISION_OF[self.decoder.embedding.weight.dtype]
+        if self._weights is None or (watch is not None and watch.changed()):
+            precision = self._asked or _PRECISION_OF[self.decoder.embedding.weight.dtype]
             self._weights = _describe(self.decoder, StepWeights(self.choice.kernel, precision))
-            self._versions = versions
+            for seen in (self._stack_watch, self._output_watch):
+                seen.changed()
         return self._weights
 
     def _computes(self) -> bool:
-        """Whether the native step can do what is asked for."""
-        weight = self.decoder.embedding.weight
-        fits = weight.device.type == "cpu" and weight.dtype in _PRECISION_OF
-        plain = not torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
-        return fits and plain and self.choice.kernel is not None
-
-    @cached_property
-    def _sources(self) -> list[tuple[dict[str, Tensor], str]]:
-        """Where the decoder keeps its parameters: the tensors themselves may be exchanged."""
-        modules = self.decoder.modules()
-        return [(m._parameters, name) for m in modules for name, p in m._parameters.items() if p is not None]  # type: ignore[misc]
-
-
-def _version(parameter: Tensor) -> tuple[int, int]:
-    return parameter.data_ptr(), 0 if parameter.is_inference() else parameter._version
+        """Whether the native step can do what is asked for now."""
+        return self.native and not torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
 
 
 class _Call:
@@ -150,14 +165,15 @@ class _Call:
         layers: slice,
         skip: SkipSet | None,
         tree: TreeMask | None,
+        dtype: torch.dtype,
     ) -> None:
         placed = state.own.place(block.shape[1], tree)
         model, own, cross = weights.model, state.own.storage, state.cross.storage
-        if own.dtype not in _CACHE_CODES or own.dtype != cross.dtype:
+        if own.dtype not in CACHE_CODES or own.dtype != cross.dtype:
             raise UserError(f"the native step has no caches in {own.dtype}; use SPEAR_ACCEL_KERNEL=torch")
         first, last, _ = layers.indices(model.layer_count)
         rows, count = block.shape[:2]
-        self.dtype, self.weights, self.state, self.skip = own.dtype, weights, state, skip
+        self.dtype, self.weights, self.state, self.skip = dtype, weights, state, skip
         self.left = torch.empty(rows, count, model.dim)
         self._kept: list[object] = []
         self.block = Block(
@@ -165,7 +181,7 @@ class _Call:
             lengths=self._numbers(placed.lengths), text=self._numbers(state.cross.lengths),
             rows=rows, count=count, first=first, last=max(first, last), cache_rows=own.shape[2],
             cache_slots=own.shape[4], cross_rows=cross.shape[2], cross_slots=cross.shape[4],
-            cache_precision=_CACHE_CODES[own.dtype], threads=torch.get_num_threads(),
+            cache_precision=CACHE_CODES[own.dtype], threads=torch.get_num_threads(),
         )  # fmt: skip
         if first == 0:
             self.block.ids = self._address(block.long())
@@ -192,7 +208,7 @@ class _Call:
     def run(self) -> Tensor:
         """Hidden states [B, T, D] that left the last layer."""
         fault = self.weights.kernel.library.spear_forward(self.weights.model, self.block)
-        _check(fault)
+        check_fault(fault)
         return self.left.to(self.dtype)
 
     def _numbers(self, values: Any) -> int:
@@ -211,15 +227,6 @@ class _Call:
         tensor = tensor.contiguous()
         self._kept.append(tensor)
         return tensor.data_ptr()
-
-
-def _check(fault: int) -> None:
-    if fault == _BAD_TOKEN:
-        raise IndexError("native step: a token lies outside the vocabulary")
-    if fault == _BAD_POSITION:
-        raise ValueError("native step: a token's position or slot lies outside the tables")
-    if fault == _NO_MEMORY:
-        raise MemoryError("native step: no memory for the activations of this block")
 
 
 def _describe(decoder: Decoder, weights: StepWeights) -> StepWeights:

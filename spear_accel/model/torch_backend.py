@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from spear_accel.model.backend import SkipSet
@@ -18,9 +19,18 @@ class TorchBackend:
     """See `DecoderBackend` for the methods."""
 
     batch_invariant = False
+    native = False
 
     def __init__(self, decoder: Decoder) -> None:
         self.decoder = decoder
+
+    @property
+    def precision(self) -> str:
+        return str(self.cache_dtype).removeprefix("torch.")
+
+    @property
+    def cache_dtype(self) -> torch.dtype:
+        return self.decoder.embedding.weight.dtype
 
     def forward(
         self,

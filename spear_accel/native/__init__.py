@@ -3,6 +3,15 @@
 Knows numbers and addresses, no modules: `spear_accel.model.native_backend` tells it what a decoder consists of.
 """
 
-from spear_accel.native.library import AUTO, TORCH, VARIABLE, Choice, Kernel, available_kernels, choose_kernel
+from spear_accel.native.library import (
+    AUTO,
+    TORCH,
+    VARIABLE,
+    Choice,
+    Kernel,
+    available_kernels,
+    check_fault,
+    choose_kernel,
+)
 
-__all__ = ["AUTO", "TORCH", "VARIABLE", "Choice", "Kernel", "available_kernels", "choose_kernel"]
+__all__ = ["AUTO", "TORCH", "VARIABLE", "Choice", "Kernel", "available_kernels", "check_fault", "choose_kernel"]

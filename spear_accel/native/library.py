@@ -14,15 +14,18 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from spear_accel.errors import UserError
-from spear_accel.native.structures import Block, Model
+from spear_accel.native.structures import Block, Draw, Model, Reading, Recurrent
 
-__all__ = ["AUTO", "TORCH", "VARIABLE", "Choice", "Kernel", "available_kernels", "choose_kernel"]
+__all__ = ["AUTO", "TORCH", "VARIABLE", "Choice", "Kernel", "available_kernels", "check_fault", "choose_kernel"]
 
 AUTO, TORCH = "auto", "torch"
 VARIABLE = "SPEAR_ACCEL_KERNEL"
-_FASTEST_FIRST = ("avx512", "avx2", "portable")
+_FASTEST_FIRST = ("avx512vnni", "avx512", "avx2", "portable")
 _FOLDER = Path(__file__).parent
-_DEFAULT = TORCH
+_DEFAULT = AUTO
+_INTERFACE = 2
+"""SPEAR_INTERFACE of `csrc/step.h`."""
+_BAD_TOKEN, _BAD_POSITION, _NO_MEMORY = 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,26 @@ def choose_kernel(forced: str | None = None) -> Choice:
     return _choose(forced or os.environ.get(VARIABLE) or _DEFAULT)
 
 
+def check_fault(fault: int) -> None:
+    """Raise what a function of a kernel returned, if it is not 0.
+
+    Raises:
+        IndexError: A token is unknown.
+        ValueError: A position or slot is.
+        MemoryError: Activations found no room.
+    """
+    if fault == _BAD_TOKEN:
+        raise IndexError("native step: a token lies outside the vocabulary")
+    if fault == _BAD_POSITION:
+        raise ValueError("native step: a token's position or slot lies outside the tables")
+    if fault == _NO_MEMORY:
+        raise MemoryError("native step: no memory for the activations of this block")
+
+
 @cache
 def _choose(wanted: str) -> Choice:
     if wanted == TORCH:
-        return Choice(None, f"the default; {VARIABLE}={AUTO} takes the native step")
+        return Choice(None, f"forced by {VARIABLE}")
     names = available_kernels()
     if wanted == AUTO:
         return Choice(_load(names[0]), "the fastest that this processor runs") if names else Choice(None, _why_none())
@@ -99,6 +118,8 @@ def _try_load(name: str) -> Kernel | str:
         return "the native step was not built: there was no C++ compiler when the package was installed"
     try:
         library = ctypes.CDLL(str(path))
+        if library.spear_interface() != _INTERFACE:
+            return "the native step was built from other sources; install the package again"
         _declare(library)
     except (OSError, AttributeError) as error:
         return f"the native step does not load: {error}"
@@ -118,8 +139,11 @@ def _declare(library: ctypes.CDLL) -> None:
     pointer, wide, narrow = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
     library.spear_forward.argtypes = [ctypes.POINTER(Model), ctypes.POINTER(Block)]
     library.spear_logits.argtypes = [ctypes.POINTER(Model), pointer, wide, pointer, narrow]
+    library.spear_recurrent_start.argtypes = [ctypes.POINTER(Recurrent), pointer, wide, pointer, narrow]
+    library.spear_recurrent_step.argtypes = [ctypes.POINTER(Recurrent), ctypes.POINTER(Reading)]
+    library.spear_draw.argtypes = [ctypes.POINTER(Draw)]
     library.spear_packed_bytes.argtypes = [wide, wide, narrow]
     library.spear_packed_bytes.restype = wide
-    library.spear_pack.argtypes = [pointer, wide, wide, narrow, pointer, pointer]
+    library.spear_pack.argtypes = [pointer, wide, wide, narrow, pointer, pointer, pointer]
     library.spear_pack.restype = None
     library.spear_supports.argtypes = [ctypes.c_char_p]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import c_float, c_int32, c_void_p
+from ctypes import c_float, c_int32, c_int64, c_void_p
 
-__all__ = ["Block", "Layer", "Linear", "Model", "Norm"]
+__all__ = ["Block", "Draw", "Layer", "Linear", "Model", "Norm", "Reading", "Recurrent"]
 
 
 class Linear(ctypes.Structure):
     _fields_ = [
-        *((name, c_void_p) for name in ("weights", "bias", "scale")),
+        *((name, c_void_p) for name in ("weights", "bias", "scale", "sums")),
         *((name, c_int32) for name in ("inputs", "outputs", "precision", "reserved")),
     ]
 
@@ -51,4 +51,32 @@ class Block(ctypes.Structure):
         *((name, c_int32) for name in ("rows", "count", "first", "last")),
         *((name, c_int32) for name in ("cache_rows", "cache_slots", "cross_rows", "cross_slots", "collected_slots")),
         *((name, c_int32) for name in ("cache_precision", "threads", "reserved")),
+    ]
+
+
+class Recurrent(ctypes.Structure):
+    _fields_ = [
+        *((name, Norm) for name in ("state_norm", "norm")),
+        *((name, Linear) for name in ("state", "enter", "leave", "say")),
+        ("token", c_void_p),
+        *(
+            (name, c_int32)
+            for name in ("dim", "heads", "groups", "head_dim", "inner", "vocab", "tokens", "reserved")
+        ),
+    ]  # fmt: skip
+
+
+class Reading(ctypes.Structure):
+    _fields_ = [
+        *((name, c_void_p) for name in ("ids", "places", "before", "after", "logits", "keys", "values", "text")),
+        *((name, c_int32) for name in ("rows", "count", "before_count", "cross_rows", "cross_slots")),
+        *((name, c_int32) for name in ("cache_precision", "threads", "reserved")),
+    ]
+
+
+class Draw(ctypes.Structure):
+    _fields_ = [
+        *((name, c_void_p) for name in ("logits", "noise", "factors", "places", "banned", "scores", "tokens")),
+        *((name, c_int64) for name in ("noise_row", "noise_place", "banned_token")),
+        *((name, c_int32) for name in ("rows", "count", "vocab", "best")),
     ]

@@ -7,15 +7,18 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from spear_accel.native.library import Kernel
 from spear_accel.native.structures import Layer, Linear, Model, Norm
 
-__all__ = ["Precision", "StepWeights"]
+__all__ = ["CACHE_CODES", "ParameterWatch", "Precision", "StepWeights"]
 
 Precision = Literal["float32", "bfloat16", "int8"]
-"""Of the weights of linear maps: float32; rounded to bfloat16; or int8 with a scale for each output."""
+"""Of linear maps: weights in float32; rounded to bfloat16; or int8 with a scale for each output, by activations in int8
+with a scale for each token."""
+CACHE_CODES = {torch.float32: 0, torch.bfloat16: 1}
+"""Of caches of keys and values."""
 PRECISIONS: dict[Precision, int] = {"float32": 0, "bfloat16": 1, "int8": 2}
 _PANEL = 16
 
@@ -42,12 +45,15 @@ class StepWeights:
         code, library = PRECISIONS[self.precision], self.kernel.library
         source = weight.detach().float().contiguous()
         packed = torch.empty(library.spear_packed_bytes(outputs, inputs, code), dtype=torch.uint8)
-        scale = torch.empty(outputs + -outputs % _PANEL) if self.precision == "int8" else None
+        rounded = self.precision == "int8"
+        scale = torch.empty(outputs + -outputs % _PANEL) if rounded else None
+        sums = torch.empty(outputs + -outputs % _PANEL, dtype=torch.int32) if rounded else None
         library.spear_pack(
-            source.data_ptr(), outputs, inputs, code, packed.data_ptr(), None if scale is None else scale.data_ptr()
-        )
+            source.data_ptr(), outputs, inputs, code, packed.data_ptr(), _address(scale), _address(sums)
+        )  # fmt: skip
         padded = None if bias is None else F.pad(bias.detach().float(), (0, -outputs % _PANEL))
-        return Linear(self._keep(packed), self.table(padded), self.table(scale), inputs, outputs, code, 0)
+        kept = self._keep(packed), self.table(padded), self._keep(scale), self._keep(sums)
+        return Linear(*kept, inputs, outputs, code, 0)
 
     def stack(self, layers: list[Layer]) -> None:
         """Describe the layers of the model."""
@@ -56,6 +62,38 @@ class StepWeights:
         self.model.layers = ctypes.cast(array, ctypes.POINTER(Layer))
         self.model.layer_count = len(layers)
 
-    def _keep(self, tensor: Tensor) -> int:
+    def _keep(self, tensor: Tensor | None) -> int | None:
         self._kept.append(tensor)
-        return tensor.data_ptr()
+        return _address(tensor)
+
+
+def _address(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()
+
+
+class ParameterWatch:
+    """Notices when the parameters of modules have changed since they were last looked at."""
+
+    def __init__(self, *modules: nn.Module) -> None:
+        # Where modules keep their parameters: the tensors themselves may be exchanged.
+        self._sources = [
+            (part._parameters, name)
+            for module in modules
+            for part in module.modules()
+            for name, own in part._parameters.items()
+            if own is not None
+        ]
+        self._seen: list[tuple[int, int]] = []
+
+    def changed(self) -> bool:
+        """Whether anything has changed since the last call; true the first time."""
+        versions = [_version(parameters[name]) for parameters, name in self._sources]
+        if versions == self._seen:
+            return False
+        self._seen = versions
+        return True
+
+
+def _version(parameter: Tensor | None) -> tuple[int, int]:
+    assert parameter is not None
+    return parameter.data_ptr(), 0 if parameter.is_inference() else parameter._version

@@ -27,6 +27,7 @@ from spear_accel.synth.process_executor import stop_unguarded_import
 from spear_accel.synth.worker import LineResult, WorkerOptions
 from spear_accel.synth.writers import Writer, check_format, make_writer
 from spear_accel.voice.folder import VoiceCard, open_voice
+from spear_accel.voice.precision import choose_precision
 
 __all__ = ["SynthSummary", "synthesise", "usable_lines"]
 
@@ -84,8 +85,9 @@ def synthesise(
     check_format(options.format, options.tokens_only)
     check_device(options.device)
     lines_of = {name: options.lines_of(name) for name in voices}
+    precision = choose_precision(options.dtype, options.device).name
     how = WorkerOptions(
-        lines_of, options.tokens_only, options.device, options.words, options.treatment, options.respellings
+        lines_of, options.tokens_only, options.device, precision, options.words, options.treatment, options.respellings
     )
     executor = make_executor(options.engine, how, options.batch_size, options.workers)
     check_folder(folder)
@@ -226,5 +228,6 @@ def _identity(
         "loudness": options.treatment.loudness,
         "lexicon": None if options.respellings is None else options.respellings.entries,
         "device": options.device,
+        "dtype": how.dtype,
         "shards": options.shard[1],
     }

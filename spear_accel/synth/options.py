@@ -42,6 +42,8 @@ class SynthOptions:
     respellings: Respellings | None = None
     """Words that are read as if they were spelt otherwise."""
     device: str = "cpu"
+    dtype: str = "auto"
+    """Precision of the text-to-semantic models, as for `Voice.load`; a run keeps the one that it began with."""
     batch_size: int = 16
     workers: int = 1
     """Processes, or actors of engine "ray", each with voices and one thread of its own."""

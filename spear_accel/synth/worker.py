@@ -42,6 +42,7 @@ class WorkerOptions:
     """By the name of the voice."""
     tokens_only: bool = False
     device: str = "cpu"
+    dtype: str = "auto"
     words: bool = False
     """Whether records tell when each word is said."""
     treatment: Treatment = field(default_factory=Treatment)
@@ -80,7 +81,10 @@ class Worker:
 
     def __init__(self, options: WorkerOptions, load_voice: Callable[[str], Voice] | None = None) -> None:
         """load_voice: makes a voice from its name; by default `Voice.load` on the device of the options."""
-        self._options, self._load_voice = options, load_voice or partial(Voice.load, device=options.device)
+        self._options, self._load_voice = (
+            options,
+            load_voice or partial(Voice.load, device=options.device, dtype=options.dtype),
+        )
         self._voices: dict[str, Voice] = {}
         self._thread = ThreadPoolExecutor(1)
 

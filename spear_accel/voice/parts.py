@@ -18,10 +18,12 @@ from spear_accel.kernels.defaults import with_own_defaults
 from spear_accel.kernels.devices import check_device
 from spear_accel.kernels.projection import drafting_dtype
 from spear_accel.model import TextToSemantic
+from spear_accel.model.native_backend import make_backend
 from spear_accel.text.tokenizers import AnyTokenizer
 from spear_accel.voice import components
-from spear_accel.voice.defaults import load_decoding
+from spear_accel.voice.defaults import load_decoding, load_tuning
 from spear_accel.voice.folder import VoiceCard, VoiceFolder, open_voice
+from spear_accel.voice.precision import choose_precision
 
 __all__ = ["VoiceParts", "load_parts"]
 
@@ -55,23 +57,24 @@ class VoiceParts:
 
 @with_own_defaults
 def load_parts(
-    folder: VoiceFolder, device: str | torch.device, dtype: torch.dtype, draft_model: str | Path | None = None
+    folder: VoiceFolder, device: str | torch.device, dtype: str | torch.dtype, draft_model: str | Path | None = None
 ) -> VoiceParts:
     """The parts that speaking needs, read and checked; see `Voice.load` for arguments and errors."""
     device = check_device(device)
-    model = components.load_text_to_semantic(folder).to(device, dtype)
-    quick = drafting_dtype(device, dtype)
+    precision = choose_precision(dtype, device)
+    model = components.load_text_to_semantic(folder).to(device, precision.parameters)
+    model.decoder.backend = make_backend(model.decoder, precision.step)
+    quick = drafting_dtype(device, precision.parameters)
     small = None
     if draft_model is not None:
         small = components.load_text_to_semantic(open_voice(draft_model)).to(device, quick)
     heads = {kind: head.to(device, quick) for kind, head in components.load_heads(folder, model.config).items()}
-    options, tuning = load_decoding(folder)
     return VoiceParts(
         card=folder.card,
         tokenizer=components.load_text_tokenizer(folder),
         model=model,
         acoustic=components.load_acoustic(folder, device),
-        defaults=options,
-        drafting=Drafting(heads, small, tuning),
+        defaults=load_decoding(folder),
+        drafting=Drafting(heads, small, load_tuning(folder, model)),
         centroids=partial(components.load_centroids, folder),
     )

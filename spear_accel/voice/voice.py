@@ -38,6 +38,7 @@ from spear_accel.voice.generator import SemanticGenerator
 from spear_accel.voice.hub import fetch_voice
 from spear_accel.voice.parts import VoiceParts, load_parts
 from spear_accel.voice.pieces import Times, sound_of
+from spear_accel.voice.precision import AUTO
 from spear_accel.voice.speech import Speech, SpokenUtterance, is_broken, join
 from spear_accel.voice.streaming import CHUNKS, stream
 from spear_accel.voice.whole import sound_with_pause, speak_whole
@@ -67,15 +68,17 @@ class Voice:
         cls,
         name: str | Path,
         device: str | torch.device = "cpu",
-        dtype: torch.dtype = torch.float32,
+        dtype: str | torch.dtype = AUTO,
         draft_model: str | Path | None = None,
     ) -> Voice:
         """Load a shipped voice by name or any voice folder by path.
 
-        `dtype` is that of the text-to-semantic model; what drafts for it may compute in a quicker one
-        (`drafting_dtype`). `draft_model` names a second, smaller voice whose model drafts for this one. Only the files
-        that speaking needs are read and checked.
-        Raises UserError: no such voice, or a file of it is missing, damaged or of another format version.
+        `dtype` is the precision in which the text-to-semantic model decodes: "float32", "bfloat16", "float16", "int8"
+        (by the native step, docs/native.md) or "auto", which is int8 where the native step computes and float32
+        elsewhere. What drafts for it may compute in a quicker one. `draft_model` names a second, smaller voice whose
+        model drafts for this one. Only the files that speaking needs are read and checked.
+        Raises UserError: no such voice, or a file of it is missing, damaged or of another format version; or it
+        cannot decode in this precision here.
         """
         return cls(load_parts(open_voice(name), device, dtype, draft_model))
 
@@ -85,7 +88,7 @@ class Voice:
         name: str | Path,
         revision: str | None = None,
         device: str | torch.device = "cpu",
-        dtype: torch.dtype = torch.float32,
+        dtype: str | torch.dtype = AUTO,
     ) -> Voice:
         """`load`, also by the id of a repository on the Hugging Face Hub ("owner/name"), at a branch, tag or commit.
 

@@ -54,7 +54,7 @@ def voice() -> EngineVoice:
 def records(voice: EngineVoice, methods: list[str], rules: list[str], sizes: list[int]) -> list[Record]:
     base = DecodeOptions(seed=2, temperature=0.7, max_tokens=20)
     runs = list(measure(voice, TEXTS, make_cases(methods, rules, [2]), sizes, base, repeats=1))
-    return make_records(runs, Conditions.of(next(voice.model.parameters()), base))
+    return make_records(runs, Conditions.of(voice.model, base))
 
 
 def test_coupled_decoding_is_identical_and_counted(voice: EngineVoice) -> None:

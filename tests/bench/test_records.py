@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from spear_accel import DecodeOptions
 from spear_accel.bench import AUTOREGRESSIVE, Case, Difference, Run, first_difference, make_records
 from spear_accel.bench.records import Conditions
+from tests.model.conftest import lively, tiny_config
 
 PROPHET = Case("prophet", "coupled", 2)
 ROWS = st.lists(st.lists(st.integers(0, 3), max_size=5), min_size=1, max_size=4)
@@ -102,7 +103,8 @@ def test_first_difference_is_where_equality_ends(left: list[list[int]], right: l
 
 
 def test_conditions_are_those_of_the_process() -> None:
-    seen = Conditions.of(torch.zeros(1, dtype=torch.bfloat16), DecodeOptions(temperature=0.5, seed=3))
+    model = lively(tiny_config()).to(torch.bfloat16)
+    seen = Conditions.of(model, DecodeOptions(temperature=0.5, seed=3))
     assert (seen.temperature, seen.seed, seen.device, seen.dtype) == (0.5, 3, "cpu", "bfloat16")
     assert seen.threads == torch.get_num_threads()
     assert set(seen.versions) == {"torch", "spear_accel", "python"}

@@ -19,6 +19,7 @@ from spear_accel.decoding.proposal import Proposal
 from spear_accel.heads import EarlyExit, trunk_pass
 from spear_accel.model import DecoderState, TextToSemantic
 from spear_accel.model.decoder import Decoder
+from spear_accel.native import choose_kernel
 from tests.decoding.drafters import GUARDS, decode, early_exit_like, rows
 
 
@@ -43,7 +44,7 @@ def test_drafts_follow_the_last_committed_position(
     model: TextToSemantic, drafting: Drafting, texts: list[list[int]], kind: str
 ) -> None:
     """The law of every draft equals that of the head, teacher forced on the committed tokens and the draft."""
-    head, options = drafting.heads[kind], DecodeOptions(seed=6, draft_length=3)
+    head, options = drafting.heads[kind], DecodeOptions(seed=6, draft_length=3, verify="rejection")
     guards = StoppingCriteria(length=LengthBounds(tokens_per_unit=5.0, shortest=0.0, longest=1.5, slack=10))
     for text in texts[:2]:
         drafter, _ = drafting.prepare(model, kind, options)
@@ -53,7 +54,9 @@ def test_drafts_follow_the_last_committed_position(
         ids = torch.tensor([[*text, model.config.text_eos_id]])
         for [committed], proposal in recorder.seen:
             law = taught(model, head, ids, committed, proposal.tokens[0].tolist())
-            torch.testing.assert_close(proposal.log_q[0], law, atol=1e-4, rtol=1e-4)  # type: ignore[index]
+            # The native step rounds the weights of this head to eight bits.
+            near = 0.05 if kind == "recurrent" and choose_kernel().kernel is not None else 1e-4
+            torch.testing.assert_close(proposal.log_q[0], law, atol=near, rtol=near)  # type: ignore[index]
 
 
 @torch.no_grad()

@@ -82,7 +82,7 @@ def test_the_draft_tells_the_law_it_was_drawn_from(
     model: TextToSemantic, texts: list[list[int]], temperature: float
 ) -> None:
     """Trap 12: greedy drafts have a one-hot law; sampled ones a law under which they are possible."""
-    options = DecodeOptions(method="prophet", draft_length=3, temperature=temperature)
+    options = DecodeOptions(method="prophet", draft_length=3, temperature=temperature, verify="rejection")
     drafter, _ = with_prophet(model).prepare(model, "prophet", options)
     recorder = Laws(drafter)
     Engine(model, options, GUARDS, recorder).decode(texts)  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ from spear_accel.cli.main import run as command
 from spear_accel.decoding import DecodeOptions, DecodeResult, Engine
 from spear_accel.decoding.control.costs import DraftCosts
 from spear_accel.decoding.control.dynamic import DynamicTreeController
+from spear_accel.decoding.control.toggle import SpeculationToggle
 from spear_accel.decoding.control.tuning import Tuning
 from spear_accel.decoding.methods import Drafting
 from spear_accel.decoding.registry import find_rule, method_names, rule_names
@@ -100,9 +101,15 @@ def test_the_drafter_changes_no_token(
 
 
 def test_trees_grow_on_it(
-    model: TextToSemantic, texts: list[list[int]], autoregressive: Autoregressive, head: nn.Module
+    model: TextToSemantic,
+    texts: list[list[int]],
+    autoregressive: Autoregressive,
+    head: nn.Module,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Cheap candidates: the draft goes on behind several of a depth."""
+    # Whether it pays on this machine is not the question here.
+    monkeypatch.setattr(SpeculationToggle, "drafts", lambda self, rows: True)
     cheap = DraftCosts(((0.6, 0.2),) * 8, {1: tuple(1.0 + 0.02 * n for n in range(9))}, {1: 0.001})
     drafting = Drafting({"bigram": head}, tuning=Tuning({"bigram": cheap}))
     options = DecodeOptions(seed=4)

@@ -100,7 +100,7 @@ def test_any_tree_is_followed_as_by_a_walk(
 ) -> None:
     parents, rows, counts, draws = drawn
     proposal = Proposal(torch.tensor(rows), TreeShape(parents), torch.tensor(counts))
-    verdict = follow(proposal, torch.tensor(draws))
+    verdict = follow(proposal, draws)
     for row in range(2):
         path, final = walk(parents, rows[row], counts[row], draws[row])
         assert verdict.path[row, : len(path)].tolist() == path
@@ -110,7 +110,7 @@ def test_any_tree_is_followed_as_by_a_walk(
 
 
 def test_rows_walk_at_their_own_pace() -> None:
-    draws = torch.tensor([[1, 2, 3], [5, 5, 5]])
+    draws = [[1, 2, 3], [5, 5, 5]]
     verdict = follow(Proposal.chain(torch.tensor([[1, 2], [1, 5]])), draws)
     assert verdict.path.tolist() == [[0, 1], [-1, -1]]
     assert verdict.final.tolist() == [3, 5]

@@ -34,6 +34,8 @@ def draft_stepwise(context: DraftContext, step: Step, branch: Branch | None = No
     if isinstance(gate, TreeGate):
         return draft_dynamic(context, step, gate, branch)
     exits = gate if isinstance(gate, ExitGate) else None
+    if not context.laws and exits is None:
+        return _draft_tokens(context, step)
     gumbel = context.noise.gumbel(0, context.draft_length)
     token = context.last_token
     drafted = token[:, :0]
@@ -60,6 +62,21 @@ def draft_stepwise(context: DraftContext, step: Step, branch: Branch | None = No
     return Proposal.tree(tokens, shape)
 
 
+def _draft_tokens(context: DraftContext, step: Step) -> Proposal:
+    """`draft_stepwise` for rules that ask for nothing but tokens, on the host."""
+    token = context.last_token
+    drafted = token[:, :0]
+    found: list[list[int]] = [[] for _ in range(len(token))]
+    for depth, width in enumerate(context.shape.widths):
+        tokens, _ = context.best_after(step(token), depth, drafted, width)
+        for row, own in zip(found, tokens, strict=True):
+            row += own
+        token = torch.tensor([own[:1] for own in tokens], device=token.device)
+        if context.history is not None:
+            drafted = torch.cat((drafted, token), dim=1)
+    return Proposal.tree(torch.tensor(found, device=token.device), comb(context.shape.widths))
+
+
 def draft_parallel(context: DraftContext, logits: Tensor) -> Proposal:
     """Draw the planned shape, whatever tree it is, from logits [B, at least the draft length, V] made at once."""
     shape, count = context.shape, context.draft_length
@@ -68,6 +85,12 @@ def draft_parallel(context: DraftContext, logits: Tensor) -> Proposal:
         # A penalty looks at the tokens drawn before: one by one after all.
         coming = iter(torch.split(logits, 1, dim=1))
         return draft_stepwise(context, lambda _: next(coming))
+    if not context.laws:
+        most = max(shape.ranks)
+        drawn, _ = context.best(logits, range(count), most)
+        places = [most * (depth - 1) + rank - 1 for depth, rank in zip(shape.depths, shape.ranks, strict=True)]
+        tokens = torch.tensor([[row[place] for place in places] for row in drawn], device=logits.device)
+        return Proposal.tree(tokens, shape)
     log_q, gumbel = context.log_probs(logits, 0, context.last_token[:, :0]), context.noise.gumbel(0, count)
     if shape.is_chain:
         return Proposal.chain(choose(log_q, gumbel), log_q=log_q)

@@ -36,14 +36,13 @@ def draft_dynamic(context: DraftContext, step: Step, gate: TreeGate, branch: Bra
     branching = branch is not None and context.history is None
     depth = 0
     while depth < context.draft_length and gate.goes_on:
-        highest = context.noisy_scores(step(tokens), depth, drafted).topk(2, dim=-1)
         # On the host from here: a few numbers, and every operation on a tensor costs more than all of them.
-        scores, pairs = highest.values.tolist(), highest.indices.tolist()
-        gaps = [[best - second for best, second in column] for column in zip(*scores, strict=True)]
+        pairs, scores = context.best_after(step(tokens), depth, drafted, 2)
+        gaps = [[row[2 * place] - row[2 * place + 1] for row in scores] for place in range(len(reading))]
         offers = gate.decide(reading, gaps, branching)
         candidates, kept, following = _append(reading, offers, parents)
         for row, found in zip(drawn, pairs, strict=True):
-            row += [found[place][rank] for place, rank in candidates]
+            row += [found[2 * place + rank] for place, rank in candidates]
         tokens = torch.tensor([[row[node] for node in following] for row in drawn], device=tokens.device)
         if branch is not None and kept != list(range(len(reading))):
             branch(kept)

@@ -28,12 +28,14 @@ class LastStates:
 
     def commit(self, verdict: Verdict, hidden: Tensor) -> None:
         """Move on by the root and the accepted path. hidden: [B, N + 1, D]."""
+        if self.values.shape[1] == 1:
+            width = hidden.shape[1]
+            last = [width * row + (path[-1] + 1 if path else 0) for row, path in enumerate(verdict.paths)]
+            chosen = hidden.flatten(0, 1).index_select(0, torch.tensor(last, device=hidden.device))
+            self.values = chosen[:, None].to(self.beginning.dtype)
+            return
         rows = torch.arange(len(hidden), device=hidden.device)
         ends = verdict.accepted
-        if self.values.shape[1] == 1:
-            last = verdict.path.gather(1, (ends - 1).clamp_min(0)[:, None])[:, 0] if verdict.path.shape[1] else ends
-            self.values = hidden[rows, torch.where(ends > 0, last + 1, 0)][:, None].to(self.beginning.dtype)
-            return
         hidden = hidden.to(self.beginning.dtype)
         read = torch.cat((hidden[:, :1], hidden[rows[:, None], verdict.path.clamp_min(0) + 1]), dim=1)
         known = torch.cat((self.values, read), dim=1)

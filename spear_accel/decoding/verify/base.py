@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -34,3 +35,12 @@ class Verifier(Protocol):
 
     def verify(self, proposal: Proposal, log_p: Tensor, noise: RowNoise) -> Verdict:
         """log_p: float32 [B, N + 1, V], the target's distribution after the root (0) and after each node i (i + 1)."""
+
+
+@runtime_checkable
+class DrawVerifier(Verifier, Protocol):
+    """A rule that asks for nothing but the target's own draws by the shared noise: no probabilities are made for it."""
+
+    def verify_draws(self, proposal: Proposal, draws: Sequence[Sequence[int]]) -> Verdict:
+        """draws: for each row what the target draws behind the root and behind each node, N + 1 tokens; negative where
+        it returned NaN."""

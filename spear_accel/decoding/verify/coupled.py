@@ -6,7 +6,8 @@ chains and trees; with temperature 0 it is greedy verification. Knows no model.
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -29,42 +30,34 @@ class Coupled:
         if gumbel is not None and not proposal.shape.is_chain:
             depths = F.pad(proposal.shape.on(log_p.device).depths, (1, 0))
             gumbel = gumbel[:, depths]
-        return follow(proposal, choose(log_p, gumbel))
+        return follow(proposal, choose(log_p, gumbel).tolist())
+
+    def verify_draws(self, proposal: Proposal, draws: Sequence[Sequence[int]]) -> Verdict:
+        """See `DrawVerifier.verify_draws`."""
+        return follow(proposal, draws)
 
 
-def follow(proposal: Proposal, draws: Tensor) -> Verdict:
-    """From the root along nodes whose token is the draw at their parent. draws: int64 [B, N + 1].
+def follow(proposal: Proposal, draws: Sequence[Sequence[int]]) -> Verdict:
+    """From the root along nodes whose token is the draw at their parent. draws: for each row N + 1 tokens.
 
-    Tokens of siblings differ, so all the nodes that are reached lie on one path.
+    On the host: a few comparisons a row, where tensors would take a dozen operations. Tokens of siblings differ, so all
+    the nodes that are reached lie on one path.
     """
-    if proposal.nodes == 0:
-        nothing = torch.zeros_like(draws)
-        return Verdict(nothing[:, 0], nothing[:, :0], draws[:, 0])
-    if proposal.shape.is_chain:
-        nodes = torch.arange(proposal.nodes, device=draws.device)
-        counts = nodes < proposal.lengths[:, None]
-        right = (proposal.tokens == draws[:, :-1]) & counts
-        accepted = right.long().cumprod(dim=1).sum(dim=1)
-        path = torch.where(nodes < accepted[:, None], nodes, -1)
-        return Verdict(accepted, path, draws.gather(1, accepted[:, None])[:, 0])
-    return _walk(proposal, draws)
-
-
-def _walk(proposal: Proposal, draws: Tensor) -> Verdict:
-    """`follow` on a tree, on the host: a few comparisons a row, where tensors would take a dozen operations."""
-    children = proposal.shape.children
+    children, depth = proposal.shape.children, proposal.shape.depth
     paths: list[list[int]] = []
-    for draw, drafted, count in zip(draws.tolist(), proposal.tokens.tolist(), proposal.lengths.tolist(), strict=True):
-        path = [-1]
-        while len(path) <= proposal.shape.depth:
-            right = [node for node in children[path[-1] + 1] if node < count and drafted[node] == draw[path[-1] + 1]]
-            if not right:
+    finals: list[int] = []
+    for own, drafted, count in zip(draws, proposal.drafted, proposal.counts, strict=True):
+        path: list[int] = []
+        at = -1
+        while len(path) < depth:
+            wanted = own[at + 1]
+            at = next((node for node in children[at + 1] if node < count and drafted[node] == wanted), -1)
+            if at < 0:
                 break
-            path.append(right[0])
+            path.append(at)
         paths.append(path)
-    padded = [[*path[1:], *[-1] * (proposal.shape.depth + 1 - len(path))] for path in paths]
-    ends = torch.tensor([[len(path) - 1, path[-1] + 1] for path in paths], device=draws.device)
-    return Verdict(ends[:, 0], torch.tensor(padded, device=draws.device), draws.gather(1, ends[:, 1:])[:, 0])
+        finals.append(own[(path[-1] if path else -1) + 1])
+    return Verdict.of(paths, finals, proposal.tokens.device)
 
 
 RULE = RuleSpec(

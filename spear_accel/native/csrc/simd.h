@@ -7,6 +7,8 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #elif defined(__ARM_NEON)
 #include <arm_neon.h>
 #endif
@@ -35,7 +37,6 @@ typedef float Vec __attribute__((vector_size(kWidth * 4)));
 typedef int32_t Ints __attribute__((vector_size(kWidth * 4)));
 typedef uint32_t Words __attribute__((vector_size(kWidth * 4)));
 typedef uint16_t Halves __attribute__((vector_size(kWidth * 2)));
-typedef int8_t Bytes __attribute__((vector_size(kWidth)));
 
 struct BFloat16 {
     uint16_t bits;
@@ -58,18 +59,6 @@ static inline Vec load(const BFloat16 *p) {
     Halves h;
     std::memcpy(&h, p, sizeof h);
     return (Vec)(__builtin_convertvector(h, Words) << 16);
-#endif
-}
-
-static inline Vec load(const int8_t *p) {
-#if defined(__AVX512F__)
-    return (Vec)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
-#elif defined(__AVX2__)
-    return (Vec)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
-#else
-    Bytes b;
-    std::memcpy(&b, p, sizeof b);
-    return __builtin_convertvector(__builtin_convertvector(b, Ints), Vec);
 #endif
 }
 

@@ -5,9 +5,8 @@
 
 #include "step.h"
 
-#include <cstdlib>
-#include <new>
-
+#include "arena.h"
+#include "attention.h"
 #include "linear.h"
 #include "parts.h"
 #include "pool.h"
@@ -15,32 +14,10 @@
 namespace spear {
 namespace {
 
-int64_t padded(int64_t n) { return (n + kPanel - 1) / kPanel * kPanel; }
-
-// Memory that a thread keeps from call to call; it only grows.
-class Arena {
-  public:
-    ~Arena() { std::free(base_); }
-
-    // Room for `numbers` floats, aligned for any vector; NULL where there is no memory.
-    float *room(int64_t numbers) {
-        if (numbers > size_) {
-            std::free(base_);
-            size_ = 0;
-            void *fresh = nullptr;
-            if (posix_memalign(&fresh, 64, (size_t)(numbers + numbers / 2) * sizeof(float))) fresh = nullptr;
-            base_ = (float *)fresh;
-            if (base_) size_ = numbers + numbers / 2;
-        }
-        return base_;
-    }
-
-  private:
-    float *base_ = nullptr;
-    int64_t size_ = 0;
+// A head's query of one token of a block.
+struct Asked {
+    int head, token;
 };
-
-thread_local Arena activations, scratch;
 
 template <class KV>
 class Step {
@@ -140,6 +117,10 @@ class Step {
         });
     }
 
+    void apply(const SpearLinear &map, const float *x, int64_t step, int count, float *y, int64_t stride, Finish finish) {
+        if (!linear(team_, map, x, step, count, y, stride, finish)) no_memory_.store(true);
+    }
+
     // A layer's keys (side 0) or values (1) of one row and group: [slots, C].
     KV *cached(int side, int layer, int row, int group) const {
         const int64_t plane = ((int64_t)side * m_.layer_count + layer) * b_.cache_rows + row;
@@ -153,20 +134,24 @@ class Step {
 
     void attend_own(const SpearLayer &now, int layer) {
         norm(now.attention_norm);
-        linear(team_, now.qkv, normed_, wide_, tokens_, qkv_, wide_qkv_, kStore);
+        apply(now.qkv, normed_, wide_, tokens_, qkv_, wide_qkv_, kStore);
         team_.ranges(tokens_, 8, [&](int first, int end) {
             for (int i = first; i < end; ++i) place(i, layer);
         });
-        each_query(m_.kv_heads, [&](int row, int t, int group, int head, float *scores) {
+        each_group(m_.kv_heads, [&](int row, int group, const Asked *asked, int count, float *room) {
+            Query queries[kTogether];
             const int length = b_.lengths[row];
-            int32_t *own = (int32_t *)(scores + most_slots());
-            const int32_t *above = ancestors_ + (int64_t)t * b_.count;
-            for (int n = 0; n < generations_[t]; ++n) own[n] = length + above[n];
-            const Seen seen{length, generations_[t], own};
-            const int64_t i = (int64_t)row * b_.count + t;
-            mix(qkv_ + i * wide_qkv_, head, cached(0, layer, row, group), cached(1, layer, row, group), seen, scores, i);
+            for (int n = 0; n < count; ++n) {
+                const int t = asked[n].token;
+                float *scores = room + n * (most_slots() + b_.count);
+                int32_t *own = (int32_t *)(scores + most_slots());
+                const int32_t *above = ancestors_ + (int64_t)t * b_.count;
+                for (int g = 0; g < generations_[t]; ++g) own[g] = length + above[g];
+                queries[n] = query(row, asked[n], Seen{length, generations_[t], own}, scores);
+            }
+            attend(queries, count, cached(0, layer, row, group), cached(1, layer, row, group), m_.head_dim);
         });
-        linear(team_, now.out, mixed_, wide_mixed_, tokens_, x_, wide_, kAdd);
+        apply(now.out, mixed_, wide_mixed_, tokens_, x_, wide_, kAdd);
     }
 
     // Turn one token's queries in place and its keys into the cache, and store its values there.
@@ -186,67 +171,72 @@ class Step {
 
     void attend_text(const SpearLayer &now, int layer) {
         norm(now.cross_norm);
-        linear(team_, now.query, normed_, wide_, tokens_, qkv_, wide_qkv_, kStore);
-        each_query(m_.cross_kv_heads, [&](int row, int t, int group, int head, float *scores) {
-            const Seen seen{b_.text[row], 0, nullptr};
-            const int64_t i = (int64_t)row * b_.count + t;
-            float *q = qkv_ + i * wide_qkv_;
-            for (int c = 0; c < m_.head_dim; ++c) q[head * m_.head_dim + c] *= scale();
-            if (b_.collected) collect(q + head * m_.head_dim, text(0, layer, row, group), seen, scores, row, t, head);
-            mix(q, head, text(0, layer, row, group), text(1, layer, row, group), seen, scores, i);
+        apply(now.query, normed_, wide_, tokens_, qkv_, wide_qkv_, kStore);
+        each_group(m_.cross_kv_heads, [&](int row, int group, const Asked *asked, int count, float *room) {
+            Query queries[kTogether];
+            for (int n = 0; n < count; ++n) {
+                queries[n] = query(row, asked[n], Seen{b_.text[row], 0, nullptr}, room + n * (most_slots() + b_.count));
+                float *q = (float *)queries[n].q;
+                for (int c = 0; c < m_.head_dim; ++c) q[c] *= scale();
+                if (b_.collected) collect(queries[n], text(0, layer, row, group), row, asked[n]);
+            }
+            attend(queries, count, text(0, layer, row, group), text(1, layer, row, group), m_.head_dim);
         });
-        linear(team_, now.cross_out, mixed_, wide_mixed_, tokens_, x_, wide_, kAdd);
+        apply(now.cross_out, mixed_, wide_mixed_, tokens_, x_, wide_, kAdd);
         attended_ += 1;
     }
 
     // What a query attends to in the text, without the null slots.
-    void collect(const float *q, const KV *keys, const Seen &seen, float *scores, int row, int t, int head) {
+    void collect(const Query &query, const KV *keys, int row, Asked asked) {
         const int slots = b_.collected_slots, null = m_.null_slots;
-        const int64_t at = (((int64_t)attended_ * b_.rows + row) * m_.heads + head) * b_.count + t;
+        const int64_t at = (((int64_t)attended_ * b_.rows + row) * m_.heads + asked.head) * b_.count + asked.token;
         float *out = b_.collected + at * slots;
-        score(q, keys, seen, scores, m_.head_dim);
-        const float total = soften(scores, null, seen.count());
-        for (int s = 0; s < slots; ++s) out[s] = s + null < seen.count() ? scores[s + null] / total : 0.0f;
+        score<KV, 1>(&query, keys, m_.head_dim);
+        const float total = soften(query.scores, null, query.seen.count());
+        for (int s = 0; s < slots; ++s) out[s] = s + null < query.seen.count() ? query.scores[s + null] / total : 0.0f;
     }
 
-    void mix(const float *queries, int head, const KV *keys, const KV *values, const Seen &seen, float *scores, int64_t i) {
-        const int width = m_.head_dim;
-        score(queries + head * width, keys, seen, scores, width);
-        const float total = soften(scores, 0, seen.count());
-        blend(scores, values, seen, width, 1.0f / total, mixed_ + i * wide_mixed_ + head * width);
+    Query query(int row, Asked asked, Seen seen, float *scores) const {
+        const int64_t i = (int64_t)row * b_.count + asked.token, at = (int64_t)asked.head * m_.head_dim;
+        return {qkv_ + i * wide_qkv_ + at, seen, scores, mixed_ + i * wide_mixed_ + at};
     }
 
     int64_t most_slots() const { return padded(std::max(b_.cache_slots, b_.cross_slots)) + kPanel; }
 
-    // body(row, token, group, head, scores) for every query; one piece of work is a group of heads of some tokens, which
-    // read the same keys.
+    // body(row, group, asked, count, room) for all queries, up to kTogether at a time that read the same keys.
     template <class F>
-    void each_query(int groups, F &&body) {
-        const int together = m_.heads / groups;
-        const int tasks = b_.rows * groups;
-        int cuts = tasks >= 2 * team_.threads ? 1 : std::min(b_.count, (2 * team_.threads + tasks - 1) / tasks);
+    void each_group(int groups, F &&body) {
+        const int heads = m_.heads / groups, asking = heads * b_.count, tasks = b_.rows * groups;
+        const int chunks = (asking + kTogether - 1) / kTogether;
+        const int cuts = tasks >= 2 * team_.threads ? 1 : std::min(chunks, (2 * team_.threads + tasks - 1) / tasks);
         const int pieces = std::min(tasks * cuts, Pool::kMost);
         team_.each(pieces, [&](int piece) {
-            float *scores = scratch.room(most_slots() + b_.count);
-            if (!scores) {
+            float *room = scratch.room(kTogether * (most_slots() + b_.count));
+            if (!room) {
                 no_memory_.store(true);
                 return;
             }
             for (int task = piece; task < tasks * cuts; task += pieces) {
                 const int row = task / cuts / groups, group = task / cuts % groups, cut = task % cuts;
-                const int first = b_.count * cut / cuts, end = b_.count * (cut + 1) / cuts;
-                for (int head = group * together; head < (group + 1) * together; ++head)
-                    for (int t = first; t < end; ++t) body(row, t, group, head, scores);
+                for (int chunk = chunks * cut / cuts; chunk < chunks * (cut + 1) / cuts; ++chunk) {
+                    Asked asked[kTogether];
+                    int count = 0;
+                    for (int n = chunk * kTogether; n < std::min(asking, (chunk + 1) * kTogether); ++n)
+                        asked[count++] = {group * heads + n % heads, n / heads};
+                    body(row, group, asked, count, room);
+                }
             }
         });
     }
 
     void feed(const SpearLayer &now) {
         norm(now.feed_forward_norm);
+        const Rows rows = rows_for(team_, now.expand, normed_, wide_, tokens_);
+        if (!rows.x) return no_memory_.store(true);
         each_piece(team_, panels_of(now.expand), tokens_, [&](int panel, int end) {
-            linear(now.expand, normed_, wide_, tokens_, panel, end, inner_, wide_inner_, kStore);
+            linear(now.expand, rows, panel, end, inner_, wide_inner_, kStore);
             const bool gated = now.gate.weights;
-            if (gated) linear(now.gate, normed_, wide_, tokens_, panel, end, gate_, wide_inner_, kStore);
+            if (gated) linear(now.gate, rows, panel, end, gate_, wide_inner_, kStore);
             for (int i = 0; i < tokens_; ++i) {
                 float *inner = inner_ + i * wide_inner_;
                 const float *gate = gate_ + i * wide_inner_;
@@ -254,7 +244,7 @@ class Step {
                     store(inner + at, gated ? gelu(load(gate + at)) * load(inner + at) : gelu(load(inner + at)));
             }
         });
-        linear(team_, now.contract, inner_, wide_inner_, tokens_, x_, wide_, kAdd);
+        apply(now.contract, inner_, wide_inner_, tokens_, x_, wide_, kAdd);
     }
 
     const SpearModel &m_;
@@ -269,21 +259,25 @@ class Step {
 };
 
 template <class T>
-void pack(const float *weight, int64_t outputs, int64_t inputs, T *packed, float *scale) {
-    const int64_t end = padded(outputs);
-    for (int64_t o = 0; o < end; ++o) {
-        float factor = 1.0f;
-        if (scale) {
-            float most = 0.0f;
-            for (int64_t k = 0; o < outputs && k < inputs; ++k) most = std::max(most, std::fabs(weight[o * inputs + k]));
-            scale[o] = most > 0.0f ? most / 127.0f : 1.0f;
-            factor = 1.0f / scale[o];
-        }
-        for (int64_t k = 0; k < inputs; ++k) {
-            const float value = o < outputs ? weight[o * inputs + k] : 0.0f;
-            T &at = packed[(o / kPanel * inputs + k) * kPanel + o % kPanel];
-            if constexpr (std::is_same<T, int8_t>::value) at = (int8_t)std::nearbyint(value * factor);
-            else narrow(value, at);
+void pack(const float *weight, int64_t outputs, int64_t inputs, T *packed) {
+    for (int64_t o = 0; o < padded(outputs); ++o)
+        for (int64_t k = 0; k < inputs; ++k)
+            narrow(o < outputs ? weight[o * inputs + k] : 0.0f, packed[(o / kPanel * inputs + k) * kPanel + o % kPanel]);
+}
+
+void pack_bytes(const float *weight, int64_t outputs, int64_t inputs, int8_t *packed, float *scale, int32_t *sums) {
+    const int64_t width = rounded_width(inputs);
+    for (int64_t o = 0; o < padded(outputs); ++o) {
+        const float *own = weight + o * inputs;
+        float most = 0.0f;
+        for (int64_t k = 0; o < outputs && k < inputs; ++k) most = std::max(most, std::fabs(own[k]));
+        scale[o] = most > 0.0f ? most / 127.0f : 1.0f;
+        sums[o] = 0;
+        for (int64_t k = 0; k < width; ++k) {
+            const float value = o < outputs && k < inputs ? own[k] : 0.0f;
+            const int8_t byte = (int8_t)std::nearbyint(value / scale[o]);
+            packed[((o / kPanel * width + k / kDepth * kDepth) * kPanel) + o % kPanel * kDepth + k % kDepth] = byte;
+            sums[o] += byte;
         }
     }
 }
@@ -292,6 +286,8 @@ void pack(const float *weight, int64_t outputs, int64_t inputs, T *packed, float
 }  // namespace spear
 
 using namespace spear;
+
+int32_t spear_interface(void) { return SPEAR_INTERFACE; }
 
 int32_t spear_forward(const SpearModel *model, const SpearBlock *block) {
     if (block->cache_precision == SPEAR_BFLOAT16) return Step<BFloat16>(*model, *block).run();
@@ -306,20 +302,21 @@ int32_t spear_logits(const SpearModel *model, const float *hidden, int64_t token
     float *out = normed + wide * tokens;
     for (int64_t i = 0; i < tokens; ++i) normalise(model->final_norm, hidden + i * dim, normed + i * wide, dim);
     Team team(threads);
-    linear(team, model->output, normed, wide, (int)tokens, out, said, kStore);
+    if (!linear(team, model->output, normed, wide, (int)tokens, out, said, kStore)) return SPEAR_NO_MEMORY;
     for (int64_t i = 0; i < tokens; ++i) std::memcpy(logits + i * vocab, out + i * said, vocab * sizeof(float));
     return SPEAR_OK;
 }
 
 int64_t spear_packed_bytes(int64_t outputs, int64_t inputs, int32_t precision) {
-    const int64_t size = precision == SPEAR_INT8 ? 1 : precision == SPEAR_BFLOAT16 ? 2 : 4;
-    return padded(outputs) * inputs * size;
+    if (precision == SPEAR_INT8) return padded(outputs) * rounded_width(inputs);
+    return padded(outputs) * inputs * (precision == SPEAR_BFLOAT16 ? 2 : 4);
 }
 
-void spear_pack(const float *weight, int64_t outputs, int64_t inputs, int32_t precision, void *packed, float *scale) {
-    if (precision == SPEAR_INT8) pack(weight, outputs, inputs, (int8_t *)packed, scale);
-    else if (precision == SPEAR_BFLOAT16) pack(weight, outputs, inputs, (BFloat16 *)packed, nullptr);
-    else pack(weight, outputs, inputs, (float *)packed, nullptr);
+void spear_pack(const float *weight, int64_t outputs, int64_t inputs, int32_t precision, void *packed, float *scale,
+                int32_t *sums) {
+    if (precision == SPEAR_INT8) pack_bytes(weight, outputs, inputs, (int8_t *)packed, scale, sums);
+    else if (precision == SPEAR_BFLOAT16) pack(weight, outputs, inputs, (BFloat16 *)packed);
+    else pack(weight, outputs, inputs, (float *)packed);
 }
 
 int32_t spear_supports(const char *kernel) {
@@ -328,9 +325,10 @@ int32_t spear_supports(const char *kernel) {
     __builtin_cpu_init();
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     if (!std::strcmp(kernel, "avx2")) return avx2;
-    if (!std::strcmp(kernel, "avx512"))
-        return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (!std::strcmp(kernel, "avx512")) return avx512;
+    if (!std::strcmp(kernel, "avx512vnni")) return avx512 && __builtin_cpu_supports("avx512vnni");
 #endif
     return 0;
 }

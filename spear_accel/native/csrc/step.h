@@ -12,14 +12,18 @@ extern "C" {
 
 #define SPEAR_API __attribute__((visibility("default")))
 
+// Raised whenever anything in this file changes: a library that was built earlier is then not used.
+#define SPEAR_INTERFACE 2
+
 enum { SPEAR_FLOAT32 = 0, SPEAR_BFLOAT16 = 1, SPEAR_INT8 = 2 };
 enum { SPEAR_OK = 0, SPEAR_BAD_TOKEN = 1, SPEAR_BAD_POSITION = 2, SPEAR_NO_MEMORY = 3 };
 
-// y = W x + bias. weights: as `spear_pack` lays them out; bias, scale: a multiple of 16 numbers, or NULL.
+// y = W x + bias. weights: as `spear_pack` lays them out; bias, scale and sums: a multiple of 16 numbers, or NULL.
 typedef struct {
     const void *weights;
     const float *bias;
-    const float *scale;
+    const float *scale;       // of each output, where the weights are int8
+    const int32_t *sums;      // the weights of each output, added up: where they are int8
     int32_t inputs, outputs, precision, reserved;
 } SpearLinear;
 
@@ -66,14 +70,54 @@ typedef struct {
     int32_t cache_precision, threads, reserved;
 } SpearBlock;
 
+// The recurrent draft head (heads/recurrent.py). `say` gives V logits, then H * C queries.
+typedef struct {
+    SpearNorm state_norm, norm;
+    SpearLinear state, enter, leave, say;
+    const float *token;       // [tokens, H * C + inner]
+    int32_t dim, heads, groups, head_dim, inner, vocab, tokens, reserved;
+} SpearRecurrent;
+
+// n tokens of every row, each behind one of the m states that its row had before. A state is D numbers, the same normed,
+// and H * C queries.
+typedef struct {
+    const int64_t *ids;       // [B, n]
+    const int32_t *places;    // [n], of the state that each token is read behind, or NULL: each behind its own
+    const float *before;      // [B, m, 2 D + H C]
+    float *after;             // [B, n, 2 D + H C]
+    float *logits;            // [B, n, V]
+    const void *keys, *values;  // [cross_rows, G, cross_slots, C] of one layer
+    const int32_t *text;      // [B], visible slots of the text
+    int32_t rows, count, before_count, cross_rows, cross_slots, cache_precision, threads, reserved;
+} SpearReading;
+
+// The highest noisy scores of every position: logits / temperature + noise.
+typedef struct {
+    const float *logits;      // [B, n, V]
+    const float *noise;       // of place 0 of row 0, V numbers; NULL: none
+    const float *factors;     // [B], 1 / temperature
+    const int32_t *places;    // [n], which noise of its row each position takes
+    const uint8_t *banned;    // [B, n], whether `banned_token` may not be drawn; NULL: it may
+    float *scores;            // [B, n, best]
+    int64_t *tokens;          // [B, n, best]; the first is -1 where a logit is NaN
+    int64_t noise_row, noise_place, banned_token;  // Numbers from one row's noise, and one place's, to the next.
+    int32_t rows, count, vocab, best;              // best: how many are wanted
+} SpearDraw;
+
+SPEAR_API int32_t spear_interface(void);
 SPEAR_API int32_t spear_forward(const SpearModel *model, const SpearBlock *block);
 // hidden [tokens, D] -> logits [tokens, output.outputs], behind the final norm.
 SPEAR_API int32_t spear_logits(const SpearModel *model, const float *hidden, int64_t tokens, float *logits,
                                int32_t threads);
+// The first states [tokens, 2 D + H C] from the decoder's hidden states [tokens, D].
+SPEAR_API int32_t spear_recurrent_start(const SpearRecurrent *head, const float *hidden, int64_t tokens, float *states,
+                                        int32_t threads);
+SPEAR_API int32_t spear_recurrent_step(const SpearRecurrent *head, const SpearReading *reading);
+SPEAR_API int32_t spear_draw(const SpearDraw *draw);
 SPEAR_API int64_t spear_packed_bytes(int64_t outputs, int64_t inputs, int32_t precision);
-// weight [outputs, inputs]; scale: [outputs rounded up to 16], written where the precision is int8.
+// weight [outputs, inputs]; scale, sums: [outputs rounded up to 16], written where the precision is int8.
 SPEAR_API void spear_pack(const float *weight, int64_t outputs, int64_t inputs, int32_t precision, void *packed,
-                          float *scale);
+                          float *scale, int32_t *sums);
 // Whether this processor has what a build ("portable", "avx2", "avx512") needs.
 SPEAR_API int32_t spear_supports(const char *kernel);
 

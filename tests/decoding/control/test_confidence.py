@@ -31,7 +31,7 @@ def test_the_unsure_token_is_kept_and_nothing_follows_it() -> None:
     sampling = BatchSampling([SamplingParams(1.0)] * 2, torch.device("cpu"))
     context = DraftContext(
         state=None, last_token=torch.zeros(2, 1).long(), committed=[[], []], noise=noise, sampling=sampling,
-        history=None, minimum=[0, 0], eos_id=4, plan=DraftPlan(chain(4), ConfidenceGate(0.5)),
+        history=None, minimum=[0, 0], eos_id=4, laws=True, plan=DraftPlan(chain(4), ConfidenceGate(0.5)),
     )  # type: ignore[arg-type] # fmt: skip
     proposal = draft_stepwise(context, step)
     assert proposal.lengths.tolist() == [3, 2]

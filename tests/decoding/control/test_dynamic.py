@@ -41,7 +41,7 @@ def start(cost: MarginalCost | None, candidates: int = 2, temperature: float = 1
     sampling = BatchSampling([SamplingParams(temperature)] * 2, torch.device("cpu"))
     return DraftContext(
         None, torch.tensor([[1], [2]]), [[1] * 3, [2] * 3], noise, sampling, None, [0, 0], VOCAB - 1,  # type: ignore[arg-type]
-        DraftPlan(chain(LENGTH), gate),
+        False, DraftPlan(chain(LENGTH), gate),
     )  # fmt: skip
 
 

@@ -17,8 +17,8 @@ VOICE = """
 decode_ids(text_ids: Sequence[Sequence[int]], options: DecodeOptions | None = None) -> DecodeResult
 decode_requests(source: Callable[[], Request | None], options: DecodeOptions) -> Iterator[RequestOutput]
 engine(options: DecodeOptions | None = None) -> Engine
-from_pretrained(name: str | Path, revision: str | None = None, device: str | torch.device = 'cpu', dtype: torch.dtype = torch.float32) -> Voice
-load(name: str | Path, device: str | torch.device = 'cpu', dtype: torch.dtype = torch.float32, draft_model: str | Path | None = None) -> Voice
+from_pretrained(name: str | Path, revision: str | None = None, device: str | torch.device = 'cpu', dtype: str | torch.dtype = 'auto') -> Voice
+load(name: str | Path, device: str | torch.device = 'cpu', dtype: str | torch.dtype = 'auto', draft_model: str | Path | None = None) -> Voice
 methods -> tuple[str, ...]
 plan(text: str) -> list[PlannedUtterance]
 request(text: str, options: DecodeOptions | None = None, stream: Sequence[int] | None = None) -> Request

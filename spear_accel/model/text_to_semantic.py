@@ -131,7 +131,10 @@ class TextToSemantic(nn.Module):
             self._admit(state, text)
             return
         for row in text.tolist():
-            self._admit(state, self.pad_text([[letter for letter in row if letter != self.config.text_pad_id]]))
+            # Padding ends a row; the same id in front of it may mean a start.
+            while len(row) > 1 and row[-1] == self.config.text_pad_id:
+                row.pop()
+            self._admit(state, self.pad_text([row]))
 
     def _admit(self, state: DecoderState, text: Tensor) -> None:
         memory = self.encode(text)

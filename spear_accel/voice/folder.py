@@ -29,8 +29,8 @@ DECODING = "decoding.json"
 README = "README.md"
 _POSITIVE = ("frame_rate", "sample_rate", "longest_utterance", "tokens_per_character")
 _WHOLE = ("sample_rate", "longest_utterance")
-_SHORTEST_UTTERANCE = 20
-"""Characters; nothing is said in fewer without a breath at every word."""
+_SHORTEST_UTTERANCE = 8
+"""Characters; a longest utterance below this cuts most words in two, so it is a slip of whoever wrote the card."""
 _UNKNOWN = ("sample_rate", "tokens_per_character")
 # May be edited without breaking the voice.
 _UNSEALED = frozenset((CARD, README))

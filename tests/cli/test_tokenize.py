@@ -20,7 +20,7 @@ class FixedTokenizer:
     """Stands in for a speech tokenizer: one token per 320 samples."""
 
     config = SpeechTokenizerConfig(layer=1, units=4, frame_rate=50)
-    codebook = Codebook(torch.zeros(2), torch.ones(2), torch.zeros(4, 2))
+    quantiser = Codebook(torch.zeros(2), torch.ones(2), torch.zeros(4, 2))
 
     def tokenize(self, waveforms: list[torch.Tensor]) -> list[torch.Tensor]:
         return [torch.zeros(len(waveform) // 320, dtype=torch.int64) for waveform in waveforms]

@@ -32,12 +32,15 @@ def test_drafts_change_no_token(voice: Voice, method: str) -> None:
     texts = [text for text in SENTENCES if len(text) < 40][:6]
     plain = DecodeOptions(method="autoregressive", seed=1, batch_size=1)
     wanted = voice.text_to_semantic(texts, plain)
-    for batch_size, draft_length in ((1, 4), (4, "auto")):
+    for batch_size, draft_length in ((1, 4), (4, 3)):
         fast = replace(plain, method=method, batch_size=batch_size, draft_length=draft_length)
         found = voice.text_to_semantic(texts, fast)
         assert first_difference(wanted.tokens, found.tokens) is None
         assert found.stats.row_calls < 0.6 * wanted.stats.row_calls
         assert found.method == method and found.lossless
+    # How far automatic drafts go depends on what they cost here; what is said does not.
+    found = voice.text_to_semantic(texts, replace(plain, method=method, batch_size=4, draft_length="auto"))
+    assert first_difference(wanted.tokens, found.tokens) is None
 
 
 @pytest.mark.slow

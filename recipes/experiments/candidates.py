@@ -27,6 +27,7 @@ from spear_accel.bench.transport import independent_bound
 from spear_accel.decoding.noise import gumbel_from, row_words, uniforms, utterance_key
 from spear_accel.decoding.sampling import log_probabilities
 from spear_accel.heads import trunk_pass
+from spear_accel.storage import files
 from spear_accel.text import normalise
 
 MOST = 4
@@ -65,7 +66,7 @@ def main() -> None:
     found = {method: measure(voice, texts, method) for method in methods}
     table = "\n".join((*lines(found), "", *gap_lines(found))) + "\n"
     if arguments.markdown:
-        arguments.markdown.write_text(table)
+        files.write_text(arguments.markdown, table)
     print(table)
 
 

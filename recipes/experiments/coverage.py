@@ -24,6 +24,7 @@ from torch import Tensor
 from spear_accel import Voice
 from spear_accel.alignment.attention import CoverageGuard, align, score
 from spear_accel.bench.texts import split_lines
+from spear_accel.storage import files
 
 STRETCHES = (20, 30, 40, 60)
 """Tokens that are cut out or said twice."""
@@ -64,7 +65,7 @@ def main() -> None:
     rates = error_rates(voice, guard, said) if arguments.judge else {}
     table = "\n".join((*lines(found), "", *cost_lines(cost, len(said)), *rate_lines(rates))) + "\n"
     if arguments.markdown:
-        arguments.markdown.write_text(table)
+        files.write_text(arguments.markdown, table)
     print(table)
 
 

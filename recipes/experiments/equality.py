@@ -27,6 +27,7 @@ from spear_accel.decoding import DecodeResult
 from spear_accel.decoding.noise import gumbel_from, row_words, uniforms, utterance_key
 from spear_accel.decoding.sampling import log_probabilities
 from spear_accel.errors import UserError
+from spear_accel.storage import files
 from spear_accel.text import normalise
 
 NEAR = 1e-4
@@ -74,7 +75,7 @@ def main() -> None:
         outcomes.append(outcome)
         print(*(f"{key} {value}" for key, value in asdict(outcome).items()), sep="  ", flush=True)
     if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n")
+        files.write_text(arguments.json, json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n")
     totals = {key: sum(getattr(o, key) for o in outcomes) for key in ("sentences", "tokens", "near_ties", "faults")}
     print(f"{len(outcomes)} runs:", *(f"{value} {key}" for key, value in totals.items()))
     sys.exit(1 if totals["faults"] else 0)

@@ -25,6 +25,7 @@ from spear_accel.bench import AUTOREGRESSIVE, Case, Record, Run, make_cases, mak
 from spear_accel.bench.records import Conditions
 from spear_accel.decoding.registry import rule_names
 from spear_accel.errors import UserError
+from spear_accel.storage import files
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "kathleen"))
 
@@ -71,10 +72,10 @@ def main() -> None:
             judged = judged if size == 1 else []
             print(f"temperature {temperature}, batch size {size}: done", file=sys.stderr, flush=True)
             if arguments.json:
-                arguments.json.write_text(json.dumps([asdict(row.record) for row in rows], indent=1) + "\n")
+                files.write_text(arguments.json, json.dumps([asdict(row.record) for row in rows], indent=1) + "\n")
     table = "\n".join(lines(rows)) + "\n"
     if arguments.markdown:
-        arguments.markdown.write_text(table)
+        files.write_text(arguments.markdown, table)
     print(table)
 
 

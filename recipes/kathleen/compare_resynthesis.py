@@ -24,6 +24,7 @@ from spear_accel.acoustic.stage import GriffinLimStage
 from spear_accel.audio.encoder import SAMPLE_RATE, SpeechEncoder
 from spear_accel.audio.files import read_audio
 from spear_accel.audio.kmeans import fit_codebook
+from spear_accel.storage import files
 from spear_accel.storage.json_lines import read_manifest, write_manifest
 from spear_accel.training.acoustic.train import load_mel_decoder, train
 from spear_accel.training.loop.settings import read_settings
@@ -45,7 +46,7 @@ def main() -> None:
         layer, pool, units = map(int, name.split("x"))
         rows.append(_row(name, texts, _remade(arguments.work, held_out, layer, pool, units)))
         print(json.dumps(rows[-1]), flush=True)
-    (arguments.work / "compare_resynthesis.json").write_text(json.dumps(rows, indent=1) + "\n")
+    files.write_text(arguments.work / "compare_resynthesis.json", json.dumps(rows, indent=1) + "\n")
 
 
 def _row(name: str, texts: list[str], said: list[str]) -> dict[str, Any]:

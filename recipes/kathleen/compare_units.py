@@ -20,6 +20,7 @@ from torch import Tensor
 from spear_accel.acoustic.mel import LogMelConfig
 from spear_accel.audio.encoder import FBANK_RATE, SpeechEncoder
 from spear_accel.audio.kmeans import fit_codebook
+from spear_accel.storage import files
 from spear_accel.storage.json_lines import read_manifest
 from spear_accel.training.speech_tokenizer import load_trained
 
@@ -43,7 +44,7 @@ def main() -> None:
         for row in _compare(features, mels, arguments.units):
             rows.append({"frame_rate": FBANK_RATE // config.stride // pool, **row})
             print(json.dumps(rows[-1]), flush=True)
-    (arguments.work / "compare_units.json").write_text(json.dumps(rows, indent=1) + "\n")
+    files.write_text(arguments.work / "compare_units.json", json.dumps(rows, indent=1) + "\n")
 
 
 def _records(work: Path) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from torchaudio.functional import resample
 
 from spear_accel.acoustic import LogMel, NeuralAcousticStage, Vocoder
 from spear_accel.acoustic.griffin_lim import GriffinLim
+from spear_accel.storage import files
 from spear_accel.training.acoustic.recordings import RecordingsConfig, load_recordings, split_recordings
 from spear_accel.training.acoustic.spectral_losses import MultiResolutionDistance
 from spear_accel.training.acoustic.train import load_vocoder
@@ -96,7 +97,9 @@ def main() -> None:
     for name, row in results.items():
         print(f"{name:<12}" + "".join(f" {value:>8.3f}" for value in row.values()))
     if arguments.json:
-        arguments.json.write_text(json.dumps({"clips": [r.name for r in chosen], "systems": results}, indent=2) + "\n")
+        files.write_text(
+            arguments.json, json.dumps({"clips": [r.name for r in chosen], "systems": results}, indent=2) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from tqdm import tqdm
 
 from spear_accel.data.corpus import prompt_of
 from spear_accel.errors import UserError
+from spear_accel.storage import files
 from spear_accel.storage.json_lines import read_manifest
 
 HERE = Path(__file__).parent
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     rows = [row_of(folder, out / "recording") for folder in folders]
     for folder in folders:
         write_worst(folder)
-    (out / "table.json").write_text(json.dumps(rows, indent=1) + "\n")
+    files.write_text(out / "table.json", json.dumps(rows, indent=1) + "\n")
     return rows
 
 

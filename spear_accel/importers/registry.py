@@ -12,7 +12,7 @@ from pathlib import Path
 from spear_accel.errors import UserError
 from spear_accel.importers.base import Imported, Importer, ImportOptions
 from spear_accel.importers.torch_pickle import read_pickle
-from spear_accel.storage.entry_points import load_entry
+from spear_accel.storage.entry_points import load_entry, package_of
 
 __all__ = ["GROUP", "find_importer", "layouts", "load"]
 
@@ -70,7 +70,7 @@ def find_importer(layout: str) -> Importer:
         entry = found[0]
     importer = load_entry(entry, f"importer {layout!r}")
     if not isinstance(importer, Importer):
-        raise UserError(f"importer {layout!r}: {entry.value} is no Importer; fix or remove the package that brings it")
+        raise UserError(f"importer {layout!r}: {entry.value} is no Importer; fix or remove {package_of(entry)}")
     return importer
 
 

@@ -195,9 +195,6 @@ class TextToSemanticConfig:
         check_fields(cls, values, source)
         return cls(**values)
 
-    def save(self, path: Path) -> None:
-        path.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
-
     @classmethod
     def load(cls, path: Path) -> TextToSemanticConfig:
         """Read a JSON file. Raises `UserError` naming the file and what is wrong with it."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from spear_accel.errors import UserError
-from spear_accel.storage.entry_points import load_entry
+from spear_accel.storage.entry_points import load_entry, package_of
 
 __all__ = ["GROUP", "plugged_names", "plugged_voice"]
 
@@ -37,6 +37,7 @@ def plugged_voice(name: str) -> Path | None:
     folders = list(package.__path__) if isinstance(package, ModuleType) and hasattr(package, "__path__") else []
     if not folders:
         raise UserError(
-            f"voice {name!r}: the entry point {entry.value} is no package with a folder; fix or remove that package"
+            f"voice {name!r}: the entry point {entry.value} is no package with a folder; "
+            f"fix or remove {package_of(entry)}"
         )
     return Path(folders[0])

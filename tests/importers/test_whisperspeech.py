@@ -54,12 +54,13 @@ def test_embeddings_may_be_factored_or_not(tmp_path: Path, changes: dict[str, An
     held = package(**changes)
     torch.save(held, tmp_path / "t2s.model")
     model = whisperspeech.load(tmp_path / "t2s.model")
-    if changes.get("stoks_width"):
-        return
-    if "ttoks_width" in changes:
-        table = held["state_dict"]
-        wide = table["encoder.embedding.main.weight"] @ table["encoder.embedding.emb_to_hidden.weight"].t()
-        assert torch.allclose(model.text_embedding.weight - wide, table["encoder.embedding.emb_to_hidden.bias"])
+    table = held["state_dict"]
+    for place, found in (("encoder", model.text_embedding.weight), ("embeddings", model.decoder.embedding.weight)):
+        written = table[f"{place}.embedding.main.weight"]
+        widen = table.get(f"{place}.embedding.emb_to_hidden.weight")
+        wide = written if widen is None else written @ widen.t() + table[f"{place}.embedding.emb_to_hidden.bias"]
+        assert torch.allclose(found[: len(wide)], wide, atol=1e-6)
+    assert ("encoder.embedding.emb_to_hidden.weight" in table) == ("ttoks_width" in changes)
 
 
 @torch.inference_mode()

@@ -9,12 +9,13 @@ import pytest
 
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemanticConfig
+from spear_accel.storage.files import write_json
 
 CONFIG = TextToSemanticConfig(text_vocab_size=300, semantic_units=500, text_eos_id=2, null_kv=False, kv_heads=2)
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    CONFIG.save(tmp_path / "config.json")
+    write_json(tmp_path / "config.json", CONFIG.to_dict())
     assert TextToSemanticConfig.load(tmp_path / "config.json") == CONFIG
 
 

@@ -10,6 +10,7 @@ import torch
 
 from spear_accel.errors import UserError
 from spear_accel.model import TextToSemantic, TextToSemanticConfig
+from spear_accel.storage.files import write_json
 from spear_accel.training.loop.losses import sequence_loss
 
 TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}
@@ -113,7 +114,7 @@ def test_starts_near_a_uniform_guess() -> None:
 @torch.no_grad()
 def test_saved_and_loaded_it_is_the_same(model: TextToSemantic, tmp_path: Path) -> None:
     torch.save(model.state_dict(), tmp_path / "weights.pt")
-    model.config.save(tmp_path / "config.json")
+    write_json(tmp_path / "config.json", model.config.to_dict())
     copy = TextToSemantic(TextToSemanticConfig.load(tmp_path / "config.json")).eval()
     copy.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
     torch.testing.assert_close(copy(*batch(model)), model(*batch(model)), rtol=0, atol=0)

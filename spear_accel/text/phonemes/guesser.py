@@ -13,8 +13,10 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from spear_accel.checks import check_fields
 from spear_accel.errors import UserError
-from spear_accel.storage.weights import CONFIG, load_module, read_config, save_module
+from spear_accel.storage.fitting import build_to_fit
+from spear_accel.storage.weights import CONFIG, WEIGHTS, read_config, read_tensors, save_module
 
 __all__ = ["FRAMES", "PAD", "Guesser", "GuesserConfig", "letter_ids"]
 
@@ -74,12 +76,13 @@ class Guesser(nn.Module):
             UserError: A file is missing or damaged.
         """
         values = read_config(folder)
+        check_fields(GuesserConfig, values, str(Path(folder) / CONFIG))
         try:
-            guesser = cls(GuesserConfig(**values))
+            config = GuesserConfig(**values)
         except TypeError as error:
             raise UserError(f"{Path(folder) / CONFIG}: not a pronunciation model ({error})") from error
-        load_module(guesser, folder)
-        return guesser.eval()
+        path = Path(folder) / WEIGHTS
+        return build_to_fit(lambda: cls(config), read_tensors(path), f"{path}: does not fit its {CONFIG}").eval()
 
     def save(self, folder: str | Path) -> None:
         """Write the folder, weights in half precision."""

@@ -118,10 +118,28 @@ def build(kind: type[T], values: Any, place: str) -> T:
         UserError: Settings are unknown, missing, of another type or out of bounds; every one is named with its place.
     """
     given = {} if values is None and dataclasses.is_dataclass(kind) else values
+    if faults := list(_truths(kind, given, place)):
+        raise UserError("; ".join(faults))
     try:
         return TypeAdapter(kind).validate_python(given, extra="forbid")
     except ValidationError as error:
         raise UserError("; ".join(_faults(error.errors(include_url=False), kind, place))) from error
+
+
+def _truths(kind: Any, given: Any, place: str) -> Iterator[str]:
+    """Truth values where a number belongs: YAML reads `yes` and `on` as one, and Python would count it as 1."""
+    if not dataclasses.is_dataclass(kind) or not isinstance(given, Mapping):
+        return
+    for name, hint in get_type_hints(kind).items():
+        value = given.get(name)
+        if isinstance(value, bool) and not _takes_truth(hint):
+            yield f"{place}.{name} is {value!r}; it should be no truth value (YAML reads yes and on as true)"
+        for inner in _dataclasses_in(hint):
+            yield from _truths(inner, value, f"{place}.{name}")
+
+
+def _takes_truth(hint: Any) -> bool:
+    return hint in (bool, Any) or any(_takes_truth(part) for part in get_args(hint))
 
 
 def _name(source: Settings) -> str:

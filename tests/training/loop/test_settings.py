@@ -151,3 +151,9 @@ def test_the_sections_of_a_run_are_known() -> None:
         read_sections({"data": {}}, ("data",))
     with pytest.raises(UserError, match="settings, output is 5; it should be a valid string"):
         _ = read_sections({**given, "output": 5}, ("data",)).output
+
+
+def test_a_truth_value_is_no_number() -> None:
+    """YAML reads `steps: yes` as true."""
+    with pytest.raises(UserError, match=r"run\.yaml, loop\.steps is True; it should be no truth value"):
+        build(LoopConfig, {"steps": True}, "run.yaml, loop")

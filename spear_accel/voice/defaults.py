@@ -51,8 +51,11 @@ def load_tuning(folder: VoiceFolder, model: TextToSemantic) -> Tuning:
     Raises:
         UserError: It is damaged.
     """
-    known, wanted = _tunings(components.load_decoding_defaults(folder)), computing(model)
-    path = str(folder.path / "decoding.json")
+    path, wanted = str(folder.path / "decoding.json"), computing(model)
+    try:
+        known = _tunings(components.load_decoding_defaults(folder))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: the tuning is damaged ({error}); measure it again") from error
     if not known:
         return Tuning()
     nearest = max(known, key=lambda name: (name == wanted, name.split()[0] == wanted.split()[0]))

@@ -125,6 +125,7 @@ def test_what_is_left_out_is_warned_of(run, shared_voice: Path, tmp_path: Path) 
         (["speak", "Hi", "--method", "magic"], "method 'magic'"),
         (["speak", "Hi", "--verify", "magic"], "verify 'magic'"),
         (["speak", "Hi", "--device", "tpu"], "choose cpu or cuda"),
+        (["speak", "Hi", "--dtype", "fp8"], "dtype 'fp8' is none that a voice decodes in; choose one of auto"),
         (["speak", "Hi", "--colour", "red"], "--colour"),
         (["sing", "Hi"], "sing"),
     ],

@@ -83,8 +83,8 @@ VOICES = {f"spear_accel.voices.{name}": f"checkpoints/{name}" for name in NAMES}
 # The native step: one source, built once for each set of instructions and chosen when it runs. Without a compiler the
 # package installs all the same, and PyTorch does the work.
 NATIVE = "spear_accel/native/csrc"
-SOURCES = ("step", "recurrent", "draw")
-HEADERS = ("step", "arena", "attention", "bytes", "linear", "parts", "pool", "simd")
+SOURCES = ("step", "encode", "recurrent", "draw", "pack")
+HEADERS = ("step", "arena", "attention", "bytes", "linear", "parts", "pool", "simd", "stack")
 # Contraction is off because the compiler would decide on it case by case, and equal sums would differ by bits.
 FLAGS = ["-std=c++17", "-O3", "-g0", "-w", "-ffp-contract=off", "-fvisibility=hidden", "-pthread"]
 INSTRUCTIONS: dict[str, list[str]] = {"portable": []}

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from spear_accel.errors import UserError
 from spear_accel.model.cache import DecoderState, TreeMask
+from spear_accel.model.encoder import Encoder
 
 __all__ = ["ALL_LAYERS", "DecoderBackend", "SkipSet"]
 
@@ -91,6 +92,13 @@ class DecoderBackend(Protocol):
 
         Raises:
             ValueError: The block does not fit into the cache.
+        """
+
+    def read_text(self, encoder: Encoder, embedded: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+        """Embedded texts [B, X, D] through `encoder` -> the keys and values that every layer reads, once per utterance.
+
+        visible: bool [B, X], false at padding, which stands behind a text. Returns two of [L, B, G, X', C]; X' counts
+        the null slot. What lies behind a row's own slots means nothing.
         """
 
     def logits(self, hidden: Tensor) -> Tensor:

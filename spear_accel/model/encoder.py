@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -52,6 +54,11 @@ class Encoder(nn.Module):
             self.positions = nn.Parameter(EMBEDDING_STD * torch.randn(config.longest_text, config.dim))
         self.times = FixedTable(sinusoid_table(config.max_positions, config.dim, 1.0)) if config.pace else None
 
+    @property
+    def stack(self) -> list[EncoderLayer]:
+        """The layers, from the input to the output."""
+        return cast("list[EncoderLayer]", list(self.layers))
+
     def forward(self, embedded: Tensor, visible: Tensor) -> Tensor:
         """embedded [B, X, D]; visible: bool [B, X], false at padding -> memory [B, X, D]."""
         mask = None if bool(visible.all()) else visible[:, None, None]
@@ -59,7 +66,7 @@ class Encoder(nn.Module):
         if self.positions is not None:
             embedded = embedded + self.positions[: embedded.shape[1]]
         x = drop(embedded, self.dropout, self.training)
-        for layer in self.layers:
+        for layer in self.stack:
             x = layer(x, rotary, mask)
         memory: Tensor = self.final_norm(x)
         if self.times is not None:

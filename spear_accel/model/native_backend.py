@@ -13,17 +13,18 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from spear_accel.errors import UserError
 from spear_accel.model.backend import DecoderBackend, SkipSet
 from spear_accel.model.cache import DecoderState, TreeMask
 from spear_accel.model.decoder import Decoder
-from spear_accel.model.decoder_layer import DecoderLayer
-from spear_accel.model.layers import FeedForward, RMSNorm
+from spear_accel.model.encoder import Encoder
+from spear_accel.model.native_description import describe_decoder
+from spear_accel.model.native_reader import NativeReader
 from spear_accel.model.torch_backend import TorchBackend
 from spear_accel.native import VARIABLE, Choice, check_fault, choose_kernel
-from spear_accel.native.structures import Block, Layer, Linear, Norm
+from spear_accel.native.structures import Block
 from spear_accel.native.weights import CACHE_CODES, ParameterWatch, Precision, StepWeights
 
 __all__ = ["NativeBackend", "make_backend"]
@@ -64,6 +65,7 @@ class NativeBackend:
             choose_kernel(kernel)
         self._torch = TorchBackend(decoder)
         self._weights: StepWeights | None = None
+        self._reader: NativeReader | None = None
 
     @cached_property
     def choice(self) -> Choice:
@@ -121,6 +123,13 @@ class NativeBackend:
             collect.extend(call.collected())
         return call.run()
 
+    def read_text(self, encoder: Encoder, embedded: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+        if not self._computes() or self.choice.kernel is None:
+            return self._torch.read_text(encoder, embedded, visible)
+        if self._reader is None or self._reader.encoder is not encoder:
+            self._reader = NativeReader(encoder, self.decoder, self.choice.kernel, self._packed_precision)
+        return self._reader.read(embedded, visible, self.cache_dtype)
+
     def logits(self, hidden: Tensor) -> Tensor:
         weights = self._packed(self._output_watch)
         if weights is None:
@@ -134,6 +143,10 @@ class NativeBackend:
         check_fault(fault)
         return logits.to(hidden.dtype)
 
+    @property
+    def _packed_precision(self) -> Precision:
+        return self._asked or _PRECISION_OF[self.decoder.embedding.weight.dtype]
+
     def _packed(self, watch: ParameterWatch | None) -> StepWeights | None:
         """The weights as they were when `watch` was last asked; None if PyTorch must compute.
 
@@ -143,8 +156,7 @@ class NativeBackend:
         if not self._computes() or self.choice.kernel is None:
             return None
         if self._weights is None or (watch is not None and watch.changed()):
-            precision = self._asked or _PRECISION_OF[self.decoder.embedding.weight.dtype]
-            self._weights = _describe(self.decoder, StepWeights(self.choice.kernel, precision))
+            self._weights = describe_decoder(self.decoder, StepWeights(self.choice.kernel, self._packed_precision))
             for seen in (self._stack_watch, self._output_watch):
                 seen.changed()
         return self._weights
@@ -227,55 +239,3 @@ class _Call:
         tensor = tensor.contiguous()
         self._kept.append(tensor)
         return tensor.data_ptr()
-
-
-def _describe(decoder: Decoder, weights: StepWeights) -> StepWeights:
-    """Pack all weights of a decoder."""
-    config, model = decoder.config, weights.model
-    weights.stack([_layer(layer, weights) for layer in decoder.stack])
-    rotary = decoder.rotary_factors
-    model.embedding = weights.table(decoder.embedding.weight)
-    model.rotary = weights.table(None if rotary is None else torch.view_as_real(rotary))
-    model.times = weights.table(None if decoder.times is None else decoder.times.values)
-    model.learned = weights.table(decoder.positions)
-    model.final_norm = _norm(decoder.final_norm, weights)
-    if decoder.output is not None:
-        model.output = _linear(decoder.output, weights)
-    else:
-        model.output = weights.linear(decoder.embedding.weight[: config.vocab], None)
-    model.embedding_scale, model.dim, model.heads = config.embedding_scale, config.dim, config.heads
-    model.kv_heads, model.cross_kv_heads = config.kv_heads, config.cross_kv_heads or config.kv_heads
-    model.head_dim, model.inner, model.null_slots = config.head_dim, config.ff_inner, int(config.null_kv)
-    model.vocab, model.positions = config.vocab + 1, config.max_positions
-    return weights
-
-
-def _layer(layer: DecoderLayer, weights: StepWeights) -> Layer:
-    feed = layer.feed_forward
-    described = Layer(
-        attention_norm=_norm(layer.attention_norm, weights), cross_norm=_norm(layer.cross_norm, weights),
-        feed_forward_norm=_norm(layer.feed_forward_norm, weights), qkv=_linear(layer.attention.qkv, weights),
-        out=_linear(layer.attention.out, weights), query=_linear(layer.cross.query, weights),
-        cross_out=_linear(layer.cross.out, weights), contract=_linear(feed.out, weights),
-    )  # fmt: skip
-    if isinstance(feed, FeedForward):
-        expand = feed.expand
-        inner = expand.out_features // 2
-        value, gate = expand.weight[:inner], expand.weight[inner:]
-        biases = (None, None) if expand.bias is None else (expand.bias[:inner], expand.bias[inner:])
-        described.expand, described.gate = weights.linear(value, biases[0]), weights.linear(gate, biases[1])
-    else:
-        described.expand = _linear(feed.expand, weights)
-    return described
-
-
-def _linear(linear: nn.Module | Tensor, weights: StepWeights) -> Linear:
-    assert isinstance(linear, nn.Linear)
-    return weights.linear(linear.weight, linear.bias)
-
-
-def _norm(norm: nn.Module, weights: StepWeights) -> Norm:
-    if isinstance(norm, RMSNorm):
-        return weights.norm(norm.gain, None, norm.eps, False)
-    assert isinstance(norm, nn.LayerNorm)
-    return weights.norm(norm.weight, norm.bias, norm.eps, True)

@@ -50,6 +50,12 @@ class TextToSemantic(nn.Module):
 
     def encode(self, text: Tensor) -> Memory:
         """Text ids [B, X] as `forward` takes them."""
+        embedded, visible, added = self._embed(text)
+        return Memory(self.encoder(embedded, visible), visible, added)
+
+    def _embed(self, text: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Text ids [B, X] -> what the encoder reads [B, X', D], which of it is text: bool [B, X'], and what each row
+        adds to every input of the decoder [B, 1, D]."""
         spoken = added = None
         if self.conditions is not None:
             text, spoken, added = self.conditions(text)
@@ -62,7 +68,7 @@ class TextToSemantic(nn.Module):
             embedded = embedded + spoken
         if self.config.text_length is not None:
             visible = torch.ones_like(visible)
-        return Memory(self.encoder(embedded, visible), visible, added)
+        return embedded, visible, added
 
     def encode_semantic(self, tokens: Tensor) -> Memory:
         """Semantic tokens [B, X] as encoder input (denoising pretraining), padded with `semantic_pad_id`."""
@@ -123,25 +129,12 @@ class TextToSemantic(nn.Module):
         return DecoderState(self.config, rows, capacity, text_capacity, like)
 
     def admit(self, state: DecoderState, text: Tensor) -> None:
-        """Encode text ids [n, X], project cross-attention once, and add n rows at position 0 to `state`.
-
-        If decoding is batch-invariant, so is what it reads: each text is then encoded alone, at a width of its own.
-        """
-        if not self.decoder.backend.batch_invariant:
-            self._admit(state, text)
-            return
-        for row in text.tolist():
-            # Padding ends a row; the same id in front of it may mean a start.
-            while len(row) > 1 and row[-1] == self.config.text_pad_id:
-                row.pop()
-            self._admit(state, self.pad_text([row]))
-
-    def _admit(self, state: DecoderState, text: Tensor) -> None:
-        memory = self.encode(text)
-        keys, values = self.decoder.project(memory.hidden)
-        lengths = (memory.visible.sum(dim=1) + int(self.config.null_kv)).tolist()
+        """Encode text ids [n, X], project cross-attention once, and add n rows at position 0 to `state`."""
+        embedded, visible, added = self._embed(text)
+        keys, values = self.decoder.backend.read_text(self.encoder, embedded, visible)
+        lengths = (visible.sum(dim=1) + int(self.config.null_kv)).tolist()
         widest = max(lengths)
-        state.admit(keys[..., :widest, :], values[..., :widest, :], lengths, memory.added)
+        state.admit(keys[..., :widest, :], values[..., :widest, :], lengths, added)
 
     def start(self, text: Tensor, capacity: int) -> DecoderState:
         """A fresh state whose rows are `text` [B, X], with room for `capacity` semantic tokens each."""

@@ -8,6 +8,7 @@ from torch import Tensor
 from spear_accel.model.backend import SkipSet
 from spear_accel.model.cache import DecoderState, TreeMask
 from spear_accel.model.decoder import Decoder
+from spear_accel.model.encoder import Encoder
 from spear_accel.model.views import BlockViews
 
 __all__ = ["TorchBackend"]
@@ -54,6 +55,9 @@ class TorchBackend:
             if number not in skip.feed_forward:
                 x = layer.feed(x)
         return x
+
+    def read_text(self, encoder: Encoder, embedded: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+        return self.decoder.project(encoder(embedded, visible))
 
     def logits(self, hidden: Tensor) -> Tensor:
         return self.decoder.project_output(hidden)

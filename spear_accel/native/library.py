@@ -14,7 +14,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from spear_accel.errors import UserError
-from spear_accel.native.structures import Block, Draw, Model, Reading, Recurrent
+from spear_accel.native.structures import Block, Draw, Model, Reading, Recurrent, Text
 
 __all__ = ["AUTO", "TORCH", "VARIABLE", "Choice", "Kernel", "available_kernels", "check_fault", "choose_kernel"]
 
@@ -23,7 +23,7 @@ VARIABLE = "SPEAR_ACCEL_KERNEL"
 _FASTEST_FIRST = ("avx512vnni", "avx512", "avx2", "portable")
 _FOLDER = Path(__file__).parent
 _DEFAULT = AUTO
-_INTERFACE = 2
+_INTERFACE = 3
 """SPEAR_INTERFACE of `csrc/step.h`."""
 _BAD_TOKEN, _BAD_POSITION, _NO_MEMORY = 1, 2, 3
 
@@ -138,6 +138,7 @@ def _declare(library: ctypes.CDLL) -> None:
     """Types of the functions; ctypes takes every number for a C int otherwise."""
     pointer, wide, narrow = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
     library.spear_forward.argtypes = [ctypes.POINTER(Model), ctypes.POINTER(Block)]
+    library.spear_encode.argtypes = [ctypes.POINTER(Model), ctypes.POINTER(Text)]
     library.spear_logits.argtypes = [ctypes.POINTER(Model), pointer, wide, pointer, narrow]
     library.spear_recurrent_start.argtypes = [ctypes.POINTER(Recurrent), pointer, wide, pointer, narrow]
     library.spear_recurrent_step.argtypes = [ctypes.POINTER(Recurrent), ctypes.POINTER(Reading)]

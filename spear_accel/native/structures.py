@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from ctypes import c_float, c_int32, c_int64, c_void_p
 
-__all__ = ["Block", "Draw", "Layer", "Linear", "Model", "Norm", "Reading", "Recurrent"]
+__all__ = ["Block", "Draw", "Layer", "Linear", "Model", "Norm", "Reading", "Recurrent", "Text"]
 
 
 class Linear(ctypes.Structure):
@@ -51,6 +51,15 @@ class Block(ctypes.Structure):
         *((name, c_int32) for name in ("rows", "count", "first", "last")),
         *((name, c_int32) for name in ("cache_rows", "cache_slots", "cross_rows", "cross_slots", "collected_slots")),
         *((name, c_int32) for name in ("cache_precision", "threads", "reserved")),
+    ]
+
+
+class Text(ctypes.Structure):
+    _fields_ = [
+        *((name, c_void_p) for name in ("embedded", "cross")),
+        ("projections", ctypes.POINTER(Linear)),
+        ("null", c_void_p),
+        *((name, c_int32) for name in ("count", "causal", "layers", "cross_kv_heads", "precision", "threads")),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,7 @@ CACHE_CODES = {torch.float32: 0, torch.bfloat16: 1}
 """Of caches of keys and values."""
 PRECISIONS: dict[Precision, int] = {"float32": 0, "bfloat16": 1, "int8": 2}
 _PANEL = 16
+_Array = TypeVar("_Array")
 
 
 class StepWeights:
@@ -57,10 +58,14 @@ class StepWeights:
 
     def stack(self, layers: list[Layer]) -> None:
         """Describe the layers of the model."""
-        array = (Layer * len(layers))(*layers)
-        self._kept.append(array)
+        array = self.keep((Layer * len(layers))(*layers))
         self.model.layers = ctypes.cast(array, ctypes.POINTER(Layer))
         self.model.layer_count = len(layers)
+
+    def keep(self, array: _Array) -> _Array:
+        """Hold on to what a structure points to, for as long as the weights."""
+        self._kept.append(array)
+        return array
 
     def _keep(self, tensor: Tensor | None) -> int | None:
         self._kept.append(tensor)

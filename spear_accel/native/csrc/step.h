@@ -13,7 +13,7 @@ extern "C" {
 #define SPEAR_API __attribute__((visibility("default")))
 
 // Raised whenever anything in this file changes: a library that was built earlier is then not used.
-#define SPEAR_INTERFACE 2
+#define SPEAR_INTERFACE 3
 
 enum { SPEAR_FLOAT32 = 0, SPEAR_BFLOAT16 = 1, SPEAR_INT8 = 2 };
 enum { SPEAR_OK = 0, SPEAR_BAD_TOKEN = 1, SPEAR_BAD_POSITION = 2, SPEAR_NO_MEMORY = 3 };
@@ -35,12 +35,13 @@ typedef struct {
     int32_t centred;
 } SpearNorm;
 
-// Pre-norm layer. gate.weights is NULL where the feed-forward is not gated.
+// Pre-norm layer. gate.weights is NULL where the feed-forward is not gated; an encoder's layer has nothing of `cross`.
 typedef struct {
     SpearNorm attention_norm, cross_norm, feed_forward_norm;
     SpearLinear qkv, out, query, cross_out, expand, gate, contract;
 } SpearLayer;
 
+// A decoder, or an encoder: that has neither embedding nor output, and adds `times` behind its final norm.
 typedef struct {
     const SpearLayer *layers;
     const float *embedding;  // [vocab, D], the start vector included
@@ -69,6 +70,15 @@ typedef struct {
     int32_t rows, count, first, last, cache_rows, cache_slots, cross_rows, cross_slots, collected_slots;
     int32_t cache_precision, threads, reserved;
 } SpearBlock;
+
+// One text, and what L decoder layers will read of it.
+typedef struct {
+    const float *embedded;    // [X, D]
+    void *cross;              // [2, L, G', null slots + X, C]
+    const SpearLinear *projections;  // [L], 2 G' C outputs
+    const float *null;        // [L, 2, G', C], or NULL: no null slot
+    int32_t count, causal, layers, cross_kv_heads, precision, threads;
+} SpearText;
 
 // The recurrent draft head (heads/recurrent.py). `say` gives V logits, then H * C queries.
 typedef struct {
@@ -106,6 +116,7 @@ typedef struct {
 
 SPEAR_API int32_t spear_interface(void);
 SPEAR_API int32_t spear_forward(const SpearModel *model, const SpearBlock *block);
+SPEAR_API int32_t spear_encode(const SpearModel *encoder, const SpearText *text);
 // hidden [tokens, D] -> logits [tokens, output.outputs], behind the final norm.
 SPEAR_API int32_t spear_logits(const SpearModel *model, const float *hidden, int64_t tokens, float *logits,
                                int32_t threads);

@@ -1,0 +1,74 @@
+"""Texts through the encoder by the native step, and on to the keys and values that the decoder's layers read.
+
+Each text is encoded alone, so not a bit of what is read depends on the texts beside it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from spear_accel.model.decoder import Decoder
+from spear_accel.model.encoder import Encoder
+from spear_accel.model.native_description import describe_encoder, describe_linear
+from spear_accel.native import Kernel, check_fault
+from spear_accel.native.structures import Linear, Text
+from spear_accel.native.weights import CACHE_CODES, ParameterWatch, Precision, StepWeights
+
+__all__ = ["NativeReader"]
+
+
+class NativeReader:
+    """Packed weights of an encoder and of the projections behind it."""
+
+    def __init__(self, encoder: Encoder, decoder: Decoder, kernel: Kernel, precision: Precision) -> None:
+        """Uses the weights as they are at every `read`."""
+        self.encoder, self._decoder, self._kernel, self._precision = encoder, decoder, kernel, precision
+        self._watch = ParameterWatch(encoder, *(layer.cross for layer in decoder.stack))
+        self._weights: StepWeights | None = None
+        self._text = Text()
+
+    def read(self, embedded: Tensor, visible: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """See `DecoderBackend.read_text`. dtype: of the keys and values."""
+        if self._watch.changed() or self._weights is None:
+            self._weights, self._text = self._describe()
+        if self.encoder.positions is not None:
+            embedded = embedded + self.encoder.positions[: embedded.shape[1]]
+        lengths = visible.sum(dim=1).tolist()
+        texts = [self._read_one(row, length, dtype) for row, length in zip(embedded.float(), lengths, strict=True)]
+        together = texts[0]
+        if len(texts) > 1:
+            widest = max(texts, key=lambda one: one.shape[4])
+            together = widest.new_zeros(widest.shape).repeat(1, 1, len(texts), 1, 1, 1)
+            for row, one in enumerate(texts):
+                together[:, :, row : row + 1, :, : one.shape[4]] = one
+        keys, values = together.unbind(0)
+        return keys, values
+
+    def _read_one(self, embedded: Tensor, length: int, dtype: torch.dtype) -> Tensor:
+        """Keys and values [2, L, 1, G, null + X, C] of the first X = `length` of embedded [X', D]."""
+        assert self._weights is not None
+        config, groups = self._decoder.config, self._text.cross_kv_heads
+        slots = length + int(config.null_kv)
+        made = torch.empty(2, config.decoder_layers, 1, groups, slots, config.head_dim, dtype=dtype)
+        source, text = embedded.contiguous(), Text.from_buffer_copy(self._text)
+        text.embedded, text.cross, text.count = source.data_ptr(), made.data_ptr(), length
+        text.precision, text.threads = CACHE_CODES[dtype], torch.get_num_threads()
+        check_fault(self._kernel.library.spear_encode(self._weights.model, text))
+        return made
+
+    def _describe(self) -> tuple[StepWeights, Text]:
+        weights, crosses = StepWeights(self._kernel, self._precision), [layer.cross for layer in self._decoder.stack]
+        config = self._decoder.config
+        describe_encoder(self.encoder, weights)
+        text = Text(
+            causal=int(config.causal_encoder), layers=len(crosses),
+            cross_kv_heads=config.cross_kv_heads or config.kv_heads,
+        )  # fmt: skip
+        projections = (Linear * len(crosses))(*(describe_linear(cross.kv, weights) for cross in crosses))
+        text.projections = ctypes.cast(weights.keep(projections), ctypes.POINTER(Linear))
+        if config.null_kv:
+            text.null = weights.table(torch.stack([cross.null for cross in crosses if isinstance(cross.null, Tensor)]))
+        return weights, text

@@ -49,9 +49,9 @@ def load(name: str, model: str | None = None) -> Recogniser:
         raise UserError(f"{name} is not installed ({error}); install it with: pip install {requirement}") from error
 
 
-def heard(sounds: Iterable[tuple[np.ndarray, int]], name: str = "pocketsphinx") -> list[str]:
-    """What a recogniser heard in each ``(float32 samples [n], sample rate)``."""
-    recognise = load(name)
+def heard(sounds: Iterable[tuple[np.ndarray, int]], name: str = "pocketsphinx", model: str | None = None) -> list[str]:
+    """What a recogniser, see `load`, heard in each ``(float32 samples [n], sample rate)``."""
+    recognise = load(name, model)
     at_rate = (resample(torch.from_numpy(np.asarray(samples)), rate, RATE).numpy() for samples, rate in sounds)
     return [recognise(levelled(samples)) for samples in at_rate]
 

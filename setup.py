@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "spear_accel/__init__.py").read_text(), re.MULTILINE)
@@ -53,6 +55,8 @@ JUDGES = [
 HUB = ["huggingface_hub>=0.30"]
 # uvicorn takes websockets by name.
 SERVE = ["fastapi>=0.115", "prometheus_client>=0.20", "uvicorn>=0.30", "websockets>=12"]
+# What `bench --peers` measures beside this package.
+PEERS = ["ctranslate2>=4.5", "transformers>=4.50"]
 LHOTSE = ["lhotse>=1.24"]
 RAY = ["ray[data]>=2.40"]
 # Other packages that read what `synth` writes. From version 4 on, datasets needs torchcodec and FFmpeg's libraries.
@@ -74,7 +78,7 @@ CHECKS = [
     "selenium>=4.20",
     "types-PyYAML",
 ]
-DEV = [*CHECKS, *READERS, *FAIRSEQ2, *TRAIN, *EVAL, *HUB, *SERVE]
+DEV = [*CHECKS, *READERS, *FAIRSEQ2, *TRAIN, *EVAL, *HUB, *SERVE, *PEERS]
 
 # A voice lies in checkpoints/NAME of a checkout and in spear_accel/voices/NAME of an installed package.
 NAMES = sorted(card.parent.name for card in (ROOT / "checkpoints").glob("*/voice.json"))
@@ -104,6 +108,22 @@ KERNELS = [
     for name, instructions in INSTRUCTIONS.items()
 ]
 
+
+
+class BuildKernels(build_ext):
+    """Plain libraries: nothing in them is Python's, so their names tell no version of it."""
+
+    def get_ext_filename(self, ext_name: str) -> str:
+        return f"{ext_name.replace('.', '/')}.so"
+
+
+class Wheel(bdist_wheel):
+    """One wheel for every Python of a platform."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        return "py3", "none", super().get_tag()[2]
+
+
 setup(
     name="spear-accel",
     version=VERSION[1],
@@ -116,6 +136,7 @@ setup(
     packages=[*find_packages(include=["spear_accel", "spear_accel.*"]), *VOICES],
     package_dir=VOICES,
     ext_modules=KERNELS,
+    cmdclass={"build_ext": BuildKernels, "bdist_wheel": Wheel},
     package_data={
         "spear_accel": ["py.typed", "native/csrc/*", "text/english/tables/*.tsv", "server/page/*"],
         **{package: ["*", "**/*"] for package in VOICES},
@@ -130,6 +151,7 @@ setup(
         "judges": JUDGES,
         "hub": HUB,
         "serve": SERVE,
+        "peers": PEERS,
         "lhotse": LHOTSE,
         "dev": DEV,
     },

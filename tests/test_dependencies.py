@@ -15,7 +15,7 @@ NAMES |= {name.replace("-", "_"): name for name in ("faster-whisper", "moonshine
 EXTRAS = {
     "spear_accel/training": {"train"},
     "spear_accel/accelerate": {"train"},
-    "spear_accel/bench": {"train"},
+    "spear_accel/bench": {"train", "peers"},
     "spear_accel/audio": {"fairseq2", "train"},
     "spear_accel/voice": {"hub"},
     "spear_accel/synth": {"ray", "lhotse"},

@@ -58,6 +58,13 @@ def bench(
         typer.Option("--json", help="Write the records to this JSON file ('-': standard output, and no tables)."),
     ] = None,
     plot: Annotated[str | None, typer.Option(help="Draw a chart into this PNG file.")] = None,
+    peers: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated other packages to measure beside this one instead of methods: ctranslate2, "
+            "transformers, with random weights of the voice's shape."
+        ),
+    ] = None,
 ) -> None:
     """Measure decoding by each method against autoregressive decoding on the same texts and seeds."""
     sizes = [inputs.whole("--batch-sizes", item, 1) for item in inputs.items("--batch-sizes", batch_sizes)]
@@ -71,6 +78,10 @@ def bench(
     _set_threads(threads)
     loaded = inputs.load_voice(voice, device, dtype, draft_model)
     texts = _texts(loaded, given, text, utterances, max(sizes))
+    if peers is not None:
+        options = changed(loaded.defaults, seed=seed, temperature=temperature)
+        _compare(loaded, texts, sizes, options, repeats, inputs.items("--peers", peers), json_output)
+        return
     chosen = loaded.methods if methods is None else inputs.items("--methods", methods)
     cases = make_cases(chosen, rules, lengths)
     options = changed(loaded.defaults, seed=seed, temperature=temperature)
@@ -78,6 +89,31 @@ def bench(
     total = len(sizes) * repeats * len(cases)
     measured = list(console.progress(runs, unit="run", total=total))
     _report(_records(loaded, measured, options, context.params), json_output, plot)
+
+
+def _compare(
+    voice: Voice,
+    texts: Sequence[str],
+    sizes: Sequence[int],
+    options: DecodeOptions,
+    repeats: int,
+    peers: Sequence[str],
+    json_output: str | None,
+) -> None:
+    from dataclasses import asdict
+
+    from spear_accel.bench.peers import compare, table_of
+    from spear_accel.bench.table import print_tables
+    from spear_accel.storage import files
+
+    figures = list(compare(voice, texts, sizes, options, repeats, peers))
+    lines = json.dumps([asdict(figure) for figure in figures], indent=2) + "\n"
+    if json_output == "-":
+        sys.stdout.write(lines)
+        return
+    print_tables([table_of(figures)], sys.stdout)
+    if json_output is not None:
+        files.write_text(json_output, lines)
 
 
 def _draft_length(item: str) -> int | Literal["auto"]:

@@ -10,7 +10,6 @@ import ctypes
 import os
 from dataclasses import dataclass
 from functools import cache
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from spear_accel.errors import UserError
@@ -113,8 +112,8 @@ def _load(name: str) -> Kernel:
 @cache
 def _try_load(name: str) -> Kernel | str:
     """The kernel, or why there is none."""
-    path = _path(name)
-    if path is None:
+    path = _FOLDER / f"_{name}.so"
+    if not path.is_file():
         return "the native step was not built: there was no C++ compiler when the package was installed"
     try:
         library = ctypes.CDLL(str(path))
@@ -124,14 +123,6 @@ def _try_load(name: str) -> Kernel | str:
     except (OSError, AttributeError) as error:
         return f"the native step does not load: {error}"
     return Kernel(name, library)
-
-
-def _path(name: str) -> Path | None:
-    for suffix in EXTENSION_SUFFIXES:
-        path = _FOLDER / f"_{name}{suffix}"
-        if path.is_file():
-            return path
-    return None
 
 
 def _declare(library: ctypes.CDLL) -> None:

@@ -56,7 +56,7 @@ def test_without_a_build_pytorch_computes(elsewhere: Path) -> None:
 
 
 def test_a_build_that_does_not_load_is_left_alone(elsewhere: Path) -> None:
-    (elsewhere / f"_portable{library.EXTENSION_SUFFIXES[0]}").write_bytes(b"no library")
+    (elsewhere / "_portable.so").write_bytes(b"no library")
     choice = choose_kernel("auto")
     assert choice.name == TORCH
     assert "does not load" in choice.reason

@@ -13,6 +13,8 @@ from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.heads import build_head
 from spear_accel.model import TextToSemantic
 from spear_accel.model.attention import CrossAttention
+from spear_accel.model.encoder import Encoder
+from spear_accel.model.native_backend import NativeBackend
 
 GUARDS = StoppingCriteria(length=LengthBounds(tokens_per_unit=8.0, shortest=0.0, longest=4.0, slack=50))
 
@@ -99,17 +101,25 @@ def test_the_text_is_projected_once_per_utterance(
     model: TextToSemantic, texts: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Trap 13: target and prophet together project each utterance once in every layer, however many rounds follow."""
+    read: list[int] = []
     projected: list[int] = []
-    project = CrossAttention.project
+    read_text, project = NativeBackend.read_text, CrossAttention.project
 
-    def counting(self: CrossAttention, memory: Tensor) -> tuple[Tensor, Tensor]:
-        projected.append(memory.shape[0])
+    def reading(self: NativeBackend, encoder: Encoder, embedded: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+        read.append(len(embedded))
+        return read_text(self, encoder, embedded, visible)
+
+    def projecting(self: CrossAttention, memory: Tensor) -> tuple[Tensor, Tensor]:
+        projected.append(len(memory))
         return project(self, memory)
 
-    monkeypatch.setattr(CrossAttention, "project", counting)
+    monkeypatch.setattr(NativeBackend, "read_text", reading)
+    monkeypatch.setattr(CrossAttention, "project", projecting)
     result = engine(model, DecodeOptions(method="prophet", draft_length=2, batch_size=3)).decode(texts)
     assert result.stats.target_calls > 20
-    assert sum(projected) == model.config.decoder_layers * len(texts)
+    assert sum(read) == len(texts)
+    # The native step projects by itself.
+    assert sum(projected) == (0 if model.decoder.backend.native else model.config.decoder_layers * len(texts))
 
 
 def test_every_row_has_its_own_seed(model: TextToSemantic, texts: list[list[int]]) -> None:

@@ -109,7 +109,6 @@ KERNELS = [
 ]
 
 
-
 class BuildKernels(build_ext):
     """Plain libraries: nothing in them is Python's, so their names tell no version of it."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,3 +175,12 @@ def test_a_voice_of_another_language_is_not_read_as_english(shared_voice: Path) 
     german = Voice(replace(loaded.parts, card=replace(loaded.card, language="de")))
     assert [one.text for one in german.plan("Um 3 Uhr.\n\nJa")] == ["Um 3 Uhr.", "Ja"]
     assert [one.text for one in loaded.plan("At 3.")] == ["At three."]
+
+
+def test_loading_does_not_load_torchs_compiler(shared_voice: Path) -> None:
+    """It takes longer to import than the voice to load."""
+    program = f"import sys, spear_accel; spear_accel.Voice.load({str(shared_voice)!r}).speak('Hello.')"
+    made = subprocess.run(
+        [sys.executable, "-c", f"{program}; sys.exit('torch._dynamo' in sys.modules)"], check=False, timeout=120
+    )
+    assert made.returncode == 0

@@ -7,7 +7,7 @@ makes up for what a draft loses.
 from __future__ import annotations
 
 import ctypes
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from spear_accel.model import CrossCache
 from spear_accel.native import Kernel, check_fault
 from spear_accel.native.structures import Reading
 from spear_accel.native.structures import Recurrent as Description
-from spear_accel.native.weights import CACHE_CODES, ParameterWatch, StepWeights
+from spear_accel.native.weights import CACHE_CODES, Packing, ParameterWatch, StepWeights
 
 __all__ = ["NativeRecurrent"]
 
@@ -32,9 +32,7 @@ class NativeRecurrent:
     def __init__(self, head: Recurrent, kernel: Kernel) -> None:
         """Uses the head's weights as they are at every `start`."""
         self.head, self._kernel = head, kernel
-        self._watch = ParameterWatch(head)
-        self._described = Description()
-        self._weights: StepWeights | None = None
+        self._packing = Packing(lambda: _describe(head, kernel), ParameterWatch(head))
         self._width = 2 * head.state.out_features + head.say.out_features - head.vocab
 
     @staticmethod
@@ -45,12 +43,11 @@ class NativeRecurrent:
 
     def start(self, hidden: Tensor) -> NativeState:
         """From the decoder's hidden states [B, n, D], `first` where there is none."""
-        if self._watch.changed() or self._weights is None:
-            self._weights, self._described = _describe(self.head, self._kernel)
+        packed = self._packing.current()
         source = hidden.float().contiguous()
         states = torch.empty(*hidden.shape[:2], self._width)
         fault = self._kernel.library.spear_recurrent_start(
-            self._described, source.data_ptr(), hidden.shape[0] * hidden.shape[1], states.data_ptr(),
+            packed.described, source.data_ptr(), hidden.shape[0] * hidden.shape[1], states.data_ptr(),
             torch.get_num_threads(),
         )  # fmt: skip
         check_fault(fault)
@@ -72,7 +69,8 @@ class NativeRecurrent:
             before_count=before.shape[1], cross_rows=storage.shape[2], cross_slots=storage.shape[4],
             cache_precision=CACHE_CODES[storage.dtype], threads=torch.get_num_threads(),
         )  # fmt: skip
-        check_fault(self._kernel.library.spear_recurrent_step(self._described, reading))
+        packed = self._packing.current(look=False)
+        check_fault(self._kernel.library.spear_recurrent_step(packed.described, reading))
         return (after, None), logits
 
     @staticmethod
@@ -82,7 +80,13 @@ class NativeRecurrent:
         return states, places if before is None else [before[place] for place in places]
 
 
-def _describe(head: Recurrent, kernel: Kernel) -> tuple[StepWeights, Description]:
+class _Packed(NamedTuple):
+    weights: StepWeights
+    """Hold the memory that `described` points to."""
+    described: Description
+
+
+def _describe(head: Recurrent, kernel: Kernel) -> _Packed:
     weights = StepWeights(kernel, "int8")
 
     def map_of(layer: nn.Linear) -> object:
@@ -97,4 +101,4 @@ def _describe(head: Recurrent, kernel: Kernel) -> tuple[StepWeights, Description
         token=weights.table(head.token.weight), dim=head.state.out_features, heads=keys, groups=head.groups,
         head_dim=head.head_dim, inner=head.enter.out_features, vocab=head.vocab, tokens=head.token.num_embeddings,
     )  # fmt: skip
-    return weights, described
+    return _Packed(weights, described)

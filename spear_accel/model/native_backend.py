@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import torch
@@ -64,6 +65,7 @@ class NativeBackend:
             # Whoever names a kernel hears at once if there is none of that name; by default nothing is loaded yet.
             choose_kernel(kernel)
         self._torch = TorchBackend(decoder)
+        self._packing = Lock()
         self._weights: StepWeights | None = None
         self._reader: NativeReader | None = None
 
@@ -126,9 +128,12 @@ class NativeBackend:
     def read_text(self, encoder: Encoder, embedded: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
         if not self._computes() or self.choice.kernel is None:
             return self._torch.read_text(encoder, embedded, visible)
-        if self._reader is None or self._reader.encoder is not encoder:
-            self._reader = NativeReader(encoder, self.decoder, self.choice.kernel, self._packed_precision)
-        return self._reader.read(embedded, visible, self.cache_dtype)
+        with self._packing:
+            reader = self._reader
+            if reader is None or reader.encoder is not encoder:
+                reader = NativeReader(encoder, self.decoder, self.choice.kernel, self._packed_precision)
+                self._reader = reader
+        return reader.read(embedded, visible, self.cache_dtype)
 
     def logits(self, hidden: Tensor) -> Tensor:
         weights = self._packed(self._output_watch)
@@ -155,11 +160,13 @@ class NativeBackend:
         """
         if not self._computes() or self.choice.kernel is None:
             return None
-        if self._weights is None or (watch is not None and watch.changed()):
-            self._weights = describe_decoder(self.decoder, StepWeights(self.choice.kernel, self._packed_precision))
-            for seen in (self._stack_watch, self._output_watch):
-                seen.changed()
-        return self._weights
+        # Nobody may see a watch that has noticed a change before the weights that it stands for.
+        with self._packing:
+            if self._weights is None or (watch is not None and watch.changed()):
+                self._weights = describe_decoder(self.decoder, StepWeights(self.choice.kernel, self._packed_precision))
+                for seen in (self._stack_watch, self._output_watch):
+                    seen.changed()
+            return self._weights
 
     def _computes(self) -> bool:
         """Whether the native step can do what is asked for now."""

@@ -6,6 +6,7 @@ Each text is encoded alone, so not a bit of what is read depends on the texts be
 from __future__ import annotations
 
 import ctypes
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,9 +16,16 @@ from spear_accel.model.encoder import Encoder
 from spear_accel.model.native_description import describe_encoder, describe_linear
 from spear_accel.native import Kernel, check_fault
 from spear_accel.native.structures import Linear, Text
-from spear_accel.native.weights import CACHE_CODES, ParameterWatch, Precision, StepWeights
+from spear_accel.native.weights import CACHE_CODES, Packing, ParameterWatch, Precision, StepWeights
 
 __all__ = ["NativeReader"]
+
+
+class _Packed(NamedTuple):
+    weights: StepWeights
+    """Hold the memory that `text` points to."""
+    text: Text
+    """All that texts have in common."""
 
 
 class NativeReader:
@@ -26,18 +34,17 @@ class NativeReader:
     def __init__(self, encoder: Encoder, decoder: Decoder, kernel: Kernel, precision: Precision) -> None:
         """Uses the weights as they are at every `read`."""
         self.encoder, self._decoder, self._kernel, self._precision = encoder, decoder, kernel, precision
-        self._watch = ParameterWatch(encoder, *(layer.cross for layer in decoder.stack))
-        self._weights: StepWeights | None = None
-        self._text = Text()
+        watch = ParameterWatch(encoder, *(layer.cross for layer in decoder.stack))
+        self._packing = Packing(self._describe, watch)
 
     def read(self, embedded: Tensor, visible: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """See `DecoderBackend.read_text`. dtype: of the keys and values."""
-        if self._watch.changed() or self._weights is None:
-            self._weights, self._text = self._describe()
+        packed = self._packing.current()
         if self.encoder.positions is not None:
             embedded = embedded + self.encoder.positions[: embedded.shape[1]]
         lengths = visible.sum(dim=1).tolist()
-        texts = [self._read_one(row, length, dtype) for row, length in zip(embedded.float(), lengths, strict=True)]
+        rows = zip(embedded.float(), lengths, strict=True)
+        texts = [self._read_one(packed, row, length, dtype) for row, length in rows]
         together = texts[0]
         if len(texts) > 1:
             widest = max(texts, key=lambda one: one.shape[4])
@@ -47,19 +54,18 @@ class NativeReader:
         keys, values = together.unbind(0)
         return keys, values
 
-    def _read_one(self, embedded: Tensor, length: int, dtype: torch.dtype) -> Tensor:
+    def _read_one(self, packed: _Packed, embedded: Tensor, length: int, dtype: torch.dtype) -> Tensor:
         """Keys and values [2, L, 1, G, null + X, C] of the first X = `length` of embedded [X', D]."""
-        assert self._weights is not None
-        config, groups = self._decoder.config, self._text.cross_kv_heads
+        config, groups = self._decoder.config, packed.text.cross_kv_heads
         slots = length + int(config.null_kv)
         made = torch.empty(2, config.decoder_layers, 1, groups, slots, config.head_dim, dtype=dtype)
-        source, text = embedded.contiguous(), Text.from_buffer_copy(self._text)
+        source, text = embedded.contiguous(), Text.from_buffer_copy(packed.text)
         text.embedded, text.cross, text.count = source.data_ptr(), made.data_ptr(), length
         text.precision, text.threads = CACHE_CODES[dtype], torch.get_num_threads()
-        check_fault(self._kernel.library.spear_encode(self._weights.model, text))
+        check_fault(self._kernel.library.spear_encode(packed.weights.model, text))
         return made
 
-    def _describe(self) -> tuple[StepWeights, Text]:
+    def _describe(self) -> _Packed:
         weights, crosses = StepWeights(self._kernel, self._precision), [layer.cross for layer in self._decoder.stack]
         config = self._decoder.config
         describe_encoder(self.encoder, weights)
@@ -71,4 +77,4 @@ class NativeReader:
         text.projections = ctypes.cast(weights.keep(projections), ctypes.POINTER(Linear))
         if config.null_kv:
             text.null = weights.table(torch.stack([cross.null for cross in crosses if isinstance(cross.null, Tensor)]))
-        return weights, text
+        return _Packed(weights, text)

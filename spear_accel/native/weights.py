@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Literal, TypeVar
+from collections.abc import Callable
+from threading import Lock
+from typing import Generic, Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 from spear_accel.native.library import Kernel
 from spear_accel.native.structures import Layer, Linear, Model, Norm
 
-__all__ = ["CACHE_CODES", "ParameterWatch", "Precision", "StepWeights"]
+__all__ = ["CACHE_CODES", "Packing", "ParameterWatch", "Precision", "StepWeights"]
 
 Precision = Literal["float32", "bfloat16", "int8"]
 """Of linear maps: weights in float32; rounded to bfloat16; or int8 with a scale for each output, by activations in int8
@@ -22,6 +24,7 @@ CACHE_CODES = {torch.float32: 0, torch.bfloat16: 1}
 PRECISIONS: dict[Precision, int] = {"float32": 0, "bfloat16": 1, "int8": 2}
 _PANEL = 16
 _Array = TypeVar("_Array")
+_Packed = TypeVar("_Packed")
 
 
 class StepWeights:
@@ -102,3 +105,24 @@ class ParameterWatch:
 def _version(parameter: Tensor | None) -> tuple[int, int]:
     assert parameter is not None
     return parameter.data_ptr(), 0 if parameter.is_inference() else parameter._version
+
+
+class Packing(Generic[_Packed]):
+    """Something packed from parameters, and packed anew when they have changed; any number of threads may ask for it.
+
+    What a caller got stays as it was for as long as the caller holds it, although another thread may pack anew.
+    """
+
+    def __init__(self, pack: Callable[[], _Packed], watch: ParameterWatch) -> None:
+        """pack: makes it of the parameters as they are now. watch: of all parameters that `pack` reads."""
+        self._pack, self._watch = pack, watch
+        self._lock = Lock()
+        self._packed: _Packed | None = None
+
+    def current(self, look: bool = True) -> _Packed:
+        """As the parameters are now; without a `look` at them as they were when somebody last looked."""
+        with self._lock:
+            if self._packed is None or (look and self._watch.changed()):
+                self._watch.changed()
+                self._packed = self._pack()
+            return self._packed

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -32,6 +36,29 @@ def test_threads_with_one_model_and_with_models_of_their_own(kernel: str, thread
     with ThreadPoolExecutor(4) as pool:
         for found in pool.map(decoded, [models[n % 2] for n in range(12)]):
             assert torch.equal(found, wanted)
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads take turns as often as Python lets them."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_threads_that_are_the_first_to_use_a_model(kernel: str, restless: None) -> None:
+    """None reads weights that another one is packing or has replaced."""
+    wanted, together = decoded(native_model(kernel)), Barrier(4)
+
+    def decoded_together(model: TextToSemantic) -> Tensor:
+        together.wait(60)
+        return decoded(model)
+
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(8):
+            for found in pool.map(decoded_together, [native_model(kernel)] * 4):
+                assert torch.equal(found, wanted)
 
 
 def test_a_forked_child_has_threads_of_its_own(kernel: str, threads: int) -> None:

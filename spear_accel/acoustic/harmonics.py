@@ -27,12 +27,14 @@ def _main_lobe(distance: Tensor) -> Tensor:
     return torch.where((close - 1).abs() > 1e-3, lobe, torch.tensor(0.5)).clamp_min(0.0)
 
 
-def _comb(hz: float, config: LogMelConfig) -> Tensor:
-    """Log-mel picture [bins] of equally strong harmonics of `hz`, relative to the local average."""
+def _comb(hz: float, config: LogMelConfig, filters: Tensor) -> Tensor:
+    """Log-mel picture [bins] of equally strong harmonics of `hz`, relative to the local average.
+
+    filters: see `mel_filters`.
+    """
     bins = torch.arange(config.n_fft // 2 + 1, dtype=torch.float32)
     partials = torch.arange(1, int(config.sample_rate / 2 / hz) + 1) * hz * config.n_fft / config.sample_rate
     spectrum = _main_lobe(bins[:, None] - partials[None, :]).sum(1)
-    filters = mel_filters(config)
     picture = (spectrum @ filters) / filters.sum(0).clamp_min(1e-9)
     return (picture.clamp_min(1e-2)).log()
 
@@ -52,7 +54,8 @@ class HarmonicTemplate(nn.Module):
         if is_without_memory():
             self.register_buffer("table", torch.empty(count, config.bins), persistent=False)
             return
-        combs = [_comb(math.exp(self.lowest + i * self.step), config) for i in range(count)]
+        filters = mel_filters(config)
+        combs = [_comb(math.exp(self.lowest + i * self.step), config, filters) for i in range(count)]
         self.register_buffer("table", torch.stack(combs), persistent=False)
 
     def forward(self, log_hz: Tensor) -> Tensor:

@@ -35,9 +35,9 @@ from spear_accel.text.english import (
 )
 from spear_accel.text.english.tokens import Rule, Token
 
-__all__ = ["scan"]
+__all__ = ["RULES", "scan"]
 
-_RULES: tuple[Rule, ...] = (
+RULES: tuple[Rule, ...] = (
     *electronic.RULES,
     *addresses.RULES,
     *dates.RULES,
@@ -69,8 +69,8 @@ _RULES: tuple[Rule, ...] = (
 
 
 def _by_first() -> dict[str, tuple[Rule, ...]]:
-    starts = {character for rule in _RULES for character in rule.first}
-    return {start: tuple(rule for rule in _RULES if start in rule.first) for start in starts}
+    starts = {character for rule in RULES for character in rule.first}
+    return {start: tuple(rule for rule in RULES if start in rule.first) for start in starts}
 
 
 def _special_words() -> frozenset[str]:

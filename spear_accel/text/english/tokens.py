@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from spear_accel.text.english.numbers import Speller
 
-__all__ = ["Match", "Rule", "Token", "full_stop", "previous_word", "rule", "sentence_ends", "starts_name"]
+__all__ = ["Match", "Pattern", "Rule", "Token", "full_stop", "previous_word", "rule", "sentence_ends", "starts_name"]
 
 Match = re.Match[str]
 
@@ -28,13 +28,30 @@ _NAME_NEXT = re.compile(r"\s[\"'(\[]*[A-Z]")
 _WORD_BEFORE = re.compile(r"([A-Za-z][A-Za-z'.]*|\d[\d,.]*)[,;:]?[\s\"'(]*\Z")
 
 
+class Pattern:
+    """A regular expression that is compiled when it is first matched: a text needs few of the rules."""
+
+    __slots__ = ("flags", "match", "source")
+
+    match: Callable[[str, int], Match | None]
+    """The match that begins at a position of a text, or None."""
+
+    def __init__(self, source: str, flags: int = 0) -> None:
+        self.source, self.flags = source, flags
+        self.match = self._first_match
+
+    def _first_match(self, text: str, position: int) -> Match | None:
+        self.match = re.compile(self.source, self.flags).match
+        return self.match(text, position)
+
+
 class Rule(NamedTuple):
     """A way to read one class of token."""
 
     kind: str
     first: str
     """The characters that a match can begin with."""
-    pattern: re.Pattern[str]
+    pattern: Pattern
     say: Callable[[Match, Speller], str]
     """The words, with marks such as a comma between them."""
     when: Callable[[Match], bool] | None = None
@@ -62,8 +79,8 @@ def rule(
     """A rule; `say` may be fixed words."""
     if isinstance(say, str):
         words = say
-        return Rule(kind, first, re.compile(pattern, flags), lambda match, spell: words, when)
-    return Rule(kind, first, re.compile(pattern, flags), say, when)
+        return Rule(kind, first, Pattern(pattern, flags), lambda match, spell: words, when)
+    return Rule(kind, first, Pattern(pattern, flags), say, when)
 
 
 def sentence_ends(text: str, position: int) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from spear_accel.text import normalise
-from spear_accel.text.english import tables
+from spear_accel.text.english import scanner, tables
 
 COLUMNS = {
     "units": 4, "currencies": 6, "scales": 3, "titles": 2, "abbreviations": 3, "numbered": 3, "latin": 2,
@@ -29,3 +31,9 @@ def test_what_a_table_says_is_final(name: str) -> None:
 def test_units_say_when_they_are_units() -> None:
     allowed = {"any", "attached", "sign", "space", "compound", "never"}
     assert {row[3] for row in tables.rows("units")} <= allowed
+
+
+def test_every_pattern_of_a_rule_can_be_compiled() -> None:
+    """They are compiled when a text first needs them, so a mistake in one would be found late."""
+    for known in scanner.RULES:
+        re.compile(known.pattern.source, known.pattern.flags)

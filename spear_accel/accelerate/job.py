@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spear_accel.accelerate.costs import TunePlan
+from spear_accel.accelerate.head_choice import HeadChoice, choose_head
 from spear_accel.accelerate.head_training import own_speech, train_heads
 from spear_accel.accelerate.plan import SAMPLING, SEARCHING, AcceleratePlan, HeadRun, head_runs
 from spear_accel.accelerate.report import Report, write_report
@@ -40,6 +41,7 @@ Say = Callable[[str], None]
 _REPEATS = 2
 _FEWEST_MEASURED = 16
 _SKIP_TEXTS, _SKIP_TOKENS = 6, 60
+_CHOICE_TEXTS, _CHOICE_TOKENS = 24, 150
 
 
 @dataclass(frozen=True)
@@ -107,9 +109,7 @@ def _build(job: _Job, voice: Voice) -> _Built:
     copy = job.work / "voice"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(job.source.path, copy)
-    for run in job.runs:
-        for head in load_trained_heads(job.work / run.name).values():
-            save_head(copy, head)
+    _keep_better_heads(job, voice, copy)
     _search(job, voice, copy)
     with state.timed("tune"):
         job.say("4/5 measuring drafts of every length and method; leave the machine idle")
@@ -128,6 +128,25 @@ def _train(job: _Job, voice: Voice) -> None:
         with state.timed(f"train {run.name}"):
             job.say(f"2/5 training {', '.join(run.heads)} ({number} of {len(job.runs)})")
             train_heads(voice, run, records, plan, job.work / run.name, state, job.seconds(run.share))
+
+
+def _keep_better_heads(job: _Job, voice: Voice, copy: Path) -> None:
+    """Put trained heads into the copy, but for those that draft worse than the voice's own."""
+    options = replace(voice.defaults, batch_size=1, max_tokens=_CHOICE_TOKENS)
+    for run in job.runs:
+        for name, head in load_trained_heads(job.work / run.name).items():
+            before = voice.drafting.heads.get(name)
+            if before is not None:
+                decided = job.state.decided(f"head {name}")
+                if decided is None:
+                    texts = job.texts.held[:_CHOICE_TEXTS]
+                    found = choose_head(voice.model, name, before, head, texts, options)
+                    decided = job.state.decide(f"head {name}", found.to_dict())
+                choice = HeadChoice(**decided)
+                job.say(f"     {name}: {choice}")
+                if not choice.takes_new:
+                    continue
+            save_head(copy, head)
 
 
 def _search(job: _Job, voice: Voice, copy: Path) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from spear_accel.accelerate.head_choice import HeadChoice
 from spear_accel.accelerate.plan import AcceleratePlan
 from spear_accel.accelerate.state import JobState
 from spear_accel.accelerate.texts import Texts
 from spear_accel.bench.plot import save_plot
 from spear_accel.bench.records import Record
 from spear_accel.bench.table import Table, make_tables, markdown
+from spear_accel.decoding.registry import method_names
 from spear_accel.storage import files
 from spear_accel.storage.provenance import provenance
 
@@ -55,7 +57,7 @@ def _text(report: Report) -> str:
         "## Exactness", _exactness(report.records),
         "## What was tried", markdown(_tried(report.records)),
         "## How it was made", _made(report), markdown(_times(report.state.seconds)),
-        markdown(_heads(report.losses)),
+        markdown(_heads(report.losses)), _choices(report.state),
     ]  # fmt: skip
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
@@ -105,6 +107,18 @@ def _made(report: Report) -> str:
         f"them with its own weights frozen. {unseen} texts were held back: validation, tuning and the tables above use "
         "them first."
     )
+
+
+def _choices(state: JobState) -> str:
+    """Heads of a kind that the voice had, beside the new ones."""
+    found = {name: state.decided(f"head {name}") for name in method_names()}
+    rows: list[tuple[str, ...]] = [
+        (name, f"{values['before']:.2f}", f"{values['after']:.2f}", HeadChoice(**values).verdict)
+        for name, values in found.items()
+        if values
+    ]
+    columns = ("head", "tokens a call before", "after", "verdict")
+    return markdown(Table("Heads that the voice had", columns, rows)) if rows else ""
 
 
 def _times(seconds: Mapping[str, float]) -> Table:

@@ -63,7 +63,11 @@ class DecoderBackend(Protocol):
 
     @property
     def cache_dtype(self) -> torch.dtype:
-        """Of the keys and values in a `DecoderState`."""
+        """Of the tokens' keys and values in a `DecoderState`."""
+
+    @property
+    def text_cache_dtype(self) -> torch.dtype:
+        """Of the text's."""
 
     def forward(
         self,

@@ -15,6 +15,8 @@ from torch import Tensor
 from spear_accel.model.config import TextToSemanticConfig
 
 FIRST_SLOTS = 256
+SCALE_BYTES = 4
+"""Behind the numbers of a slot in int8 lies the float32 that they are to be multiplied by."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class KeyValueCache:
     `lengths[b]` counts the committed slots of live row b. A forward writes at lengths[b] + i without
     moving the length; `keep` then commits, `rewind` goes back. Slots at or beyond a row's length are
     never visible to it; they always hold finite numbers, because 0 * NaN would leak through any mask.
+    In int8, which only the native step reads, C is the width of a head and `SCALE_BYTES`.
     Storage has as many rows as were ever live and `FIRST_SLOTS` slots at first, and either doubles when needed, up to
     `most_rows` and `capacity`: bounds are far above what most calls use.
     """
@@ -63,7 +66,8 @@ class KeyValueCache:
     def __init__(self, layers: int, rows: int, kv_heads: int, capacity: int, head_dim: int, like: Tensor) -> None:
         """`capacity`: most slots of a row; `like`: a tensor whose dtype and device the cache takes."""
         self.capacity, self.most_rows = capacity, rows
-        self.storage = like.new_zeros(2, layers, 0, kv_heads, min(capacity, FIRST_SLOTS), head_dim)
+        width = head_dim + (SCALE_BYTES if like.dtype == torch.int8 else 0)
+        self.storage = like.new_zeros(2, layers, 0, kv_heads, min(capacity, FIRST_SLOTS), width)
         self.lengths: list[int] = []
         self._written = 0
 
@@ -189,11 +193,25 @@ class DecoderState:
     """All that decoding remembers of its live rows: one `KeyValueCache` and one `CrossCache`."""
 
     def __init__(
-        self, config: TextToSemanticConfig, rows: int, capacity: int, text_capacity: int, like: Tensor
+        self,
+        config: TextToSemanticConfig,
+        rows: int,
+        capacity: int,
+        text_capacity: int,
+        like: Tensor,
+        own_like: Tensor | None = None,
     ) -> None:
-        """rows: most live rows; capacity: self-attention slots; text_capacity: text tokens per row."""
+        """
+        Args:
+            config: Sizes of the decoder.
+            rows: Most live rows.
+            capacity: Self-attention slots.
+            text_capacity: Text tokens per row.
+            like: A tensor whose dtype and device the caches take.
+            own_like: Instead of `like` for self-attention.
+        """
         layers, groups, width = config.decoder_layers, config.kv_heads, config.head_dim
-        self.own = KeyValueCache(layers, rows, groups, capacity, width, like)
+        self.own = KeyValueCache(layers, rows, groups, capacity, width, like if own_like is None else own_like)
         crossing = config.cross_kv_heads or groups
         self.cross = CrossCache(layers, rows, crossing, text_capacity + config.null_kv, width, like)
         self.added: Tensor | None = None

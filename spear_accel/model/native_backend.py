@@ -26,10 +26,13 @@ from spear_accel.model.native_reader import NativeReader
 from spear_accel.model.torch_backend import TorchBackend
 from spear_accel.native import VARIABLE, Choice, check_fault, choose_kernel
 from spear_accel.native.structures import Block
-from spear_accel.native.weights import CACHE_CODES, ParameterWatch, Precision, StepWeights
+from spear_accel.native.weights import OWN_CACHE_CODES, ParameterWatch, Precision, StepWeights
 
 __all__ = ["NativeBackend", "make_backend"]
 
+_CACHES = {(torch.float32, torch.float32), (torch.bfloat16, torch.bfloat16), (torch.int8, torch.bfloat16)}
+"""Of the tokens and of the text."""
+_CACHE_OF = {"bfloat16": torch.bfloat16, "int8": torch.int8}
 _PRECISION_OF: dict[torch.dtype, Precision] = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 
@@ -106,7 +109,11 @@ class NativeBackend:
     @property
     def cache_dtype(self) -> torch.dtype:
         # Reading keys and values is most of what a large batch costs, so rounded weights have rounded caches.
-        return torch.bfloat16 if self.precision in ("bfloat16", "int8") else self._torch.cache_dtype
+        return _CACHE_OF.get(self.precision, self._torch.cache_dtype)
+
+    @property
+    def text_cache_dtype(self) -> torch.dtype:
+        return torch.bfloat16 if self.cache_dtype == torch.int8 else self.cache_dtype
 
     def forward(
         self,
@@ -133,7 +140,7 @@ class NativeBackend:
             if reader is None or reader.encoder is not encoder:
                 reader = NativeReader(encoder, self.decoder, self.choice.kernel, self._packed_precision)
                 self._reader = reader
-        return reader.read(embedded, visible, self.cache_dtype)
+        return reader.read(embedded, visible, self.text_cache_dtype)
 
     def logits(self, hidden: Tensor) -> Tensor:
         weights = self._packed(self._output_watch)
@@ -188,7 +195,7 @@ class _Call:
     ) -> None:
         placed = state.own.place(block.shape[1], tree)
         model, own, cross = weights.model, state.own.storage, state.cross.storage
-        if own.dtype not in CACHE_CODES or own.dtype != cross.dtype:
+        if (own.dtype, cross.dtype) not in _CACHES:
             raise UserError(f"the native step has no caches in {own.dtype}; use SPEAR_ACCEL_KERNEL=torch")
         first, last, _ = layers.indices(model.layer_count)
         rows, count = block.shape[:2]
@@ -200,7 +207,7 @@ class _Call:
             lengths=self._numbers(placed.lengths), text=self._numbers(state.cross.lengths),
             rows=rows, count=count, first=first, last=max(first, last), cache_rows=own.shape[2],
             cache_slots=own.shape[4], cross_rows=cross.shape[2], cross_slots=cross.shape[4],
-            cache_precision=CACHE_CODES[own.dtype], threads=torch.get_num_threads(),
+            cache_precision=OWN_CACHE_CODES[own.dtype], threads=torch.get_num_threads(),
         )  # fmt: skip
         if first == 0:
             self.block.ids = self._address(block.long())

@@ -125,8 +125,9 @@ class TextToSemantic(nn.Module):
             if size > self.config.max_positions:
                 raise UserError(f"{size} {name} tokens exceed the model's {self.config.max_positions} positions")
         text_capacity = max(text_capacity, self.config.text_length or 0)
-        like = self.decoder.embedding.weight.new_empty(0, dtype=self.decoder.backend.cache_dtype)
-        return DecoderState(self.config, rows, capacity, text_capacity, like)
+        weight, backend = self.decoder.embedding.weight, self.decoder.backend
+        like, own_like = (weight.new_empty(0, dtype=one) for one in (backend.text_cache_dtype, backend.cache_dtype))
+        return DecoderState(self.config, rows, capacity, text_capacity, like, own_like)
 
     def admit(self, state: DecoderState, text: Tensor) -> None:
         """Encode text ids [n, X], project cross-attention once, and add n rows at position 0 to `state`."""

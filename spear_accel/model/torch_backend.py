@@ -33,6 +33,10 @@ class TorchBackend:
     def cache_dtype(self) -> torch.dtype:
         return self.decoder.embedding.weight.dtype
 
+    @property
+    def text_cache_dtype(self) -> torch.dtype:
+        return self.cache_dtype
+
     def forward(
         self,
         block: Tensor,

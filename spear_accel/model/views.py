@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from spear_accel.errors import UserError
 from spear_accel.model.cache import AttentionMetadata, KeyValueCache, TreeMask, additive_mask
 
 __all__ = ["BlockViews"]
@@ -37,7 +38,13 @@ class BlockViews:
 
     @classmethod
     def of(cls, cache: KeyValueCache, placed: AttentionMetadata, rotary: Tensor | None) -> BlockViews:
-        """Views of `cache` for a block that `cache.place` made room for. rotary: the whole table, or None."""
+        """Views of `cache` for a block that `cache.place` made room for. rotary: the whole table, or None.
+
+        Raises:
+            UserError: The cache is in int8.
+        """
+        if cache.storage.dtype == torch.int8:
+            raise UserError("only the native step reads a cache in int8: decode without gradients and autocast")
         keys, values = cache.storage[:, :, : cache.rows, :, : placed.span].unbind(0)
         if placed.is_level:
             return cls._level(placed, rotary, keys, values)

@@ -14,13 +14,15 @@ from torch import Tensor, nn
 from spear_accel.native.library import Kernel
 from spear_accel.native.structures import Layer, Linear, Model, Norm
 
-__all__ = ["CACHE_CODES", "Packing", "ParameterWatch", "Precision", "StepWeights"]
+__all__ = ["CACHE_CODES", "OWN_CACHE_CODES", "Packing", "ParameterWatch", "Precision", "StepWeights"]
 
 Precision = Literal["float32", "bfloat16", "int8"]
 """Of linear maps: weights in float32; rounded to bfloat16; or int8 with a scale for each output, by activations in int8
 with a scale for each token."""
 CACHE_CODES = {torch.float32: 0, torch.bfloat16: 1}
-"""Of caches of keys and values."""
+"""Of keys and values of the text."""
+OWN_CACHE_CODES = {**CACHE_CODES, torch.int8: 2}
+"""Of keys and values of the tokens; beside int8 ones those of the text are in bfloat16."""
 PRECISIONS: dict[Precision, int] = {"float32": 0, "bfloat16": 1, "int8": 2}
 _PANEL = 16
 _Array = TypeVar("_Array")

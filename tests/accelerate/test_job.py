@@ -16,6 +16,7 @@ from torch import Tensor
 from spear_accel import DecodeOptions, Voice
 from spear_accel.accelerate import AcceleratePlan, accelerate, head_training, job
 from spear_accel.accelerate.costs import TunePlan
+from spear_accel.accelerate.head_choice import HeadChoice
 from spear_accel.accelerate.plan import head_runs
 from spear_accel.accelerate.state import JobState
 from spear_accel.bench.speed import AUTOREGRESSIVE
@@ -167,6 +168,23 @@ def test_heads_that_the_voice_has_are_not_trained_again() -> None:
     assert [run.name for run in head_runs(PLAN, config, ("recurrent",))] == ["others"]
     asked = head_runs(AcceleratePlan(heads=("recurrent",)), config, ("recurrent",))
     assert [list(run.heads) for run in asked] == [["recurrent"]]
+
+
+@pytest.mark.parametrize("better", [False, True])
+def test_a_good_head_is_not_replaced_by_a_worse_one(
+    voice: Path, lines: list[str], unmeasured: None, monkeypatch: pytest.MonkeyPatch, better: bool
+) -> None:
+    run(voice, lines, ONE_HEAD)
+    own = "draft_heads/medusa/model.safetensors"
+    before = (voice / own).read_bytes()
+    choice = HeadChoice(before=2.0, after=2.5 if better else 1.5)
+    monkeypatch.setattr(job, "choose_head", lambda *_: choice)
+    told: list[str] = []
+    work = voice.with_name("again")
+    accelerate(str(voice), lines, replace(ONE_HEAD, seed=5), work, work / "report", "lines.txt", say=told.append)
+    assert ((voice / own).read_bytes() != before) == better
+    assert any(str(choice) in line for line in told)
+    open_voice(voice)
 
 
 def test_steps_fit_the_time(voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,9 @@ def test_a_voice_decodes_in_what_is_asked_for(shared_voice: Path, asked: str | t
     named = str(asked).removeprefix("torch.")
     assert backend.precision == ("int8" if named == "auto" else named)
     assert backend.native == (named != "float16")
-    assert backend.cache_dtype == {"float32": torch.float32, "float16": torch.float16}.get(named, torch.bfloat16)
+    caches = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+    assert backend.cache_dtype == caches.get(named, torch.int8)
+    assert backend.text_cache_dtype == caches.get(named, torch.bfloat16)
 
 
 @needs_kernel

@@ -32,8 +32,9 @@ def tokens_per_second(model: TextToSemantic, precision: str, rows: int, letters:
     maps += config.vocab * config.dim if config.tied_output else 0
     own, text = count / 2 * config.kv_heads, letters * groups
     held = rows * 2 * config.decoder_layers * config.head_dim * (own + text)
-    cached = torch.empty(0, dtype=decoder.backend.cache_dtype).element_size()
-    read = maps * _BYTES[precision] + held * cached
+    backend = decoder.backend
+    cached = own * backend.cache_dtype.itemsize + text * backend.text_cache_dtype.itemsize
+    read = maps * _BYTES[precision] + held * cached / (own + text)
     queries = config.heads / config.kv_heads
     seconds = max(read / _bandwidth(int(read)), 2 * (maps * rows + held * queries) / _peak())
     return rows / seconds

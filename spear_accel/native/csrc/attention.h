@@ -15,6 +15,25 @@ constexpr int kTogether = 2;
 constexpr int kTogether = 1;
 #endif
 
+// How a cache keeps a slot of `width` keys or values: numbers from one slot to the next, and what to multiply them by.
+template <class KV>
+struct Slot {
+    static constexpr bool scaled = false;
+    static constexpr int step(int width) { return width; }
+    static float scale(const KV *, int) { return 1.0f; }
+};
+
+template <>
+struct Slot<Byte> {
+    static constexpr bool scaled = true;
+    static constexpr int step(int width) { return width + 4; }
+    static float scale(const Byte *slot, int width) {
+        float scale;
+        std::memcpy(&scale, slot + width, sizeof scale);
+        return scale;
+    }
+};
+
 // What a query sees: slots 0 .. past - 1, then those of `own`. In this order they are the positions of its path, so its
 // sums run in one order whether they lie in a draft with branches or in a plain sequence.
 struct Seen {
@@ -53,16 +72,18 @@ static inline void score_four(const Query *queries, const KV *const k[4], int kn
         sums(total[n][0], total[n][1], total[n][2], total[n][3], scores);
         for (int rest = at; rest < width; ++rest)
             for (int i = 0; i < 4; ++i) scores[i] += queries[n].q[rest] * widen(k[i][rest]);
+        if (Slot<KV>::scaled)
+            for (int i = 0; i < 4; ++i) scores[i] *= Slot<KV>::scale(k[i], width);
     }
 }
 
 template <class KV, int C, int Q>
 static inline void score_all(const Query *queries, const KV *keys, int known) {
-    const int width = C ? C : known, past = queries[0].seen.past;
+    const int width = C ? C : known, step = Slot<KV>::step(width), past = queries[0].seen.past;
     int place = 0;
     const KV *next = keys;
-    for (; place + 4 <= past; place += 4, next += 4 * width) {
-        const KV *const k[4] = {next, next + width, next + 2 * width, next + 3 * width};
+    for (; place + 4 <= past; place += 4, next += 4 * step) {
+        const KV *const k[4] = {next, next + step, next + 2 * step, next + 3 * step};
         score_four<KV, C, Q>(queries, k, width, place);
     }
     for (int n = 0; n < Q; ++n) {
@@ -71,7 +92,7 @@ static inline void score_all(const Query *queries, const KV *keys, int known) {
             const KV *k[4];
             for (int i = 0; i < 4; ++i) {
                 const int there = rest + i < seen.count() ? rest + i : seen.count() - 1;
-                k[i] = keys + seen.slot(there) * width;
+                k[i] = keys + seen.slot(there) * step;
             }
             score_four<KV, C, 1>(queries + n, k, width, rest);
         }
@@ -112,14 +133,15 @@ static inline void blend_columns(const Query *queries, const KV *values, int at,
     Vec even[Q][P], odd[Q][P];
     for (int n = 0; n < Q; ++n)
         for (int j = 0; j < P; ++j) even[n][j] = odd[n][j] = Vec{};
-    const int past = queries[0].seen.past;
+    const int past = queries[0].seen.past, step = Slot<KV>::step(width);
     int place = 0;
-    const KV *next = values + at;
-    for (; place + 2 <= past; place += 2, next += 2 * width) {
+    const KV *next = values;
+    for (; place + 2 <= past; place += 2, next += 2 * step) {
         Vec v[P], u[P];
-        for (int j = 0; j < P; ++j) v[j] = load(next + j * kWidth), u[j] = load(next + width + j * kWidth);
+        for (int j = 0; j < P; ++j) v[j] = load(next + at + j * kWidth), u[j] = load(next + step + at + j * kWidth);
+        const float first = Slot<KV>::scale(next, width), second = Slot<KV>::scale(next + step, width);
         for (int n = 0; n < Q; ++n) {
-            const Vec p = splat(queries[n].scores[place]), q = splat(queries[n].scores[place + 1]);
+            const Vec p = splat(queries[n].scores[place] * first), q = splat(queries[n].scores[place + 1] * second);
             for (int j = 0; j < P; ++j) {
                 even[n][j] = fma(p, v[j], even[n][j]);
                 odd[n][j] = fma(q, u[j], odd[n][j]);
@@ -129,10 +151,10 @@ static inline void blend_columns(const Query *queries, const KV *values, int at,
     for (int n = 0; n < Q; ++n) {
         const Seen &seen = queries[n].seen;
         for (int rest = place; rest < seen.count(); ++rest) {
-            const KV *v = values + seen.slot(rest) * width + at;
-            const Vec p = splat(queries[n].scores[rest]);
+            const KV *v = values + seen.slot(rest) * step;
+            const Vec p = splat(queries[n].scores[rest] * Slot<KV>::scale(v, width));
             Vec *total = rest % 2 ? odd[n] : even[n];
-            for (int j = 0; j < P; ++j) total[j] = fma(p, load(v + j * kWidth), total[j]);
+            for (int j = 0; j < P; ++j) total[j] = fma(p, load(v + at + j * kWidth), total[j]);
         }
         for (int j = 0; j < P; ++j)
             store(queries[n].out + at + j * kWidth, (even[n][j] + odd[n][j]) * splat(factors[n]));
@@ -149,8 +171,10 @@ static inline void blend(const Query *queries, const KV *values, int width, cons
     for (; at < width; ++at) {
         for (int n = 0; n < Q; ++n) {
             float total = 0.0f;
-            for (int place = 0; place < queries[n].seen.count(); ++place)
-                total += queries[n].scores[place] * widen(values[queries[n].seen.slot(place) * width + at]);
+            for (int place = 0; place < queries[n].seen.count(); ++place) {
+                const KV *v = values + queries[n].seen.slot(place) * Slot<KV>::step(width);
+                total += queries[n].scores[place] * Slot<KV>::scale(v, width) * widen(v[at]);
+            }
             queries[n].out[at] = total * factors[n];
         }
     }

@@ -88,8 +88,8 @@ static inline int32_t spread(const Rounded *x) {
     return together;
 }
 
-// x [n] -> integers of at most 127 [rounded_width(n)] and what to multiply them by. What is not finite makes that NaN.
-static inline float round_row(const float *x, int n, Rounded *out) {
+// The largest magnitude of x [n]; NaN where one is infinite or no number.
+static inline float largest_of(const float *x, int n) {
     Vec most{}, sum{};
     int i = 0;
     for (; i + kWidth <= n; i += kWidth) {
@@ -105,20 +105,44 @@ static inline float round_row(const float *x, int n, Rounded *out) {
         largest = size > largest ? size : largest;
         spoilt += x[i] - x[i];
     }
-    const bool usable = spoilt == 0.0f && largest > 0.0f;
+    return spoilt == 0.0f ? largest : NAN;
+}
+
+// x * factor as the nearest integers, ties to even: adding 1.5 * 2^23 leaves them in the lowest bits.
+static inline Ints nearest(Vec x, float factor) {
+    const Vec magic = splat(12582912.0f);
+    return (Ints)(x * splat(factor) + magic) - (Ints)magic;
+}
+
+// x [n] -> integers of at most 127 [rounded_width(n)] and what to multiply them by. What is not finite makes that NaN.
+static inline float round_row(const float *x, int n, Rounded *out) {
+    const float largest = largest_of(x, n);
+    const bool usable = largest > 0.0f;
     const float factor = usable ? 127.0f / largest : 0.0f;
-    // Adding 1.5 * 2^23 rounds to the nearest integer, ties to even, and leaves it in the lowest bits.
-    const float magic = 12582912.0f;
-    i = 0;
+    int i = 0;
     for (; usable && i + kWidth <= n; i += kWidth) {
-        const Ints whole = (Ints)(load(x + i) * splat(factor) + splat(magic)) - (Ints)splat(magic) + kOffset;
+        const Ints whole = nearest(load(x + i), factor) + kOffset;
         typedef Rounded Few __attribute__((vector_size(kWidth * sizeof(Rounded))));
         const Few few = __builtin_convertvector(whole, Few);
         std::memcpy(out + i, &few, sizeof few);
     }
     for (; i < n; ++i) out[i] = (Rounded)(usable ? (int)std::nearbyint(x[i] * factor) + kOffset : kOffset);
     for (; i < rounded_width(n); ++i) out[i] = kOffset;
-    return spoilt == 0.0f ? largest / 127.0f : NAN;
+    return largest / 127.0f;
+}
+
+// The same for a slot of a cache: x [n] -> n bytes and the float32 behind them.
+static inline void round_slot(const float *x, int n, Byte *out) {
+    const float largest = largest_of(x, n), scale = largest / 127.0f;
+    const bool usable = largest > 0.0f;
+    const float factor = usable ? 127.0f / largest : 0.0f;
+    int i = 0;
+    for (; usable && i + kWidth <= n; i += kWidth) {
+        const Bytes few = __builtin_convertvector(nearest(load(x + i), factor), Bytes);
+        std::memcpy(out + i, &few, sizeof few);
+    }
+    for (; i < n; ++i) out[i].bits = (int8_t)(usable ? (int)std::nearbyint(x[i] * factor) : 0);
+    std::memcpy(out + n, &scale, sizeof scale);
 }
 
 }  // namespace spear

@@ -37,9 +37,15 @@ typedef float Vec __attribute__((vector_size(kWidth * 4)));
 typedef int32_t Ints __attribute__((vector_size(kWidth * 4)));
 typedef uint32_t Words __attribute__((vector_size(kWidth * 4)));
 typedef uint16_t Halves __attribute__((vector_size(kWidth * 2)));
+typedef int8_t Bytes __attribute__((vector_size(kWidth)));
 
 struct BFloat16 {
     uint16_t bits;
+};
+
+// Of a slot of keys or values rounded to eight bits: C of them, then the float32 that they are to be multiplied by.
+struct Byte {
+    int8_t bits;
 };
 
 static inline Vec splat(float x) { return x - Vec{}; }
@@ -62,6 +68,18 @@ static inline Vec load(const BFloat16 *p) {
 #endif
 }
 
+static inline Vec load(const Byte *p) {
+#if defined(__AVX512F__)
+    return (Vec)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+#elif defined(__AVX2__)
+    return (Vec)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+#else
+    Bytes b;
+    std::memcpy(&b, p, sizeof b);
+    return __builtin_convertvector(b, Vec);
+#endif
+}
+
 static inline void store(float *p, Vec v) { std::memcpy(p, &v, sizeof v); }
 
 static inline float widen(float x) { return x; }
@@ -72,6 +90,8 @@ static inline float widen(BFloat16 x) {
     std::memcpy(&value, &bits, 4);
     return value;
 }
+
+static inline float widen(Byte x) { return x.bits; }
 
 static inline void narrow(float x, float &out) { out = x; }
 

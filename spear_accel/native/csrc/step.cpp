@@ -7,7 +7,8 @@
 namespace spear {
 namespace {
 
-template <class KV>
+// Own, Text: how keys and values of the tokens, and those of the text, are kept.
+template <class Own, class Text>
 class Step : Stack {
   public:
     Step(const SpearModel &model, const SpearBlock &block)
@@ -81,14 +82,16 @@ class Step : Stack {
     }
 
     // A layer's keys (side 0) or values (1) of one row and group: [slots, C].
-    KV *cached(int side, int layer, int row, int group) const {
+    Own *cached(int side, int layer, int row, int group) const {
         const int64_t plane = ((int64_t)side * m_.layer_count + layer) * b_.cache_rows + row;
-        return (KV *)b_.cache + (plane * m_.kv_heads + group) * b_.cache_slots * m_.head_dim;
+        return (Own *)b_.cache + (plane * m_.kv_heads + group) * b_.cache_slots * own_step();
     }
 
-    const KV *text(int side, int layer, int row, int group) const {
+    int64_t own_step() const { return Slot<Own>::step(m_.head_dim); }
+
+    const Text *text(int side, int layer, int row, int group) const {
         const int64_t plane = ((int64_t)side * m_.layer_count + layer) * b_.cross_rows + row;
-        return (const KV *)b_.cross + (plane * m_.cross_kv_heads + group) * b_.cross_slots * m_.head_dim;
+        return (const Text *)b_.cross + (plane * m_.cross_kv_heads + group) * b_.cross_slots * m_.head_dim;
     }
 
     void attend_own(const SpearLayer &now, int layer) {
@@ -119,11 +122,21 @@ class Step : Stack {
         const float *turn = m_.rotary ? m_.rotary + (int64_t)position(i) * width : nullptr;
         float *q = qkv_ + i * wide_qkv_;
         for (int head = 0; head < m_.heads; ++head) rotate(q + head * width, turn, scale(), q + head * width, width);
-        const float *k = q + (int64_t)m_.heads * width, *v = k + (int64_t)m_.kv_heads * width;
+        float *k = q + (int64_t)m_.heads * width, *v = k + (int64_t)m_.kv_heads * width;
         for (int group = 0; group < m_.kv_heads; ++group) {
-            rotate(k + group * width, turn, 1.0f, cached(0, layer, row, group) + (int64_t)slot * width, width);
-            rotate(v + group * width, nullptr, 1.0f, cached(1, layer, row, group) + (int64_t)slot * width, width);
+            keep(k + group * width, turn, cached(0, layer, row, group) + slot * own_step());
+            keep(v + group * width, nullptr, cached(1, layer, row, group) + slot * own_step());
         }
+    }
+
+    template <class KV>
+    void keep(const float *x, const float *turn, KV *slot) const {
+        rotate(x, turn, 1.0f, slot, m_.head_dim);
+    }
+
+    void keep(float *x, const float *turn, Byte *slot) const {
+        rotate(x, turn, 1.0f, x, m_.head_dim);
+        round_slot(x, m_.head_dim, slot);
     }
 
     void attend_text(const SpearLayer &now, int layer) {
@@ -144,11 +157,11 @@ class Step : Stack {
     }
 
     // What a query attends to in the text, without the null slots.
-    void collect(const Query &query, const KV *keys, int row, Asked asked) {
+    void collect(const Query &query, const Text *keys, int row, Asked asked) {
         const int slots = b_.collected_slots, null = m_.null_slots;
         const int64_t at = (((int64_t)attended_ * b_.rows + row) * m_.heads + asked.head) * b_.count + asked.token;
         float *out = b_.collected + at * slots;
-        score<KV, 1>(&query, keys, m_.head_dim);
+        score<Text, 1>(&query, keys, m_.head_dim);
         const float total = soften(query.scores, null, query.seen.count());
         for (int s = 0; s < slots; ++s) out[s] = s + null < query.seen.count() ? query.scores[s + null] / total : 0.0f;
     }
@@ -169,8 +182,9 @@ class Step : Stack {
 using namespace spear;
 
 int32_t spear_forward(const SpearModel *model, const SpearBlock *block) {
-    if (block->cache_precision == SPEAR_BFLOAT16) return Step<BFloat16>(*model, *block).run();
-    return Step<float>(*model, *block).run();
+    if (block->cache_precision == SPEAR_INT8) return Step<Byte, BFloat16>(*model, *block).run();
+    if (block->cache_precision == SPEAR_BFLOAT16) return Step<BFloat16, BFloat16>(*model, *block).run();
+    return Step<float, float>(*model, *block).run();
 }
 
 int32_t spear_logits(const SpearModel *model, const float *hidden, int64_t tokens, float *logits, int32_t threads) {

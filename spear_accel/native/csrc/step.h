@@ -13,7 +13,7 @@ extern "C" {
 #define SPEAR_API __attribute__((visibility("default")))
 
 // Raised whenever anything in this file changes: a library that was built earlier is then not used.
-#define SPEAR_INTERFACE 3
+#define SPEAR_INTERFACE 4
 
 enum { SPEAR_FLOAT32 = 0, SPEAR_BFLOAT16 = 1, SPEAR_INT8 = 2 };
 enum { SPEAR_OK = 0, SPEAR_BAD_TOKEN = 1, SPEAR_BAD_POSITION = 2, SPEAR_NO_MEMORY = 3 };
@@ -59,8 +59,8 @@ typedef struct {
     const float *hidden;      // [B, T, D]
     float *left;              // [B, T, D], what leaves the last layer
     const float *added;       // [B, D], or NULL
-    void *cache;              // [2, L, cache_rows, G, cache_slots, C]
-    const void *cross;        // [2, L, cross_rows, G', cross_slots, C]
+    void *cache;              // [2, L, cache_rows, G, cache_slots, C]; in int8 C + 4 bytes, the last a float32 scale
+    const void *cross;        // [2, L, cross_rows, G', cross_slots, C]; bfloat16 where the cache is int8
     const int32_t *lengths;   // [B]
     const int32_t *text;      // [B], visible slots of the text
     const int64_t *depths;    // [T], or NULL: a plain sequence

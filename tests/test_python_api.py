@@ -16,6 +16,7 @@ NAMES = "DecodeOptions Request SamplingParams Speech Voice __version__"
 VOICE = """
 decode_ids(text_ids: Sequence[Sequence[int]], options: DecodeOptions | None = None) -> DecodeResult
 decode_requests(source: Callable[[], Request | None], options: DecodeOptions) -> Iterator[RequestOutput]
+doubts() -> Doubts
 engine(options: DecodeOptions | None = None) -> Engine
 from_pretrained(name: str | Path, revision: str | None = None, device: str | torch.device = 'cpu', dtype: str | torch.dtype = 'auto') -> Voice
 load(name: str | Path, device: str | torch.device = 'cpu', dtype: str | torch.dtype = 'auto', draft_model: str | Path | None = None) -> Voice
@@ -25,12 +26,12 @@ request(text: str, options: DecodeOptions | None = None, stream: Sequence[int] |
 sample_rate -> int
 semantic_to_waveform(tokens: Tensor | Sequence[int], speed: float = 1.0) -> Tensor
 sound(planned: Sequence[PlannedUtterance], tokens: Sequence[Tensor], speed: float = 1.0) -> Tensor
-speak(text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0, words: bool = False) -> Speech
-speak_each(text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0, words: bool = False) -> Iterator[Speech]
-stream(text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0, words: bool = False) -> Iterator[Speech]
+speak(text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0, words: bool = False, coverage: bool = True) -> Speech
+speak_each(text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0, words: bool = False, coverage: bool = True) -> Iterator[Speech]
+stream(text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0, words: bool = False, coverage: bool = True) -> Iterator[Speech]
 text_ids(text: str) -> list[list[int]]
 text_to_semantic(texts: Sequence[str], options: DecodeOptions | None = None) -> DecodeResult
-utter(text: str, options: DecodeOptions | None = None) -> list[SpokenUtterance]
+utter(text: str, options: DecodeOptions | None = None, *, coverage: bool = True) -> list[SpokenUtterance]
 with_respellings(respellings: Respellings) -> Voice
 """  # noqa: E501
 

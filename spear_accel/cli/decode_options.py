@@ -75,6 +75,9 @@ Loudness = Annotated[
         help="Bring the sound to this loudness, in LUFS (ITU-R BS.1770): -23 for broadcast, -16 for podcasts."
     ),
 ]
+Coverage = Annotated[
+    bool, typer.Option(help="Retry utterances that skip or repeat words of their text (found by cross-attention).")
+]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu or cuda.")]
 Dtype = Annotated[
     str,

@@ -26,6 +26,9 @@ def serve(
     most_text: Annotated[int, typer.Option(help="Characters of all requests at once, at most.")] = 200_000,
     deadline: Annotated[float, typer.Option(help="Seconds from a request to its last byte, at most.")] = 600.0,
     drain: Annotated[float, typer.Option(help="Seconds that requests may take to end when the server stops.")] = 30.0,
+    coverage: Annotated[
+        bool, typer.Option(help="Count and log utterances that skip or repeat words of their text.")
+    ] = True,
     origin: Annotated[
         list[str] | None,
         typer.Option(help="A web page's origin that may use the server (CORS), as https://example.com; repeatable."),
@@ -48,6 +51,7 @@ def serve(
         most_text=most_text,
         deadline=deadline,
         drain=drain,
+        coverage=coverage,
         origins=tuple(origin or ()),
         api_key=key_of_environment(),
     )

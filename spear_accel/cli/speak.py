@@ -13,6 +13,7 @@ import typer
 from spear_accel.checks import tempo
 from spear_accel.cli import console, inputs
 from spear_accel.cli.decode_options import (
+    Coverage,
     Device,
     Dtype,
     LexiconFile,
@@ -65,6 +66,7 @@ def speak(
         Path | None,
         typer.Option(help="Also save when each word is said: .json, .srt, .vtt, .ctm or .TextGrid."),
     ] = None,
+    coverage: Coverage = True,
     lexicon: LexiconFile = None,
     sample_rate: SampleRate = None,
     loudness: Loudness = None,
@@ -108,7 +110,7 @@ def speak(
         loaded = loaded.with_respellings(respellings)
     options = changed(loaded.defaults, seed=seed, method=method, verify=verify, temperature=temperature)
     if tokens_only and tokens_out is not None:
-        _save_tokens(tokens_out, [one.tokens for one in loaded.utter(wanted, options)])
+        _save_tokens(tokens_out, [one.tokens for one in loaded.utter(wanted, options, coverage=coverage)])
         return
     rate = treatment.rate(loaded.sample_rate)
     if raw:
@@ -118,7 +120,7 @@ def speak(
     with sound_output.open_sink(output, raw, rate) as out, treatment.onto(out, loaded.sample_rate) as sink:
         # Who listens wants the sound early; a file gains nothing from it.
         speech = (loaded.stream if sound_output.is_live(output, raw) else loaded.speak_each)(
-            wanted, options, speed=speed, words=words is not None
+            wanted, options, speed=speed, words=words is not None, coverage=coverage
         )
         seconds = _write(speech, sink, tokens, said)
     if tokens_out is not None:

@@ -11,6 +11,7 @@ import typer
 
 from spear_accel.cli import console, inputs
 from spear_accel.cli.decode_options import (
+    Coverage,
     Device,
     Dtype,
     LexiconFile,
@@ -77,9 +78,7 @@ def synth(
     candidates: Annotated[
         int, typer.Option(min=1, help="Decode each utterance this often, with different seeds, and keep the best.")
     ] = 1,
-    coverage: Annotated[
-        bool, typer.Option(help="Retry utterances that skip or repeat words of their text (found by cross-attention).")
-    ] = True,
+    coverage: Coverage = True,
     retries: Annotated[
         int, typer.Option(min=0, help="Most retries of an utterance that has a fault, each with another seed.")
     ] = 2,

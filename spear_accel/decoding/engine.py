@@ -52,16 +52,8 @@ class Engine(EngineCore):
                 session.add(request, index)
             ended = {output.index: output.result for output in session.outputs() if output.result is not None}
             rows = [ended[index] for index in range(len(texts))]
-            return DecodeResult(
-                tokens=[row.tokens for row in rows],
-                stop_reasons=[row.stop_reason for row in rows],
-                seeds=[row.seed for row in rows],
-                attempts=[row.attempts for row in rows],
-                stats=session.counts.stats(time.perf_counter() - started),
-                utterance_stats=[row.stats for row in rows],
-                lossless=self.config.verifier.lossless,
-                errors={index: row.error for index, row in enumerate(rows) if row.error},
-            )
+            stats = session.counts.stats(time.perf_counter() - started)
+            return DecodeResult.of(rows, stats, lossless=self.config.verifier.lossless)
 
     def decode_requests(self, source: Callable[[], Request | None]) -> Iterator[RequestOutput]:
         """Decode requests as they come, any number of them as one batch that is refilled without end.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -68,6 +68,28 @@ class DecodeResult:
     """False if the verification rule may change what is said."""
     errors: dict[int, str] = field(default_factory=dict)
     """What went wrong, by utterance, for those that stopped with "error"."""
+
+    @classmethod
+    def of(
+        cls, rows: Sequence[RequestResult], stats: DecodeStats, method: str = "autoregressive", lossless: bool = True
+    ) -> DecodeResult:
+        """The result of a call from those of its requests, in order."""
+        return cls(
+            tokens=[row.tokens for row in rows],
+            stop_reasons=[row.stop_reason for row in rows],
+            seeds=[row.seed for row in rows],
+            attempts=[row.attempts for row in rows],
+            stats=stats,
+            utterance_stats=[row.stats for row in rows],
+            method=method,
+            lossless=lossless,
+            errors={index: row.error for index, row in enumerate(rows) if row.error},
+        )
+
+    def results(self) -> list[RequestResult]:
+        """The result of each request."""
+        columns = zip(self.tokens, self.stop_reasons, self.seeds, self.attempts, self.utterance_stats, strict=True)
+        return [RequestResult(*row, error=self.errors.get(index)) for index, row in enumerate(columns)]
 
 
 def next_output(row: RunningRequest) -> RequestOutput | None:

@@ -28,6 +28,9 @@ class Metrics:
         self.characters = Counter("spear_accel_characters", "Characters of the texts that were taken in.", registry=own)
         self.sound = Counter("spear_accel_sound_seconds", "Seconds of sound that were made.", registry=own)
         self.tokens = Counter("spear_accel_tokens", "Semantic tokens that were decoded.", registry=own)
+        self.doubtful = Counter(
+            "spear_accel_doubtful_utterances", "Utterances that skip or repeat words of their text.", registry=own
+        )
         self.first_sound = Histogram(
             "spear_accel_first_sound_seconds", "From a request to its first sound.", buckets=_FIRST_SOUND, registry=own
         )

@@ -32,6 +32,8 @@ class ServerOptions:
     """Seconds from a request to its last byte."""
     drain: float = 30.0
     """Seconds that requests have to end in once the server is told to stop."""
+    coverage: bool = True
+    """Whether utterances that skip or repeat words of their text are counted and logged."""
     origins: tuple[str, ...] = ()
     """Web pages of other hosts that may use the server (CORS)."""
     api_key: str | None = None

@@ -12,7 +12,7 @@ from functools import partial
 
 from spear_accel.errors import UserError
 from spear_accel.server.admission import Admission
-from spear_accel.server.errors import ApiError
+from spear_accel.server.errors import ApiError, log
 from spear_accel.server.metrics import Metrics
 from spear_accel.server.options import ServerOptions
 from spear_accel.server.schema import Delivery
@@ -36,7 +36,7 @@ class SpeechService:
     def __init__(self, voices: Mapping[str, Voice], options: ServerOptions) -> None:
         """voices: by the name that clients give; the first speaks where they give none."""
         self.options, self.metrics = options, Metrics()
-        self.speakers = {name: Speaker(voice, options.batch_size) for name, voice in voices.items()}
+        self.speakers = {name: Speaker(voice, options.batch_size, options.coverage) for name, voice in voices.items()}
         self.admission = Admission(options.most_requests, options.longest_text, options.most_text)
         watch = self.metrics.watch
         watch("requests_in_flight", "Requests that are spoken or wait.", lambda: self.admission.requests)
@@ -141,6 +141,9 @@ class SpeechService:
     def _count(self, piece: Speech) -> None:
         self.metrics.sound.inc(piece.seconds)
         self.metrics.tokens.inc(len(piece.tokens))
+        for doubt in (one.doubt for one in piece.utterances if one.doubt):
+            self.metrics.doubtful.inc()
+            log.warning("an utterance %s", doubt)
 
 
 def _respellings(given: Delivery) -> Respellings | None:

@@ -48,11 +48,14 @@ class Manner:
 class Speaker:
     """A loaded voice. Everything but the constructor belongs to the thread of one event loop."""
 
-    def __init__(self, voice: Voice, batch_size: int) -> None:
-        """Raises UserError where the voice makes no sound."""
+    def __init__(self, voice: Voice, batch_size: int, coverage: bool = True) -> None:
+        """coverage: whether skipped and repeated words are looked for.
+
+        Raises UserError where the voice makes no sound.
+        """
         self.voice, self.sample_rate = voice, voice.sample_rate
         assert voice.acoustic is not None, "a voice with a sample rate has an acoustic stage"
-        self._stage = voice.acoustic
+        self._stage, self._doubts = voice.acoustic, voice.doubts() if coverage else None
         self._defaults = replace(voice.defaults, batch_size=batch_size)
         self._threads = torch.get_num_threads()
         self._sounding = self._thread("sound")
@@ -112,7 +115,7 @@ class Speaker:
         try:
             samples = 0
             async for one, outputs in client.utterances():
-                pushed = PushedUtterance(one, self._stage, manner.speed, samples, times)
+                pushed = PushedUtterance(one, self._stage, manner.speed, samples, times, self._doubts)
                 async for output in outputs:
                     piece = await self._sound(pushed, output)
                     if piece is not None:

@@ -14,7 +14,8 @@ from itertools import count
 from spear_accel.alignment.attention import CoverageGuard, align, score
 from spear_accel.decoding import DecodeOptions, Request, RequestOutput
 from spear_accel.errors import UserError
-from spear_accel.synth.line_job import Attempt, LineJob, UtteranceJob
+from spear_accel.synth.line_job import LineJob
+from spear_accel.voice.attempts import Attempt, UtteranceJob
 from spear_accel.voice.voice import Voice
 
 __all__ = ["LineOptions", "LineScheduler", "decode_lines"]

@@ -49,11 +49,11 @@ class SemanticGenerator:
 
     def texts(self, texts: Sequence[str], options: DecodeOptions) -> DecodeResult:
         """Normalised texts, each as one utterance."""
-        return self._decode([self.request(text, options) for text in texts], options)
+        return self.decode([self.request(text, options) for text in texts], options)
 
     def ids(self, text_ids: Sequence[Sequence[int]], options: DecodeOptions) -> DecodeResult:
         """Text ids without EOS, one list per utterance."""
-        return self._decode([self._fill(Request(ids), options) for ids in text_ids], options)
+        return self.decode([self._fill(Request(ids), options) for ids in text_ids], options)
 
     def request(self, text: str, options: DecodeOptions) -> Request:
         """A request for one utterance of normalised text."""
@@ -104,7 +104,8 @@ class SemanticGenerator:
         verifier = make_verifier(options, self._centroids, self.model.config.vocab)
         return Engine(self.model, options, self.stopping, drafter, verifier, controller)
 
-    def _decode(self, requests: Sequence[Request], options: DecodeOptions) -> DecodeResult:
+    def decode(self, requests: Sequence[Request], options: DecodeOptions) -> DecodeResult:
+        """Requests that `request` made, as one call."""
         engine, method = self.engine(len(requests), options)
         return replace(engine.decode(requests), method=method)
 

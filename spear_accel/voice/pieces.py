@@ -18,13 +18,15 @@ from spear_accel.timing.timer import UtteranceTimes
 from spear_accel.timing.words import WordTime
 from spear_accel.voice.speech import Speech, SpokenUtterance, warnings_of
 
-__all__ = ["Pieces", "Times", "sound_of"]
+__all__ = ["Doubts", "Pieces", "Times", "sound_of"]
 
 # Whole utterances are sounded in lengths that are multiples of this: kernels and memory are kept for each length.
 _SOUND_STEP = 16
 
 Times = Callable[[PlannedUtterance, Tensor, float, float], UtteranceTimes]
 """Tells the words of an utterance from its tokens, when they begin to sound and how long they do, in seconds."""
+Doubts = Callable[[PlannedUtterance, Tensor], str | None]
+"""Tells what speaks against an utterance, from its tokens."""
 
 
 def sound_of(stage: AcousticStage, tokens: Tensor, speed: float) -> Tensor:
@@ -49,9 +51,11 @@ class Pieces:
         speed: float,
         samples: int = 0,
         times: Times | None = None,
+        doubts: Doubts | None = None,
     ) -> None:
-        """Of an utterance that begins behind so many samples. Without `times` its pieces have no words."""
-        self.planned, self.stage, self.speed, self.times = planned, stage, speed, times
+        """Of an utterance that begins behind so many samples. Without `times` its pieces have no words, and without
+        `doubts` nobody looks whether it says its text."""
+        self.planned, self.stage, self.speed, self.times, self.doubts = planned, stage, speed, times, doubts
         self.samples = samples
         """Samples made so far, those of earlier utterances included."""
         self._silence = torch.zeros(round(planned.pause / speed * stage.sample_rate))
@@ -73,7 +77,8 @@ class Pieces:
     def last(self, waveform: Tensor, end: RequestResult) -> Speech:
         """The piece that ends the utterance."""
         piece, rate = self.middle(waveform), self.stage.sample_rate
-        said = SpokenUtterance(self.planned.text, end.tokens, end.stop_reason, end.seed)
+        doubt = self.doubts(self.planned, end.tokens) if self.doubts and end.stop_reason == "eos" else None
+        said = SpokenUtterance(self.planned.text, end.tokens, end.stop_reason, end.seed, doubt)
         warnings, words = warnings_of(self.planned, said), tuple[WordTime, ...]()
         if self.times is not None:
             start, seconds = self._first_sample / rate, (self.samples - self._first_sample) / rate

@@ -13,7 +13,7 @@ from torch import Tensor
 from spear_accel.acoustic import AcousticStage
 from spear_accel.decoding import RequestOutput
 from spear_accel.text.plan import PlannedUtterance
-from spear_accel.voice.pieces import Pieces, Times, sound_of
+from spear_accel.voice.pieces import Doubts, Pieces, Times, sound_of
 from spear_accel.voice.speech import Speech
 
 __all__ = ["PushedUtterance"]
@@ -26,10 +26,16 @@ class PushedUtterance:
     """
 
     def __init__(
-        self, planned: PlannedUtterance, stage: AcousticStage, speed: float, samples: int, times: Times | None = None
+        self,
+        planned: PlannedUtterance,
+        stage: AcousticStage,
+        speed: float,
+        samples: int,
+        times: Times | None = None,
+        doubts: Doubts | None = None,
     ) -> None:
         """As `Pieces`."""
-        self._pieces = Pieces(planned, stage, speed, samples, times)
+        self._pieces = Pieces(planned, stage, speed, samples, times, doubts)
         self._grow: Callable[[Tensor, bool], Tensor | None] | None = None
         self._held: list[Tensor] = []
         """Tokens that were taken in and did not sound."""

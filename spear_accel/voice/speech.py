@@ -24,7 +24,9 @@ class SpokenUtterance:
     stop_reason: str
     """"eos", "max_length", "loop", or "error"."""
     seed: int
-    """Differs from the one asked for where a loop was decoded again."""
+    """Differs from the one asked for where the utterance was decoded again."""
+    doubt: str | None = None
+    """Words of its text that it skips or repeats; None if there are none, or if nobody looked."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ def is_broken(tokens: Sequence[Tensor], stop_reasons: Sequence[str]) -> bool:
 def warnings_of(planned: PlannedUtterance, said: SpokenUtterance) -> tuple[str, ...]:
     """What reading the text left out, and whether speaking it was cut off."""
     if said.stop_reason == "eos" and len(said.tokens):
-        return planned.warnings
+        if said.doubt is None:
+            return planned.warnings
+        return (*planned.warnings, f"{said.doubt} in {planned.text[:60]!r}; try another seed")
     fault = "cut off" if len(said.tokens) else "said nothing for"
     return (*planned.warnings, f"{fault} {planned.text[:60]!r} ({said.stop_reason}); try another seed")

@@ -16,7 +16,7 @@ from torch import Tensor
 from spear_accel.acoustic import AcousticStage
 from spear_accel.decoding import RequestOutput, RequestResult
 from spear_accel.text.plan import PlannedUtterance
-from spear_accel.voice.pieces import Pieces, Times, sound_of
+from spear_accel.voice.pieces import Doubts, Pieces, Times, sound_of
 from spear_accel.voice.speech import Speech
 
 __all__ = ["CHUNKS", "groups", "stream"]
@@ -40,18 +40,19 @@ def stream(
     speed: float,
     batch: int,
     times: Times | None = None,
+    doubts: Doubts | None = None,
 ) -> Iterator[Speech]:
     """Speech in pieces, in order. The first utterance is decoded alone, then four together, the others by `batch`.
 
     A piece from the middle of an utterance has no `utterances`, no warnings, no words and no counts; the piece that
     ends it has them all. At most `batch` utterances' tokens are in memory, and of sound what the stage keeps as
-    context. Without `times` no piece has words.
+    context. Without `times` no piece has words; without `doubts` nobody looks whether an utterance says its text.
     """
     samples = 0
     for group in groups(planned, [min(size, batch) for size in (*_FIRST_GROUPS, batch)]):
         with closing(decode(group)) as outputs:
             for one in group:
-                pieces = Pieces(one, stage, speed, samples, times)
+                pieces = Pieces(one, stage, speed, samples, times, doubts)
                 yield from _Voicing(outputs, pieces).speech()
                 samples = pieces.samples
 

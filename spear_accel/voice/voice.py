@@ -33,11 +33,12 @@ from spear_accel.text.front_end import front_end_for
 from spear_accel.text.plan import PlannedUtterance, closed, plan, verbatim
 from spear_accel.text.respelling import Respellings, respelled
 from spear_accel.timing.timer import WordTimer
+from spear_accel.voice.checked import Decoded, decode_checked, doubt_of
 from spear_accel.voice.folder import open_voice
 from spear_accel.voice.generator import SemanticGenerator
 from spear_accel.voice.hub import fetch_voice
 from spear_accel.voice.parts import VoiceParts, load_parts
-from spear_accel.voice.pieces import Times, sound_of
+from spear_accel.voice.pieces import Doubts, Times, sound_of
 from spear_accel.voice.precision import AUTO
 from spear_accel.voice.speech import Speech, SpokenUtterance, is_broken, join
 from spear_accel.voice.streaming import CHUNKS, stream
@@ -122,14 +123,17 @@ class Voice:
         seed: int | None = None,
         speed: float = 1.0,
         words: bool = False,
+        coverage: bool = True,
     ) -> Speech:
         """Speak a text of any length. The whole waveform is kept in memory; `speak_each` keeps a few sentences.
 
         `seed` takes the place of the one in `options`. `speed` is a factor on the tempo, 0.5 to 2. With `words` the
-        speech tells when each word of the text is said (docs/timestamps.md).
+        speech tells when each word of the text is said (docs/timestamps.md). With `coverage` an utterance that skips or
+        repeats words, or does not end, is decoded again, up to twice; what stays in doubt is among the warnings
+        (docs/coverage.md).
         Raises UserError: nothing in the text can be read aloud, or an option is out of range.
         """
-        decoded = list(self._spoken(text, self._choose(options, seed), speed, words))
+        decoded = list(self._spoken(text, self._choose(options, seed), speed, words, coverage))
         return join([part for spoken, _ in decoded for part in spoken], [stats for _, stats in decoded])
 
     @with_own_defaults
@@ -141,9 +145,10 @@ class Voice:
         seed: int | None = None,
         speed: float = 1.0,
         words: bool = False,
+        coverage: bool = True,
     ) -> Iterator[Speech]:
         """`speak`, an utterance at a time, with memory bounded for any length. Raises as `speak`, at the first step."""
-        for spoken, _ in self._spoken(text, self._choose(options, seed), speed, words):
+        for spoken, _ in self._spoken(text, self._choose(options, seed), speed, words, coverage):
             yield from spoken
 
     @with_own_defaults
@@ -155,12 +160,13 @@ class Voice:
         seed: int | None = None,
         speed: float = 1.0,
         words: bool = False,
+        coverage: bool = True,
     ) -> Iterator[Speech]:
         """`speak` in pieces as soon as they are ready, the first before its sentence is decoded; memory is bounded.
 
-        Joined, waveforms and tokens are those that `speak` returns, but for loops: an utterance of which tokens were
-        already given to the acoustic stage is not decoded again with another seed. The loop ends it, with stop reason
-        "loop" and a warning. A piece holds the utterances that end in it, their counts and warnings.
+        Joined, waveforms and tokens are those that `speak` returns, but for what `speak` decodes again: an utterance
+        that sounds already stays as it is. A loop ends it, with stop reason "loop" and a warning; `coverage` brings
+        warnings of skipped and repeated words. A piece holds the utterances that end in it, their counts and warnings.
         Raises as `speak`, at the first step.
         """
         chosen, stage, speed = self._choose(options, seed), self._stage(), tempo(speed)
@@ -170,7 +176,12 @@ class Voice:
             return self.generator.growing([one.text for one in group], chosen, CHUNKS)
 
         times = self._times(text) if words else None
-        yield from stream(planned, decode, stage, speed, min(chosen.batch_size, _LARGEST_GROUP), times)
+        doubts = self.doubts() if coverage else None
+        yield from stream(planned, decode, stage, speed, min(chosen.batch_size, _LARGEST_GROUP), times, doubts)
+
+    def doubts(self) -> Doubts:
+        """What tells of utterances of this voice whether they skip or repeat words."""
+        return partial(doubt_of, self.generator)
 
     @with_own_defaults
     def text_to_semantic(self, texts: Sequence[str], options: DecodeOptions | None = None) -> DecodeResult:
@@ -242,16 +253,23 @@ class Voice:
         return sound_of(self._stage(), torch.as_tensor(tokens, dtype=torch.int64).cpu(), speed)
 
     @with_own_defaults
-    def utter(self, text: str, options: DecodeOptions | None = None) -> list[SpokenUtterance]:
+    def utter(self, text: str, options: DecodeOptions | None = None, *, coverage: bool = True) -> list[SpokenUtterance]:
         """What `speak` would say, as tokens only: for voices that end there, and for acoustic stages elsewhere.
 
         Raises UserError: nothing in the text can be read aloud.
         """
         chosen = options or self.defaults
         planned = self.plan(text)
-        result = self.generator.texts([one.text for one in planned], chosen)
-        rows = zip(planned, result.tokens, result.stop_reasons, result.seeds, strict=True)
-        return [SpokenUtterance(one.text, tokens, reason, seed) for one, tokens, reason, seed in rows]
+        result, doubts = self._decode(planned, chosen, coverage)
+        return [
+            SpokenUtterance(one.text, ended.tokens, ended.stop_reason, ended.seed, doubt)
+            for one, ended, doubt in zip(planned, result.results(), doubts, strict=True)
+        ]
+
+    def _decode(self, planned: Sequence[PlannedUtterance], options: DecodeOptions, coverage: bool) -> Decoded:
+        if coverage:
+            return decode_checked(self.generator, planned, options)
+        return Decoded(self.generator.texts([one.text for one in planned], options), [None] * len(planned))
 
     def _close(self, spoken: str) -> str:
         return spoken if self.front_end is verbatim else closed(spoken)
@@ -272,13 +290,13 @@ class Voice:
         return partial(WordTimer(self.model, self.tokenizer).times, text)
 
     def _spoken(
-        self, text: str, options: DecodeOptions, speed: float, words: bool
+        self, text: str, options: DecodeOptions, speed: float, words: bool, coverage: bool
     ) -> Iterator[tuple[list[Speech], DecodeStats]]:
         """One Speech per utterance, decoded in groups; and each group's counts."""
         stage, speed, said = self._stage(), tempo(speed), False
 
-        def decode(group: Sequence[PlannedUtterance]) -> DecodeResult:
-            return self.generator.texts([one.text for one in group], options)
+        def decode(group: Sequence[PlannedUtterance]) -> Decoded:
+            return self._decode(group, options, coverage)
 
         planned = plan(text, self.card.longest_utterance, self.front_end)
         times, batch = self._times(text) if words else None, min(options.batch_size, _LARGEST_GROUP)

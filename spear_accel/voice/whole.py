@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from spear_accel.acoustic import AcousticStage
-from spear_accel.decoding import DecodeResult
+from spear_accel.decoding import DecodeResult, DecodeStats
 from spear_accel.text.plan import PlannedUtterance
 from spear_accel.timing.timer import UtteranceTimes
+from spear_accel.voice.checked import Decoded
 from spear_accel.voice.pieces import Times, sound_of
 from spear_accel.voice.speech import Speech, SpokenUtterance, warnings_of
 from spear_accel.voice.streaming import groups
@@ -23,7 +24,7 @@ __all__ = ["sound_with_pause", "speak_whole"]
 
 def speak_whole(
     planned: Iterable[PlannedUtterance],
-    decode: Callable[[Sequence[PlannedUtterance]], DecodeResult],
+    decode: Callable[[Sequence[PlannedUtterance]], Decoded],
     stage: AcousticStage,
     speed: float,
     batch: int,
@@ -35,10 +36,11 @@ def speak_whole(
     """
     samples = 0
     for group in groups(planned, (batch,)):
-        result = decode(group)
+        result, doubts = decode(group)
         spoken = []
-        for index, one in enumerate(group):
-            spoken.append(_speech(one, result, index, stage, speed, times, samples))
+        for one, ended, doubt in zip(group, result.results(), doubts, strict=True):
+            said = SpokenUtterance(one.text, ended.tokens, ended.stop_reason, ended.seed, doubt)
+            spoken.append(_speech(one, said, ended.stats, stage, speed, times, samples))
             samples += len(spoken[-1].waveform)
         yield spoken, result
 
@@ -55,15 +57,14 @@ def _silent_samples(stage: AcousticStage, one: PlannedUtterance, speed: float) -
 
 def _speech(
     one: PlannedUtterance,
-    result: DecodeResult,
-    index: int,
+    said: SpokenUtterance,
+    stats: DecodeStats,
     stage: AcousticStage,
     speed: float,
     times: Times | None,
     first_sample: int,
 ) -> Speech:
     """first_sample: of the silence in front of the utterance, in the whole speech."""
-    said = SpokenUtterance(one.text, result.tokens[index], result.stop_reasons[index], result.seeds[index])
     waveform, rate = sound_with_pause(stage, one, said.tokens, speed), stage.sample_rate
     timed = UtteranceTimes(())
     if times is not None:
@@ -74,7 +75,7 @@ def _speech(
         sample_rate=rate,
         tokens=said.tokens,
         utterances=(said,),
-        stats=result.utterance_stats[index],
+        stats=stats,
         warnings=(*warnings_of(one, said), *timed.warnings),
         words=timed.words,
     )

@@ -17,10 +17,11 @@ from spear_accel.audio.treatment import Treatment
 from spear_accel.synth import Line
 from spear_accel.synth.chunks import Chunk
 from spear_accel.synth.executor import InProcessExecutor, make_executor
-from spear_accel.synth.line_job import LineJob, UtteranceJob
+from spear_accel.synth.line_job import LineJob
 from spear_accel.synth.process_executor import ProcessExecutor
 from spear_accel.synth.worker import Worker, WorkerOptions
 from spear_accel.text.respelling import Respellings
+from spear_accel.voice.attempts import UtteranceJob
 
 
 def test_chunks_are_asked_for_as_rows_fall_empty(

@@ -43,7 +43,8 @@ def find_skip_set(
         raise UserError(
             "the search for a skip set needs optuna; install it with: pip install 'spear-accel[train]'"
         ) from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # What a trial raises, Ctrl-C too, reaches the caller; a warning would print its traceback before that.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     layers = model.config.decoder_layers
 
     def judge(trial: optuna.Trial) -> float:

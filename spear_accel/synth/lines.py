@@ -133,8 +133,8 @@ def _from_json(number: int, text: str) -> Line:
         raise _Refused(f"is not JSON ({str(error)[:80]})") from error
     if not isinstance(values, dict):
         raise _Refused("is no JSON object")
-    # Data frames write null where a row has no value.
-    given = {key: value for key, value in values.items() if value is not None}
+    # Data frames write null or NaN where a row has no value; NaN alone differs from itself.
+    given = {key: value for key, value in values.items() if value is not None and value == value}
     id = _plain(given.get("id", f"{number:06d}"))
     id = str(id) if isinstance(id, int) and not isinstance(id, bool) else id
     if not isinstance(id, str):

@@ -55,3 +55,18 @@ def test_without_optuna_it_says_so(model: TextToSemantic, monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(UserError, match=r"pip install 'spear-accel\[train\]'"):
         find_skip_set(model, TEXTS, DecodeOptions())
+
+
+def test_an_interrupt_reaches_the_caller_and_no_traceback_is_logged(
+    model: TextToSemantic, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    optuna = pytest.importorskip("optuna", reason="the search needs optuna (extra train)")
+
+    def interrupted(*_: object) -> float:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(skip_search, "tokens_per_second", interrupted)
+    optuna.logging.enable_default_handler()
+    with pytest.raises(KeyboardInterrupt):
+        find_skip_set(model, TEXTS, DecodeOptions(), trials=2)
+    assert "Traceback" not in capfd.readouterr().err

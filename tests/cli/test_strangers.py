@@ -79,3 +79,12 @@ def test_two_outputs_need_two_names(run: Run, tmp_path: Path) -> None:
         "name a file of its own" in run("speak", "Hi", "-o", tmp_path / "x", "--tokens-out", tmp_path / "x").error_line
     )
     assert "name a file of its own" in run("speak", "Hi", "-o", "").error_line
+
+
+def test_the_package_runs_as_a_module() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "spear_accel"]
+    shown = subprocess.run([*command, "info"], capture_output=True, text=True, env=environment, check=False)
+    assert shown.returncode == 0 and "kathleen" in shown.stdout.splitlines()
+    refused = subprocess.run([*command, "nope"], capture_output=True, text=True, env=environment, check=False)
+    assert refused.returncode == 2 and refused.stderr.startswith("spear-accel: error: ")

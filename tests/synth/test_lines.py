@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def test_csv_and_json_lines() -> None:
         ("jsonl", b'{"id": [1], "text": "x"}', "id is no text"),
         ("jsonl", b'{"text": "x", "seed": 1.5}', "seed"),
         ("jsonl", b'{"text": "x", "speed": 9}', "speed must be between 0.5 and 2, got 9"),
-        ("jsonl", b'{"text": "x", "speed": NaN}', "speed must be between 0.5 and 2, got nan"),
+        ("jsonl", b'{"text": "x", "speed": Infinity}', "speed must be between 0.5 and 2, got inf"),
         ("jsonl", b'{"text": "\\ud83d"}', "surrogate"),
         ("jsonl", b'{"id": "C:\\\\x", "text": "x"}', "no name for a file"),
     ],
@@ -134,10 +135,13 @@ def test_lines_of_data_frames_are_read() -> None:
         {"id": 3.0, "text": "One.", "seed": 7.0, "speed": None, "voice": None},
         {"id": None, "text": "Two.", "seed": None, "speed": 1.0},
         {"id": 12, "text": "Three.", "seed": 2, "speed": 2},
+        {"id": math.nan, "text": "Four.", "seed": math.nan, "speed": math.nan, "voice": math.nan},
     ]
     good, bad = read_lines("\n".join(map(json.dumps, frame)).encode(), "f", "jsonl")
     assert not bad
-    assert [(line.id, line.seed, line.speed) for line in good] == [("3", 7, 1.0), ("000002", None, 1.0), ("12", 2, 2.0)]
+    assert [(line.id, line.seed, line.speed) for line in good] == [
+        ("3", 7, 1.0), ("000002", None, 1.0), ("12", 2, 2.0), ("000004", None, 1.0)
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("key", ["sead", "Seed", "SPEED", "sped", "ID", "Text", "voise", "texts"])

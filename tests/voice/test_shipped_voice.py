@@ -41,6 +41,14 @@ def test_it_speaks(voice: Voice) -> None:
     assert float(speech.waveform.abs().max()) <= 1.0
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_word_without_a_full_stop_is_said_once(voice: Voice, seed: int) -> None:
+    for word in ("Banana", "A", "B", "Apple", "Hi", "OK", "Yes", "No", "Hello", "Stop", "Dog", "C", "Go"):
+        speech = voice.speak(word, seed=seed)
+        assert [utterance.stop_reason for utterance in speech.utterances] == ["eos"], word
+        assert 0.2 <= speech.seconds <= 1.5, word
+
+
 def test_speaking_twice_is_the_same(voice: Voice) -> None:
     one, two = voice.speak(TEXT, seed=3), voice.speak(TEXT, seed=3)
     assert torch.equal(one.tokens, two.tokens)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from spear_accel.acoustic.convnext import ConvNeXtStack, frame_mask
@@ -39,6 +40,9 @@ class CtcAlignerConfig:
     blocks: AtLeastOne = 5
     kernel: AtLeastOne = 9
     dropout: Share = 0.1
+    frames: AtLeastOne = 1
+    """Frames that each token is read as. CTC writes at most one symbol a frame, and a blank between two that are equal:
+    at 25 tokens a second phonemes with stress marks and spaces need two."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +62,15 @@ class CtcAligner(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(config.semantic_units, config.width)
         self.stack = ConvNeXtStack(config.width, config.hidden, config.blocks, config.kernel, config.dropout)
-        self.head = nn.Linear(config.width, config.text_vocab_size)
+        self.frames = config.frames
+        self.head = nn.Linear(config.width, config.frames * config.text_vocab_size)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """tokens [B, T] padded with -1 -> logits [B, T, text_vocab_size]."""
+        """tokens [B, T] padded with -1 -> logits [B, T * frames, text_vocab_size]."""
         lengths = (tokens != PAD).sum(dim=1)
         mask = frame_mask(lengths, tokens.shape[1])
         logits: Tensor = self.head(self.stack(self.embedding(tokens.clamp_min(0)) * mask, mask))
-        return logits
+        return rearrange(logits, "b t (f v) -> b (t f) v", f=self.frames)
 
 
 def train(settings: Settings) -> dict[str, float]:
@@ -80,9 +85,10 @@ def train(settings: Settings) -> dict[str, float]:
     given = read_sections(settings, ("data", "model"))
     data, loop = given.build(CtcAlignerData, "data"), given.build(LoopConfig, "loop")
     torch.manual_seed(loop.seed)
-    aligner = CtcAligner(given.build(CtcAlignerConfig, "model"))
+    model = given.build(CtcAlignerConfig, "model")
+    aligner = CtcAligner(model)
     pairs = [pair for path in data.manifests for pair in _pairs(path)]
-    options = CtcOptions(NAME, PAD, data.batch_tokens, "letter_error_rate")
+    options = CtcOptions(NAME, PAD, data.batch_tokens, "letter_error_rate", model.frames)
     return run(CtcTask(aligner, options, pairs, _pairs(data.validation)), loop, given.output, arguments=given.values)
 
 
@@ -112,8 +118,8 @@ def align(aligner: CtcAligner, records: Sequence[dict[str, Any]]) -> list[list[f
     aligned = []
     for record, row in zip(records, scores, strict=True):
         count = len(record["tokens"])
-        times = best_times(row[:count], record["text_ids"])
-        ends = np.array([*times, max(count, times[-1] + 1)])
+        times = best_times(row[: count * aligner.frames], record["text_ids"])
+        ends = np.array([*times, max(count * aligner.frames, times[-1] + 1)]) / aligner.frames
         read = np.interp(np.arange(count + 1), ends, np.arange(len(ends)))
         aligned.append([round(float(position), 1) for position in read])
     return aligned

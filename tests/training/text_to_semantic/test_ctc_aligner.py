@@ -107,9 +107,23 @@ def test_learns_a_toy_language_and_aligns_it(corpus: Path) -> None:
         np.testing.assert_allclose(middles, range(len(middles)), atol=0.75)
 
 
-def test_an_alignment_does_not_depend_on_the_batch() -> None:
+def test_letters_as_many_as_tokens_are_dated_where_each_token_is_read_as_two_frames(corpus: Path) -> None:
+    """A token a letter: with one frame a token CTC cannot write two equal letters behind each other."""
+    letters = [[2, 2, 4, 4, 3], [5, 5, 2], [6, 3, 3, 3], [4, 6, 2, 2]] * 10
+    records = [{"id": str(i), "text_ids": row, "tokens": row} for i, row in enumerate(letters)]
+    write_manifest(corpus / "pairs.jsonl", records)
+    run = yaml.safe_load((corpus / "run.yaml").read_text())
+    run["model"]["frames"] = 2
+    assert train(run)["letter_error_rate"] < 0.05
+    for record, row in zip(records, align(load_trained(run), records), strict=True):
+        np.testing.assert_allclose(row, range(len(record["tokens"]) + 1), atol=0.75)
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_an_alignment_does_not_depend_on_the_batch(frames: int) -> None:
     torch.manual_seed(0)
-    aligner = CtcAligner(CtcAlignerConfig(semantic_units=9, text_vocab_size=8, width=16, hidden=32, blocks=2)).eval()
+    shape = CtcAlignerConfig(semantic_units=9, text_vocab_size=8, width=16, hidden=32, blocks=2, frames=frames)
+    aligner = CtcAligner(shape).eval()
     records = [{"text_ids": [2, 3, 4], "tokens": [1] * 9}, {"text_ids": [5, 3], "tokens": [2, 7, 7, 1, 3] * 6}]
     assert align(aligner, records) == [*align(aligner, records[:1]), *align(aligner, records[1:])]
 

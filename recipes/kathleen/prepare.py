@@ -26,13 +26,21 @@ _PLAIN = re.compile(r"[A-Za-z ,.?!;:'\"()\-]+")
 
 
 def data(recipe: Recipe) -> None:
-    """Choose what can be used and what is held out, write manifests with phonemes, and speak with espeak-ng."""
-    espeak.check()
+    """Choose what can be used and what is held out, write manifests with phonemes, and speak with espeak-ng.
+
+    Without a section `synthetic` espeak-ng is not needed: manifests hold no phonemes, which only an encoder learns from.
+    """
+    settings = recipe.settings.get("synthetic")
+    if settings:
+        espeak.check()
     entries = recordings.clean(recipe)
-    parts = split_entries(entries, recordings.split_of(recipe, entries))
-    for name, chosen in (*parts.items(), ("extra", read_corpus(recipe.inputs["extra"]))):
+    parts = {str(part): chosen for part, chosen in split_entries(entries, recordings.split_of(recipe, entries)).items()}
+    parts["extra"] = read_corpus(recipe.inputs["extra"])
+    if not settings:
+        recordings.write_manifests(recipe, parts)
+        return
+    for name, chosen in parts.items():
         write_manifest(recipe.manifest(name), with_phonemes(chosen))
-    settings = recipe.settings["synthetic"]
     spoken_manifest(recipe.inputs["sentences"], recipe.work / "synthetic", recipe.manifest("synthetic_all"), settings)
     paired_manifest(recipe.manifest("synthetic_all"), recipe.manifest("synthetic"), settings)
 

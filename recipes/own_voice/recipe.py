@@ -108,7 +108,8 @@ class Recipe:
 
     def filled(self, values: Any, source: Path) -> Any:
         """Values with every `$NAME` replaced by what is known; `source` says in errors where they stand."""
-        variables = {"WORK": str(self.work), "CORPUS": str(self.clean_corpus), **self.figures()}
+        variables = {"WORK": str(self.work), "CORPUS": str(self.clean_corpus), "CONFIG": str(self.config)}
+        variables |= self.figures()
         variables |= {key.upper(): str(path) for key, path in self.inputs.items()}
         return _filled(values, variables, source)
 

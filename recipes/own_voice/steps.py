@@ -95,8 +95,13 @@ def tokens(recipe: Recipe) -> None:
 
 
 def _make_tokenizer(recipe: Recipe, folder: Path) -> None:
-    """The trained tokenizer, or a codebook fitted to the voice's own recordings: its tokens describe its own sound."""
+    """A trained tokenizer, or a codebook fitted to the voice's own recordings: its tokens describe its own sound."""
     settings, runs = recipe.settings["speech_tokenizer"], _runs(recipe, "encoder")
+    if (given := settings.get("trained")) is not None:
+        tokenizer_folder = Path(recipe.filled(given, recipe.config / "settings.yaml"))
+        SpeechTokenizer.from_folder(tokenizer_folder)
+        shutil.copytree(tokenizer_folder, folder, dirs_exist_ok=True)
+        return
     records = read_manifest(recipe.manifest("train"))
     if runs and _trains_quantiser(recipe.run_file(runs[-1])):
         tokenizer, below = speech_quantiser.load_trained(recipe.run_folder(runs[-1]))

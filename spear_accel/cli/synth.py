@@ -119,7 +119,7 @@ def synth(
     )
     _, unspoken = usable_lines(lines, options)
     _warn(name, sorted([*bad, *unspoken], key=lambda line: line.number))
-    with console.counting(len(lines), "line") as progress:
+    with console.resumable(), console.counting(len(lines), "line") as progress:
         summary = synthesise(lines, bad, output, options, progress)
     _report(output, summary)
 
@@ -150,11 +150,14 @@ def _read(input: str) -> tuple[bytes, str, str]:
     """Returns the bytes of the input, its kind and its name."""
     if input == "-":
         return sys.stdin.buffer.read(), "txt", "standard input"
-    kind = _KINDS.get(Path(input).suffix.lower())
+    path = Path(input)
+    if not path.exists():
+        raise UserError(f"{input}: no such file")
+    kind = _KINDS.get(path.suffix.lower())
     if kind is None:
         raise UserError(f"{input}: the name must end in {', '.join(_KINDS)}, which tells what it holds")
     try:
-        return Path(input).read_bytes(), kind, input
+        return path.read_bytes(), kind, input
     except OSError as error:
         raise UserError(f"{input}: cannot read ({error.strerror})") from error
 

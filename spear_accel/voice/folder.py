@@ -106,6 +106,8 @@ def open_voice(name: str | Path) -> VoiceFolder:
     A shipped name wins over a plugged one, and that over a folder. Raises UserError: no such voice (those by name are
     listed), its package cannot be imported, or voice.json is missing, damaged or too new.
     """
+    if not str(name).strip():
+        raise UserError("the name of the voice is empty; give a name or a folder")
     folder = shipped_voices().get(str(name)) or plugged_voice(str(name)) or Path(name).expanduser()
     if not folder.is_dir():
         names = ", ".join(sorted(shipped_voices())) or "none"

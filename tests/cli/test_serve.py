@@ -28,6 +28,9 @@ from tests.cli.conftest import Run
         (("--batch-size", "0"), "--batch-size 0: must be 1 or more"),
         (("--deadline", "0"), "--deadline 0.0: must be above 0"),
         (("--port", "70000"), "--port"),
+        (("--origin", "x y"), "--origin 'x y': must be as browsers send it"),
+        (("--origin", "https://example.com/page"), "--origin 'https://example.com/page': must be"),
+        (("--origin", ""), "--origin '': must be"),
     ],
 )
 def test_mistakes(run: Run, shared_voice: Path, arguments: tuple[str, ...], said: str) -> None:

@@ -21,7 +21,6 @@ from spear_accel.errors import UserError
 from spear_accel.storage.files import shown
 
 
-
 class _Interrupted(Exception):
     """A Ctrl-C on its way past typer, which would end the program without a word."""
 

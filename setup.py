@@ -55,6 +55,7 @@ JUDGES = [
 HUB = ["huggingface_hub>=0.30"]
 # uvicorn takes websockets by name.
 SERVE = ["fastapi>=0.115", "prometheus_client>=0.20", "uvicorn>=0.30", "websockets>=12"]
+WYOMING = [*SERVE, "wyoming>=1.10.2"]
 # What `bench --peers` measures beside this package.
 PEERS = ["ctranslate2>=4.5", "transformers>=4.50"]
 LHOTSE = ["lhotse>=1.24"]
@@ -78,7 +79,7 @@ CHECKS = [
     "selenium>=4.20",
     "types-PyYAML",
 ]
-DEV = [*CHECKS, *READERS, *FAIRSEQ2, *TRAIN, *EVAL, *HUB, *SERVE, *PEERS]
+DEV = [*CHECKS, *READERS, *FAIRSEQ2, *TRAIN, *EVAL, *HUB, *WYOMING, *PEERS]
 
 # A voice lies in checkpoints/NAME of a checkout and in spear_accel/voices/NAME of an installed package.
 NAMES = sorted(card.parent.name for card in (ROOT / "checkpoints").glob("*/voice.json"))
@@ -150,6 +151,7 @@ setup(
         "judges": JUDGES,
         "hub": HUB,
         "serve": SERVE,
+        "wyoming": WYOMING,
         "peers": PEERS,
         "lhotse": LHOTSE,
         "dev": DEV,

@@ -19,7 +19,7 @@ EXTRAS = {
     "spear_accel/audio": {"fairseq2", "train"},
     "spear_accel/voice": {"hub"},
     "spear_accel/synth": {"ray", "lhotse"},
-    "spear_accel/server": {"serve"},
+    "spear_accel/server": {"serve", "wyoming"},
     "spear_accel/cli": {"train", "serve"},
     "recipes": {"train", "eval", "judges", "hub"},
 }

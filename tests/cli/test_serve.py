@@ -39,6 +39,21 @@ def test_mistakes(run: Run, shared_voice: Path, arguments: tuple[str, ...], said
     assert outcome.code == 2 and said in outcome.err.splitlines()[-1]
 
 
+@pytest.mark.parametrize("uri", ["", "10200", "tcp://host", "http://host:1"])
+def test_an_address_of_wyoming_is_checked_before_a_voice_is_loaded(run: Run, uri: str) -> None:
+    pytest.importorskip("wyoming", reason="Wyoming needs the extra wyoming")
+    assert "give tcp://HOST:PORT" in run("serve", "--voice", "nobody", "--wyoming", uri).error_line
+
+
+def test_without_the_package_of_wyoming_the_install_command_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wyoming", None)
+    for name in [name for name in sys.modules if name.startswith("spear_accel.server.wyoming.")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("event", "info", "audio", "error", "ping", "tts"):
+        monkeypatch.setitem(sys.modules, f"wyoming.{name}", None)
+    assert "pip install 'spear-accel[wyoming]'" in run("serve", "--wyoming", "stdio://").error_line
+
+
 def test_an_empty_key_lets_nobody_in(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPEAR_ACCEL_API_KEY", " ")
     assert "SPEAR_ACCEL_API_KEY is set and empty" in run("serve").error_line

@@ -1,4 +1,4 @@
-"""The files in `deploy/`: they parse, name options that there are, and leave more time than the server needs to stop."""
+"""The files in `deploy/`: they parse, name options that exist, and leave more time than the server needs to stop."""
 
 from __future__ import annotations
 

@@ -59,9 +59,10 @@ WYOMING = [*SERVE, "wyoming>=1.10.2"]
 # What `bench --peers` measures beside this package.
 PEERS = ["ctranslate2>=4.5", "transformers>=4.50"]
 LHOTSE = ["lhotse>=1.24"]
+PARQUET = ["pyarrow>=15", "pyyaml>=6.0"]
 RAY = ["ray[data]>=2.40"]
 # Other packages that read what `synth` writes. From version 4 on, datasets needs torchcodec and FFmpeg's libraries.
-READERS = ["datasets>=3.0,<4", "webdataset>=1.0", *LHOTSE, *RAY]
+READERS = ["datasets>=3.0,<4", "webdataset>=1.0", *PARQUET, *LHOTSE, *RAY]
 CHECKS = [
     "av>=12",
     "httpx>=0.27",
@@ -154,6 +155,7 @@ setup(
         "wyoming": WYOMING,
         "peers": PEERS,
         "lhotse": LHOTSE,
+        "parquet": PARQUET,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["spear-accel = spear_accel.cli.main:run"]},

@@ -94,7 +94,7 @@ def import_model(
 
 def _copy_from_hub(repository: str, output: Path) -> None:
     """Copy a voice by its folder or by `owner/name[@revision]`."""
-    from spear_accel.importers import copy_voice
+    from spear_accel.voice.copying import copy_voice
     from spear_accel.voice.hub import fetch_voice
 
     name, _, revision = repository.partition("@")

@@ -58,8 +58,20 @@ def synth(
     device: Device = "cpu",
     dtype: Dtype = "auto",
     format: Annotated[
-        str, typer.Option(help="Layout of the dataset: ljspeech, webdataset, audiofolder or lhotse (extra lhotse).")
+        str,
+        typer.Option(help="Layout: ljspeech, webdataset, audiofolder, parquet, lhotse, shar or nemo."),
     ] = "ljspeech",
+    validation: Annotated[
+        float, typer.Option(help="Share of the lines in a split 'validation' (parquet).", metavar="SHARE")
+    ] = 0.0,
+    push_to_hub: Annotated[
+        str | None,
+        typer.Option(
+            help="Upload the whole dataset to this repository of the Hugging Face Hub (parquet; extra hub).",
+            metavar="OWNER/NAME",
+        ),
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="A repository that is made is private.")] = False,
     tokens_only: Annotated[
         bool, typer.Option("--tokens-only", help="Write semantic tokens without sound (ljspeech or webdataset).")
     ] = False,
@@ -90,6 +102,8 @@ def synth(
     ] = False,
 ) -> None:
     """Make a dataset of many lines. The same command resumes a run that was stopped or killed."""
+    if push_to_hub is not None:
+        _check_upload(push_to_hub, format)
     data, kind, name = _read(input)
     from spear_accel.audio.treatment import Treatment
     from spear_accel.synth import SynthOptions, read_lines, synthesise, usable_lines
@@ -101,6 +115,7 @@ def synth(
     options = SynthOptions(
         voice=voice,
         format=format,
+        validation=validation,
         tokens_only=tokens_only,
         decode=_decode_options(voice, seed, temperature, method, verify),
         retries=retries,
@@ -122,6 +137,30 @@ def synth(
     with console.resumable(), console.counting(len(lines), "line") as progress:
         summary = synthesise(lines, bad, output, options, progress)
     _report(output, summary)
+    if push_to_hub is not None:
+        _upload(output, push_to_hub, private, summary.complete)
+    if summary.failed:
+        raise UserError(
+            f"{summary.failed} lines failed; {output / 'failed.jsonl'} tells why, --retry-failed tries again"
+        )
+
+
+def _check_upload(repository: str, format: str) -> None:
+    """Before hours of work."""
+    from spear_accel.storage.hub import check_upload
+
+    if format != "parquet":
+        raise UserError(f"--push-to-hub: --format {format} is not what the Hub shows; give --format parquet")
+    check_upload(repository)
+
+
+def _upload(folder: Path, repository: str, private: bool, complete: bool) -> None:
+    from spear_accel.storage.hub import upload
+
+    if not complete:
+        console.say("not uploaded: the run that ends the last shard does that")
+        return
+    console.say(f"uploaded: {upload(folder, repository, 'dataset', ['README.md', 'data/*.parquet'], private)}")
 
 
 def _warn(name: str, bad: Sequence[BadLine]) -> None:
@@ -133,17 +172,13 @@ def _warn(name: str, bad: Sequence[BadLine]) -> None:
 
 
 def _report(output: Path, summary: SynthSummary) -> None:
-    """Says what was done. Raises UserError if lines failed."""
+    """Says what was done."""
     console.say(
         f"{output}: {summary.made} made, {summary.skipped} there already, {summary.failed} failed"
         + ("" if summary.complete else "; other shards are not done yet")
     )
     if summary.warned:
         console.warn(f"{summary.warned} lines have warnings, told in their records: {output / 'manifest.jsonl'}")
-    if summary.failed:
-        raise UserError(
-            f"{summary.failed} lines failed; {output / 'failed.jsonl'} tells why, --retry-failed tries again"
-        )
 
 
 def _read(input: str) -> tuple[bytes, str, str]:

@@ -74,6 +74,8 @@ def save_voice(imported: Imported, folder: str | Path, acoustic: str | None = No
     with _building(folder) as building:
         components.save_text_to_semantic(imported.model, building / TEXT_TO_SEMANTIC, half=False)
         components.save_text_tokenizer(imported.tokenizer, building)
+        if imported.decoding:
+            components.save_decoding_defaults(building, dict(imported.decoding))
         for head in imported.heads:
             components.save_head(building, head, half=False)
         for part in (ACOUSTIC, SPEECH_TOKENIZER):

@@ -28,7 +28,7 @@ def _added(default: Any) -> Any:
     return field(default=default, metadata={"added": True})
 
 
-FeedForwardKind = Literal["geglu", "gelu", "geglu-tanh", "reglu", "relu", "swiglu", "silu"]
+FeedForwardKind = Literal["geglu", "gelu", "geglu-tanh", "gelu-tanh", "reglu", "relu", "swiglu", "silu"]
 _CHOICES: dict[str, tuple[str, ...]] = {
     "norm": ("rms", "layer", "rms-eps"),
     "norm_order": ("pre", "post"),

@@ -129,8 +129,8 @@ class PlainFeedForward(nn.Module):
 
 
 ACTIVATIONS: dict[str, Activation] = {
-    "geglu": F.gelu, "gelu": F.gelu, "geglu-tanh": partial(F.gelu, approximate="tanh"), "reglu": F.relu,
-    "relu": F.relu, "swiglu": F.silu, "silu": F.silu,
+    "geglu": F.gelu, "gelu": F.gelu, "geglu-tanh": partial(F.gelu, approximate="tanh"),
+    "gelu-tanh": partial(F.gelu, approximate="tanh"), "reglu": F.relu, "relu": F.relu, "swiglu": F.silu, "silu": F.silu,
 }  # fmt: skip
 """By `TextToSemanticConfig.feed_forward`."""
 

@@ -21,7 +21,7 @@ from spear_accel.model.backend import DecoderBackend, SkipSet
 from spear_accel.model.cache import DecoderState, TreeMask
 from spear_accel.model.decoder import Decoder
 from spear_accel.model.encoder import Encoder
-from spear_accel.model.native_description import describe_decoder
+from spear_accel.model.native_description import describe_decoder, native_gap
 from spear_accel.model.native_reader import NativeReader
 from spear_accel.model.torch_backend import TorchBackend
 from spear_accel.native import VARIABLE, Choice, check_fault, choose_kernel
@@ -75,7 +75,8 @@ class NativeBackend:
     @cached_property
     def choice(self) -> Choice:
         """What computes on a CPU, and why."""
-        return choose_kernel(self._kernel)
+        gap = native_gap(self.decoder.config)
+        return choose_kernel(self._kernel) if gap is None else Choice(None, gap)
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies pack weights of their own."""
@@ -91,7 +92,10 @@ class NativeBackend:
     @cached_property
     def _output_watch(self) -> ParameterWatch:
         """Of what `logits` reads: it is also asked for hidden states that were made elsewhere."""
-        return ParameterWatch(self.decoder.final_norm, self.decoder.output or self.decoder.embedding)
+        decoder = self.decoder
+        if decoder.output_bias is not None:
+            return ParameterWatch(decoder)
+        return ParameterWatch(decoder.final_norm, decoder.output or decoder.embedding)
 
     @property
     def native(self) -> bool:

@@ -6,13 +6,30 @@ import torch
 from torch import Tensor, nn
 
 from spear_accel.model.attention import SelfAttention
+from spear_accel.model.config import TextToSemanticConfig
 from spear_accel.model.decoder import Decoder
 from spear_accel.model.encoder import Encoder
 from spear_accel.model.layers import FeedForward, FixedTable, PlainFeedForward, RMSNorm
 from spear_accel.native.structures import Layer, Linear, Norm
 from spear_accel.native.weights import StepWeights
 
-__all__ = ["describe_decoder", "describe_encoder", "describe_linear"]
+__all__ = ["describe_decoder", "describe_encoder", "describe_linear", "native_gap"]
+
+
+def native_gap(config: TextToSemanticConfig) -> str | None:
+    """Why the native step cannot compute such a model; None if it can."""
+    lacks = [
+        name
+        for name, here in (
+            ("relative positions", config.positions == "relative"),
+            ("norms behind the blocks", config.norm_order == "post"),
+            ("a norm of embeddings", config.embedding_norm),
+            ("RMS norm with its constant under the root", config.norm == "rms-eps"),
+            (f"the feed-forward {config.feed_forward}", config.feed_forward not in ("geglu", "gelu")),
+        )
+        if here
+    ]
+    return f"the native step has no {' and no '.join(lacks)}" if lacks else None
 
 
 def describe_decoder(decoder: Decoder, weights: StepWeights) -> StepWeights:
@@ -34,7 +51,7 @@ def describe_decoder(decoder: Decoder, weights: StepWeights) -> StepWeights:
     if decoder.output is not None:
         model.output = describe_linear(decoder.output, weights)
     else:
-        model.output = weights.linear(decoder.embedding.weight[: config.vocab], None)
+        model.output = weights.linear(decoder.embedding.weight[: config.vocab], decoder.output_bias)
     model.embedding_scale, model.dim, model.heads = config.embedding_scale, config.dim, config.heads
     model.kv_heads, model.cross_kv_heads = config.kv_heads, config.cross_kv_heads or config.kv_heads
     model.head_dim, model.inner, model.null_slots = config.head_dim, config.ff_inner, int(config.null_kv)

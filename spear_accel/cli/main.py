@@ -15,7 +15,20 @@ from typing import Annotated
 import typer
 
 from spear_accel import __version__
-from spear_accel.cli import accelerate, bench, console, import_model, info, say, serve, speak, synth, tokenize, train
+from spear_accel.cli import (
+    accelerate,
+    bench,
+    console,
+    decode,
+    import_model,
+    info,
+    say,
+    serve,
+    speak,
+    synth,
+    tokenize,
+    train,
+)
 from spear_accel.errors import UserError
 from spear_accel.storage.files import shown
 
@@ -32,6 +45,7 @@ app.command("speak")(speak.speak)
 app.command("say")(say.say)
 app.command("synth")(synth.synth)
 app.command("serve")(serve.serve)
+app.command("decode")(decode.decode)
 app.command("tokenize")(tokenize.tokenize)
 app.command("train")(train.train)
 app.command("import")(import_model.import_model)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from spear_accel.synth import SynthSummary
     from spear_accel.synth.lines import BadLine
 
-_KINDS = {".txt": "txt", ".csv": "csv", ".jsonl": "jsonl"}
 _MAX_WARNINGS = 20
 
 
@@ -90,7 +88,7 @@ def synth(
     ] = False,
 ) -> None:
     """Make a dataset of many lines. The same command resumes a run that was stopped or killed."""
-    data, kind, name = _read(input)
+    data, kind, name = inputs.read_lines_file(input)
     from spear_accel.audio.treatment import Treatment
     from spear_accel.synth import SynthOptions, read_lines, synthesise, usable_lines
 
@@ -144,19 +142,6 @@ def _report(output: Path, summary: SynthSummary) -> None:
         raise UserError(
             f"{summary.failed} lines failed; {output / 'failed.jsonl'} tells why, --retry-failed tries again"
         )
-
-
-def _read(input: str) -> tuple[bytes, str, str]:
-    """Returns the bytes of the input, its kind and its name."""
-    if input == "-":
-        return sys.stdin.buffer.read(), "txt", "standard input"
-    kind = _KINDS.get(Path(input).suffix.lower())
-    if kind is None:
-        raise UserError(f"{input}: the name must end in {', '.join(_KINDS)}, which tells what it holds")
-    try:
-        return Path(input).read_bytes(), kind, input
-    except OSError as error:
-        raise UserError(f"{input}: cannot read ({error.strerror})") from error
 
 
 def _default_workers(lines: int, batch_size: int, device: str) -> int:

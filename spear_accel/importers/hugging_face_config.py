@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spear_accel.errors import UserError
@@ -46,7 +46,7 @@ _FAMILIES = {
     "mbart": Family("bart", embedding_norm=True, offset=2),
     "marian": Family("bart", post_norm=True, sinusoids="halves"),
     "pegasus": Family("bart", sinusoids="halves"),
-    "m2m_100": Family("bart", sinusoids="fairseq", offset=2),
+    "m2m_100": Family("bart", sinusoids="fairseq"),
 }
 
 
@@ -65,7 +65,11 @@ def family_of(config: Mapping[str, Any], source: str) -> Family:
     if name not in _FAMILIES:
         what = "" if config.get("is_encoder_decoder", True) else ", which is no encoder-decoder"
         raise UserError(f"{source}: model_type is {name!r}{what}; this release imports {', '.join(_FAMILIES)}")
-    return _FAMILIES[name]
+    family = _FAMILIES[name]
+    if family.sinusoids == "fairseq":
+        # Its positions are counted from the one behind the pad's.
+        return replace(family, offset=_Fields(config, source).whole("pad_token_id", 1, least=0) + 1)
+    return family
 
 
 def _several(value: Any) -> bool:
@@ -141,11 +145,11 @@ class _Fields:
     def __init__(self, config: Mapping[str, Any], source: str) -> None:
         self.config, self.source = config, source
 
-    def whole(self, name: str, default: Any = None) -> int:
+    def whole(self, name: str, default: Any = None, least: int = 1) -> int:
         value = self.config.get(name)
         value = default if value is None else value
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise UserError(f"{self.source}: {name} is {value!r}, no whole number above 0; restore the file")
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise UserError(f"{self.source}: {name} is {value!r}, no whole number from {least} on; restore the file")
         return value
 
     def number(self, name: str, default: float) -> float:
@@ -164,7 +168,9 @@ class _Fields:
         """The value of two fields that this package has one of."""
         first, second = self.whole(one), self.whole(other)
         if first != second:
-            raise UserError(f"{self.source}: {one} {first} and {other} {second} differ, for which this release has no place")
+            raise UserError(
+                f"{self.source}: {one} {first} and {other} {second} differ, for which this release has no place"
+            )
         return first
 
     def kind(self, activation: str, gated: bool) -> FeedForwardKind:

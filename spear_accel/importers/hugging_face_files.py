@@ -97,7 +97,7 @@ class _Lazy:
         self._where: dict[str, Path] = {}
         for path in paths:
             with _opened(path) as file:
-                for name in file.keys():  # noqa: SIM118: it is no dict
+                for name in [*file.keys()]:
                     self.shapes[name] = tuple(file.get_slice(name).get_shape())
                     self._where[name] = path
 

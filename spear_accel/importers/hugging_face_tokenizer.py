@@ -66,8 +66,8 @@ def _beside(folder: Path, config: Mapping[str, Any]) -> AnyTokenizer:
     if found and config.get("model_type") in ("t5", "mt5"):
         return _pieces(found[0], config)
     raise UserError(
-        f"{folder}: holds no text tokenizer that this release reads ({JSON}; {_SPIECE[0]} of T5; {', '.join(_MARIAN)} of "
-        "Marian); pass --text-tokenizer FILE, or 'ids' (texts are the numbers that the model reads)"
+        f"{folder}: holds no text tokenizer that this release reads ({JSON}; {_SPIECE[0]} of T5; {', '.join(_MARIAN)} "
+        "of Marian); pass --text-tokenizer FILE, or 'ids' (texts are the numbers that the model reads)"
     )
 
 

@@ -85,12 +85,12 @@ class TextToSemanticConfig:
     cross_kv_heads: int | None = _added(None)
     """Key/value heads of cross-attention; those of the decoder's self-attention where None."""
     norm: Literal["rms", "layer", "rms-eps"] = _added("rms")
-    """"rms" divides by the root mean square or `norm_eps`, whichever is more; "rms-eps" adds `norm_eps` under the root."""
+    """"rms" divides by the root mean square or `norm_eps`, whichever is more; "rms-eps" adds it to the square."""
     norm_order: Literal["pre", "post"] = _added("pre")
     """"pre" norms what enters a block, and what leaves a stack; "post" norms what leaves a block, its input added."""
     embedding_norm: bool = _added(False)
     """Whether what enters the encoder and the decoder is normed, positions included."""
-    feed_forward: FeedForwardKind = _added("geglu")
+    feed_forward: FeedForwardKind = field(default="geglu", metadata={"added": True})
     """Activation, and whether a second half of the inner width is multiplied by it: those in "glu" (Shazeer 2020)."""
     attention_bias: bool = _added(False)
     feed_forward_bias: bool = _added(False)
@@ -126,7 +126,7 @@ class TextToSemanticConfig:
     default_rate: int = _added(0)
     text_target: bool = _added(False)
     """Whether the decoder can also write text, from a start vector of its own (`TextToSemantic.transcribe`)."""
-    rules: TokenRules | None = _added(None)
+    rules: TokenRules | None = field(default=None, metadata={"added": True})
     """Which tokens may follow which; None forbids none. A dict of its fields will do."""
 
     def __post_init__(self) -> None:
@@ -183,8 +183,8 @@ class TextToSemanticConfig:
             reach, most = self.relative_distance, self.relative_buckets
             if most % 4 or reach <= most // 2:
                 raise UserError(
-                    f"model config: relative_buckets {most} must be a multiple of 4, and relative_distance {reach} above "
-                    "half of it"
+                    f"model config: relative_buckets {most} must be a multiple of 4, and relative_distance {reach} "
+                    "above half of it"
                 )
         if self.shared_embedding and self.letters != self.vocab + 1:
             raise UserError(f"model config: shared_embedding needs {self.vocab + 1} text ids, got {self.letters}")

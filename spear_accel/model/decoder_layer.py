@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from spear_accel.model.attention import CrossAttention, CrossReader, SelfAttention
 from spear_accel.model.cache import CrossCache, KeyValueCache

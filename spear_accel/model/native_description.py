@@ -10,10 +10,11 @@ from spear_accel.model.config import TextToSemanticConfig
 from spear_accel.model.decoder import Decoder
 from spear_accel.model.encoder import Encoder
 from spear_accel.model.layers import FeedForward, FixedTable, PlainFeedForward, RMSNorm
+from spear_accel.native import Choice, choose_kernel
 from spear_accel.native.structures import Layer, Linear, Norm
 from spear_accel.native.weights import StepWeights
 
-__all__ = ["describe_decoder", "describe_encoder", "describe_linear", "native_gap"]
+__all__ = ["choice_for", "describe_decoder", "describe_encoder", "describe_linear", "native_gap"]
 
 
 def native_gap(config: TextToSemanticConfig) -> str | None:
@@ -30,6 +31,12 @@ def native_gap(config: TextToSemanticConfig) -> str | None:
         if here
     ]
     return f"the native step has no {' and no '.join(lacks)}" if lacks else None
+
+
+def choice_for(config: TextToSemanticConfig, kernel: str | None = None) -> Choice:
+    """What computes such a model on a CPU, and why. kernel: as `choose_kernel` takes it."""
+    gap = native_gap(config)
+    return choose_kernel(kernel) if gap is None else Choice(None, gap)
 
 
 def describe_decoder(decoder: Decoder, weights: StepWeights) -> StepWeights:

@@ -36,7 +36,8 @@ class RelativePositions(nn.Module):
             bucket = table[(-ahead).clamp(0, len(table) - 1)]
         else:
             bucket = table[ahead.abs().clamp_max(len(table) - 1)] + self.each_way * (ahead > 0)
-        return F.embedding(bucket, self.weight).movedim(-1, -3)
+        added: Tensor = F.embedding(bucket, self.weight).movedim(-1, -3)
+        return added
 
     def whole(self, length: int, visible: Tensor | None = None) -> Tensor:
         """What self-attention over a whole sequence adds to its scores, [1 or B, H, length, length].
@@ -44,7 +45,7 @@ class RelativePositions(nn.Module):
         visible: bool [B, 1, 1, length], false at padding. One way, what is later gets -inf.
         """
         places = torch.arange(length, device=self.weight.device)
-        added = self(places, places)[None]
+        added: Tensor = self(places, places)[None]
         if self.one_way:
             later = torch.ones(length, length, dtype=torch.bool, device=added.device).triu(1)
             added = added.masked_fill(later, -torch.inf)
@@ -54,7 +55,7 @@ class RelativePositions(nn.Module):
 def bucket_table(distances: int, buckets: int, reach: int) -> Tensor:
     """The bucket, int64 [distances], of each distance in one direction.
 
-    The first half of the buckets hold one distance each, the others ranges that grow by a constant factor up to `reach`.
+    The first half of the buckets hold one distance each, the others ranges that grow by one factor up to `reach`.
     """
     each = torch.arange(distances)
     exact = buckets // 2

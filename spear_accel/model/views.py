@@ -116,7 +116,7 @@ def _added(placed: AttentionMetadata, relative: RelativePositions, mask: Tensor 
     depths = torch.arange(placed.count, device=like.device) if placed.tree is None else placed.tree.depths
     # Slots of the block hold positions by depth; those before it, their own; what lies behind is never visible.
     keys = torch.where(inside < 0, every, starts + depths[inside.clamp(0, placed.count - 1)])
-    added = relative(starts + depths, keys).to(like.dtype)
+    added: Tensor = relative(starts + depths, keys).to(like.dtype)
     return added if mask is None else added + mask
 
 

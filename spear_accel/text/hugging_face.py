@@ -158,7 +158,7 @@ class PieceTokenizer:
             return []
         code, rest = self._code(text)
         start = len(text) - len(rest)
-        found = self._source.encode(rest, out_type="immutable_proto")
+        found = self._source.encode(rest, out_type="immutable_proto")  # type: ignore[arg-type]
         pieces = [(start + piece.begin, start + piece.end) for piece in found.pieces]
         front, behind = self.around
         return [*[(0, 0)] * len(front), *[(0, start)] * len(code), *pieces, *[(len(text),) * 2] * len(behind)]

@@ -22,7 +22,7 @@ AnyTokenizer = TextTokenizer | PhonemeTokenizer | ByteTokenizer | IdTokenizer | 
 
 
 def load_tokenizer(path: str | Path) -> AnyTokenizer:
-    """The tokenizer in a folder (phonemes, a pretrained model's), a JSON file (bytes or ids) or any other file (SentencePiece).
+    """The tokenizer in a folder (phonemes, a pretrained model's), a JSON file (bytes, ids) or another (SentencePiece).
 
     Raises:
         UserError: It is missing or damaged.

@@ -54,8 +54,8 @@ def download(name: str, revision: str | None = None, patterns: Sequence[str] | N
             "pip install 'spear-accel[hub]'"
         ) from error
     try:
-        wanted = {} if patterns is None else {"allow_patterns": list(patterns)}
-        return Path(snapshot_download(name, revision=revision, **wanted))
+        wanted = None if patterns is None else list(patterns)
+        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
     except Exception as error:  # The library raises many kinds, of several packages.
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(

@@ -118,7 +118,7 @@ def test_the_hub(run: Run, tiny_voice: Path, tmp_path: Path, monkeypatch: pytest
     commit, asked = "0123abcd", []
     snapshot = Path(shutil.copytree(tiny_voice, tmp_path / "snapshots" / commit))
 
-    def download(name: str, revision: str | None = None) -> str:
+    def download(name: str, revision: str | None = None, allow_patterns: object = None) -> str:
         asked.append((name, revision))
         return str(snapshot)
 
@@ -138,7 +138,7 @@ def test_a_layout_is_found_and_a_kept_name_is_explained(run: Run, checkpoint: Pa
 
 
 def test_the_hub_fails_in_one_line(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(name: str, revision: str | None = None) -> str:
+    def download(name: str, revision: str | None = None, allow_patterns: object = None) -> str:
         raise OSError("no network\nmore")
 
     monkeypatch.setitem(sys.modules, "huggingface_hub", types.SimpleNamespace(snapshot_download=download))

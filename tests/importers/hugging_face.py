@@ -55,9 +55,7 @@ def _marian(**changes: Any) -> Any:
 def _separate_marian() -> Any:
     from transformers import MarianConfig, MarianMTModel
 
-    shape = _bart_shape(
-        decoder_vocab_size=VOCAB, share_encoder_decoder_embeddings=False, decoder_start_token_id=PAD
-    )
+    shape = _bart_shape(decoder_vocab_size=VOCAB, share_encoder_decoder_embeddings=False, decoder_start_token_id=PAD)
     return MarianMTModel(MarianConfig(**shape))
 
 
@@ -78,9 +76,16 @@ def _mt5() -> Any:
 
     return MT5ForConditionalGeneration(
         MT5Config(
-            vocab_size=VOCAB, d_model=32, d_kv=8, d_ff=40, num_layers=2, num_heads=4, decoder_start_token_id=START,
-            pad_token_id=PAD, eos_token_id=EOS,
-        )  # fmt: skip
+            vocab_size=VOCAB,
+            d_model=32,
+            d_kv=8,
+            d_ff=40,
+            num_layers=2,
+            num_heads=4,
+            decoder_start_token_id=START,
+            pad_token_id=PAD,
+            eos_token_id=EOS,
+        )
     )
 
 
@@ -113,6 +118,10 @@ def build(variant: str, seed: int = 0) -> Any:
         if "final_logits_bias" in dict(model.named_buffers()):
             model.final_logits_bias.add_(0.3 * torch.randn(model.final_logits_bias.shape, generator=generator))
         model.get_decoder().embed_tokens.weight[PAD].zero_()
+        if variant in ("t5", "t5-gated-silu"):
+            # With embeddings as large as fresh ones are, a tied model only repeats its last token.
+            model.shared.weight.mul_(0.15)
+            model.decoder.final_layer_norm.weight.mul_(10.0)
     return model
 
 

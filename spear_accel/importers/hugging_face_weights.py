@@ -82,6 +82,9 @@ def load_model(
         UserError: Tensors are missing, unexpected or of another shape (all are named), or a number is not finite.
     """
     source = _Source.of(tensors)
+    layers = config.encoder_layers + config.decoder_layers
+    if layers > len(source.names):
+        raise UserError(f"{fault}: {layers} layers, for which it has {len(source.names)} tensors")
     plan = dict(_t5(config, source) if family.kind == "t5" else _bart(config, family, source))
     _check(plan, config, family, source, fault)
     model = build_for(lambda: TextToSemantic(config), tensors.shapes, fault).eval()

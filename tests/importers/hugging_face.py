@@ -136,3 +136,15 @@ def texts(vocab: int = 30) -> list[list[int]]:
     generator = torch.Generator().manual_seed(3)
     lengths = (7, 3, 19, 1, 11)
     return [[*torch.randint(3, vocab, (length,), generator=generator).tolist(), EOS] for length in lengths]
+
+
+def word_tokenizer() -> str:
+    """A `tokenizer.json` of words w3, w4, ... that puts EOS behind a text."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    words = {"<pad>": PAD, "</s>": EOS, "<unk>": 2} | {f"w{token}": token for token in range(3, VOCAB)}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.add_special_tokens(["<pad>", "</s>", "<unk>"])
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", EOS)])
+    return str(tokenizer.to_str())

@@ -1,4 +1,4 @@
-"""Imported encoder-decoders of transformers against what that package itself computes: random models of every family."""
+"""Imported encoder-decoders of transformers against what that package itself computes, on random models."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def distance(one: list[list[int]], other: list[list[int]]) -> float:
 def rules_about(said: list[list[int]]) -> dict[str, dict[str, Any]]:
     """Generation configs that change what a model would say, which is `said`."""
     first, often = said[0][0], max(said[1], key=said[1].count)
-    other = next(token for token in range(3, VOCAB) if token not in sum(said, []))
+    other = next(token for token in range(3, VOCAB) if all(token not in row for row in said))
     late = {"eos_token_id": [EOS, often, first], "min_length": 12, "forced_eos_token_id": EOS, "max_length": 15}
     return {
         "forced": {"forced_bos_token_id": other, "forced_eos_token_id": EOS, "max_length": 13},

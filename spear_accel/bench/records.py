@@ -18,8 +18,7 @@ import spear_accel
 from spear_accel.bench.speed import AUTOREGRESSIVE, Case, Run
 from spear_accel.decoding import DecodeOptions, DecodeStats
 from spear_accel.model import TextToSemantic
-from spear_accel.model.native_description import choice_for
-from spear_accel.native import TORCH
+from spear_accel.native import TORCH, choose_kernel
 from spear_accel.storage.provenance import provenance
 
 
@@ -125,7 +124,7 @@ class Conditions:
         }
         device = str(model.device)
         dtype = model.decoder.backend.precision
-        kernel = choice_for(model.config).name if model.device.type == "cpu" else TORCH
+        kernel = choose_kernel().name if model.device.type == "cpu" else TORCH
         return cls(
             options.temperature, options.seed, device, dtype, torch.get_num_threads(), kernel, versions,
             provenance(asdict(options) if arguments is None else arguments),

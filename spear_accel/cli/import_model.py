@@ -74,7 +74,6 @@ def import_model(
 ) -> None:
     """Make a voice folder from a trained model of another package, or copy a voice from the Hugging Face Hub."""
     from spear_accel import importers
-    from spear_accel.model.native_description import native_gap
 
     importers.check_target(output, acoustic)
     options = importers.ImportOptions(
@@ -91,9 +90,6 @@ def import_model(
     config = imported.model.config
     for note in imported.notes:
         console.warn(note)
-    gap = native_gap(config)
-    if gap is not None:
-        console.say(f"PyTorch will decode it: {gap}")
     if imported.exit_layer is not None:
         console.say(f"the early exit follows layer {imported.exit_layer}; --early-exit-layer N says otherwise")
     console.say(

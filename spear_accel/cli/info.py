@@ -8,7 +8,7 @@ import typer
 
 from spear_accel.decoding.registry import installed_names
 from spear_accel.errors import UserError
-from spear_accel.native import Choice, choose_kernel
+from spear_accel.native import choose_kernel
 from spear_accel.voice.entry_points import plugged_names
 from spear_accel.voice.folder import VoiceFolder, list_shipped, open_voice
 
@@ -31,7 +31,7 @@ def info(
 
 
 def _description(folder: VoiceFolder) -> list[tuple[str, str]]:
-    card, kernel = folder.card, _computing(folder)
+    card, kernel = folder.card, choose_kernel()
     collapsed = ", repeats collapsed" if card.collapse_repeats else ""
     return [
         ("name", card.name),
@@ -45,20 +45,6 @@ def _description(folder: VoiceFolder) -> list[tuple[str, str]]:
         ("format version", str(card.format_version)),
         ("kernel", f"{kernel.name}: {kernel.reason}"),
     ]
-
-
-def _computing(folder: VoiceFolder) -> Choice:
-    """What computes the voice's model on a CPU, and why."""
-    from spear_accel.model.config import TextToSemanticConfig
-    from spear_accel.model.native_description import choice_for
-    from spear_accel.voice.folder import TEXT_TO_SEMANTIC
-
-    try:
-        config = TextToSemanticConfig.load(folder.part(TEXT_TO_SEMANTIC) / "config.json")
-    except UserError:
-        # The lines below say what is damaged.
-        return choose_kernel()
-    return choice_for(config)
 
 
 def _plugged() -> list[tuple[str, str]]:

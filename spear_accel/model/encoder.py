@@ -47,6 +47,7 @@ class Encoder(nn.Module):
 
     def __init__(self, config: TextToSemanticConfig) -> None:
         super().__init__()
+        self.config = config
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.final_norm = make_final_norm(config)
         self.embedding_norm = make_norm(config) if config.embedding_norm else None

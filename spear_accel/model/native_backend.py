@@ -21,7 +21,7 @@ from spear_accel.model.backend import DecoderBackend, SkipSet
 from spear_accel.model.cache import DecoderState, TreeMask
 from spear_accel.model.decoder import Decoder
 from spear_accel.model.encoder import Encoder
-from spear_accel.model.native_description import choice_for, describe_decoder
+from spear_accel.model.native_description import describe_decoder
 from spear_accel.model.native_reader import NativeReader
 from spear_accel.model.torch_backend import TorchBackend
 from spear_accel.native import VARIABLE, Choice, check_fault, choose_kernel
@@ -75,7 +75,7 @@ class NativeBackend:
     @cached_property
     def choice(self) -> Choice:
         """What computes on a CPU, and why."""
-        return choice_for(self.decoder.config, self._kernel)
+        return choose_kernel(self._kernel)
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies pack weights of their own."""

@@ -9,34 +9,16 @@ from spear_accel.model.attention import SelfAttention
 from spear_accel.model.config import TextToSemanticConfig
 from spear_accel.model.decoder import Decoder
 from spear_accel.model.encoder import Encoder
-from spear_accel.model.layers import FeedForward, FixedTable, PlainFeedForward, RMSNorm
-from spear_accel.native import Choice, choose_kernel
+from spear_accel.model.layers import FeedForward, FixedTable, PlainFeedForward, RMSNorm, RootMeanSquareNorm
+from spear_accel.model.relative import RelativePositions
 from spear_accel.native.structures import Layer, Linear, Norm
-from spear_accel.native.weights import StepWeights
+from spear_accel.native.weights import ACTIVATIONS, StepWeights
 
-__all__ = ["choice_for", "describe_decoder", "describe_encoder", "describe_linear", "native_gap"]
-
-
-def native_gap(config: TextToSemanticConfig) -> str | None:
-    """Why the native step cannot compute such a model; None if it can."""
-    lacks = [
-        name
-        for name, here in (
-            ("relative positions", config.positions == "relative"),
-            ("norms behind the blocks", config.norm_order == "post"),
-            ("a norm of embeddings", config.embedding_norm),
-            ("RMS norm with its constant under the root", config.norm == "rms-eps"),
-            (f"the feed-forward {config.feed_forward}", config.feed_forward not in ("geglu", "gelu")),
-        )
-        if here
-    ]
-    return f"the native step has no {' and no '.join(lacks)}" if lacks else None
+__all__ = ["describe_decoder", "describe_encoder", "describe_linear"]
 
 
-def choice_for(config: TextToSemanticConfig, kernel: str | None = None) -> Choice:
-    """What computes such a model on a CPU, and why. kernel: as `choose_kernel` takes it."""
-    gap = native_gap(config)
-    return choose_kernel(kernel) if gap is None else Choice(None, gap)
+_ACTIVATION_OF = {"geglu": "gelu", "geglu-tanh": "gelu-tanh", "reglu": "relu", "swiglu": "silu"}
+"""Of gated feed-forwards; the others are called by it."""
 
 
 def describe_decoder(decoder: Decoder, weights: StepWeights) -> StepWeights:
@@ -54,7 +36,10 @@ def describe_decoder(decoder: Decoder, weights: StepWeights) -> StepWeights:
     model.rotary = _rotary(decoder.rotary, weights)
     model.times = weights.table(_values(decoder.times))
     model.learned = weights.table(decoder.positions)
+    model.relative = _relative(decoder.relative, weights)
     model.final_norm = _norm(decoder.final_norm, weights)
+    model.embedding_norm = _norm(decoder.embedding_norm, weights)
+    _describe_blocks(config, weights)
     if decoder.output is not None:
         model.output = describe_linear(decoder.output, weights)
     else:
@@ -75,10 +60,13 @@ def describe_encoder(encoder: Encoder, weights: StepWeights) -> StepWeights:
     )
     model.rotary = _rotary(encoder.rotary, weights)
     model.times = weights.table(_values(encoder.times))
+    model.relative = _relative(encoder.relative, weights)
     model.final_norm = _norm(encoder.final_norm, weights)
+    _describe_blocks(encoder.config, weights)
     model.dim, model.heads, model.kv_heads = attention.out.out_features, attention.heads, attention.kv_heads
     model.head_dim, model.inner = attention.head_dim, _inner(layers[0].feed_forward)
-    tables = (_values(encoder.rotary), encoder.positions, _values(encoder.times))
+    relative = None if encoder.relative is None else encoder.relative.buckets
+    tables = (_values(encoder.rotary), encoder.positions, _values(encoder.times), _values(relative))
     model.positions = min(len(table) for table in tables if table is not None)
     return weights
 
@@ -127,8 +115,25 @@ def _rotary(table: FixedTable | None, weights: StepWeights) -> int | None:
     return weights.table(None if table is None else torch.view_as_real(table.values))
 
 
-def _norm(norm: nn.Module, weights: StepWeights) -> Norm:
-    if isinstance(norm, RMSNorm):
-        return weights.norm(norm.gain, None, norm.eps, False)
+def _relative(relative: RelativePositions | None, weights: StepWeights) -> int | None:
+    """What scores get added by distance: [H, P], or both ways [H, 2 P - 1], the token's own last or in the middle."""
+    if relative is None:
+        return None
+    last = len(relative.buckets.values) - 1
+    keys = torch.arange(0 if relative.one_way else -last, last + 1)
+    return weights.table(relative(torch.tensor([last if relative.one_way else 0]), keys)[:, 0])
+
+
+def _describe_blocks(config: TextToSemanticConfig, weights: StepWeights) -> None:
+    kind = config.feed_forward
+    weights.model.activation = ACTIVATIONS[_ACTIVATION_OF.get(kind, kind)]
+    weights.model.post_norm = int(config.norm_order == "post")
+
+
+def _norm(norm: nn.Module | None, weights: StepWeights) -> Norm:
+    if norm is None or isinstance(norm, nn.Identity):
+        return Norm()
+    if isinstance(norm, RMSNorm | RootMeanSquareNorm):
+        return weights.norm(norm.gain, None, norm.eps, "rms" if isinstance(norm, RMSNorm) else "rms-eps")
     assert isinstance(norm, nn.LayerNorm)
-    return weights.norm(norm.weight, norm.bias, norm.eps, True)
+    return weights.norm(norm.weight, norm.bias, norm.eps, "layer")

@@ -19,7 +19,6 @@ from spear_accel.kernels.devices import check_device
 from spear_accel.kernels.projection import drafting_dtype
 from spear_accel.model import TextToSemantic
 from spear_accel.model.native_backend import make_backend
-from spear_accel.model.native_description import choice_for
 from spear_accel.text.tokenizers import AnyTokenizer
 from spear_accel.voice import components
 from spear_accel.voice.defaults import load_decoding, load_tuning
@@ -62,11 +61,8 @@ def load_parts(
 ) -> VoiceParts:
     """The parts that speaking needs, read and checked; see `Voice.load` for arguments and errors."""
     device = check_device(device)
-    # Before the weights are read: an impossible wish is heard at once.
-    choose_precision(dtype, device)
-    model = components.load_text_to_semantic(folder)
-    precision = choose_precision(dtype, device, choice_for(model.config))
-    model = model.to(device, precision.parameters)
+    precision = choose_precision(dtype, device)
+    model = components.load_text_to_semantic(folder).to(device, precision.parameters)
     model.decoder.backend = make_backend(model.decoder, precision.step)
     quick = drafting_dtype(device, precision.parameters)
     small = None

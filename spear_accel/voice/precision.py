@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from spear_accel.errors import UserError
-from spear_accel.native import TORCH, Choice, choose_kernel
+from spear_accel.native import TORCH, choose_kernel
 from spear_accel.native.weights import Precision
 
 __all__ = ["AUTO", "PRECISIONS", "ModelPrecision", "choose_precision"]
@@ -32,15 +32,12 @@ class ModelPrecision:
         return self.step or str(self.parameters).removeprefix("torch.")
 
 
-def choose_precision(
-    dtype: str | torch.dtype, device: str | torch.device, choice: Choice | None = None
-) -> ModelPrecision:
+def choose_precision(dtype: str | torch.dtype, device: str | torch.device) -> ModelPrecision:
     """What `Voice.load` is asked for.
 
     Args:
         dtype: One of `PRECISIONS` or a torch dtype; "auto" is int8 where the native step computes, else float32.
         device: Where the model is.
-        choice: What computes the model on a CPU; by default what computes most models.
 
     Raises:
         UserError: There is no such precision, or int8 where the native step does not compute.
@@ -50,7 +47,7 @@ def choose_precision(
         raise UserError(f"dtype {name!r} is none that a voice decodes in; choose one of {', '.join(PRECISIONS)}")
     if name in _PARAMETERS:
         return ModelPrecision(_PARAMETERS[name])
-    choice = choice or choose_kernel()
+    choice = choose_kernel()
     native = torch.device(device).type == "cpu" and choice.kernel is not None
     if name == "int8" and not native:
         why = choice.reason if choice.name == TORCH else f"it does not run on {device}"

@@ -15,11 +15,11 @@ import sentencepiece
 
 from spear_accel.errors import UserError
 from spear_accel.storage import files
+from spear_accel.text.tokenizer import piece_spans
 
 __all__ = ["JsonTokenizer", "PieceTokenizer", "PretrainedTokenizer", "load_pretrained"]
 
 JSON, PIECES, SOURCE, TARGET = "tokenizer.json", "pieces.json", "source.model", "target.model"
-_SPACE = "\u2581"
 
 
 class JsonTokenizer:
@@ -146,7 +146,7 @@ class PieceTokenizer:
         return self._text(self._target, ids)
 
     def _text(self, processor: sentencepiece.SentencePieceProcessor, ids: Iterable[int]) -> str:
-        hidden = {*self.around[0], *self.around[1]}
+        hidden = {*self.around[0], *self.around[1], *(() if self.ids is None else (self.unknown,))}
         shown = [int(id) for id in ids if int(id) not in hidden]
         if self._pieces is not None:
             return str(processor.decode_pieces([self._pieces[id] for id in shown if id in self._pieces]))
@@ -158,8 +158,8 @@ class PieceTokenizer:
             return []
         code, rest = self._code(text)
         start = len(text) - len(rest)
-        found = self._source.encode(rest, out_type="immutable_proto")  # type: ignore[arg-type]
-        pieces = [(start + piece.begin, start + piece.end) for piece in found.pieces]
+        spans = piece_spans(self._source.encode(rest, out_type=str), rest)
+        pieces = [(start + first, start + end) for first, end in spans]
         front, behind = self.around
         return [*[(0, 0)] * len(front), *[(0, start)] * len(code), *pieces, *[(len(text),) * 2] * len(behind)]
 

@@ -143,3 +143,71 @@ def test_rules_of_generation(tmp_path: Path, variant: str, rule: str, method: st
     drafter, controller = Drafting().prepare(ours, method, options)
     found = Engine(ours, options, drafter=drafter, controller=controller).decode(texts()).tokens
     assert [row.tolist() for row in found] == wanted
+
+
+SIZES: dict[str, dict[str, Any]] = {
+    "t5-small": {},
+    "bart-base": {
+        "d_model": 768, "encoder_layers": 6, "decoder_layers": 6, "encoder_ffn_dim": 3072, "decoder_ffn_dim": 3072,
+        "encoder_attention_heads": 12, "decoder_attention_heads": 12,
+    },
+}  # fmt: skip
+MEASURE = """
+import sys, threading, time
+from spear_accel.importers import ImportOptions, hugging_face, save_voice
+
+def own():
+    lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    return int(lines["RssAnon"].split()[0]) * 1024
+
+before, most, going = own(), 0, True
+
+def watch():
+    global most
+    while going:
+        most = max(most, own())
+        time.sleep(0.002)
+
+watcher = threading.Thread(target=watch)
+watcher.start()
+imported = hugging_face.load(sys.argv[1], ImportOptions(text_tokenizer="ids"))
+save_voice(imported, sys.argv[2])
+going = False
+watcher.join()
+sizes = [4 * parameter.numel() for parameter in imported.model.parameters()]
+print(most - before, sum(sizes), max(sizes))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SIZES)
+def test_real_sizes(tmp_path: Path, name: str) -> None:
+    """Random weights in the shapes of T5-small and BART-base: greedy tokens, and the memory that importing takes."""
+    import subprocess
+    import sys
+
+    from transformers import BartConfig, BartForConditionalGeneration, T5Config, T5ForConditionalGeneration
+
+    torch.manual_seed(0)
+    if name == "t5-small":
+        theirs: Any = T5ForConditionalGeneration(T5Config(decoder_start_token_id=0)).eval()
+    else:
+        theirs = BartForConditionalGeneration(BartConfig(**SIZES[name])).eval()
+    save(theirs, tmp_path / "theirs", max_shard_size="200MB")
+    ran = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(tmp_path / "theirs"), str(tmp_path / "voice")],
+        capture_output=True, check=True, text=True,
+    )  # fmt: skip
+    most, size, largest = map(int, ran.stdout.split())
+    assert most < size + largest, f"{most / 1e6:.0f} MB for a model of {size / 1e6:.0f}"
+    ours = hugging_face.load_text_to_semantic(tmp_path / "theirs")
+    rows = [[*range(5, 40), 1], [7, 8, 1], [*range(1000, 1100), 1]]
+    options = DecodeOptions(method="autoregressive", temperature=0.0, max_tokens=24, batch_size=3)
+    found = Engine(ours, options).decode(rows).tokens
+    pad = theirs.config.pad_token_id
+    ids = torch.tensor([row + [pad] * (101 - len(row)) for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (101 - len(row)) for row in rows])
+    wanted = theirs.generate(input_ids=ids, attention_mask=mask, num_beams=1, do_sample=False, max_new_tokens=24)
+    for own, said in zip(found, wanted[:, 1:].tolist(), strict=True):
+        ends = said.index(theirs.config.eos_token_id) if theirs.config.eos_token_id in said else len(said)
+        assert own.tolist() == said[:ends]

@@ -53,6 +53,8 @@ JUDGES = [
     "speechmos>=0.0.1.1",
 ]
 HUB = ["huggingface_hub>=0.30"]
+# Text tokenizers of imported models of Hugging Face transformers.
+HUGGING_FACE = ["tokenizers>=0.20"]
 # uvicorn takes websockets by name.
 SERVE = ["fastapi>=0.115", "prometheus_client>=0.20", "uvicorn>=0.30", "websockets>=12"]
 WYOMING = [*SERVE, "wyoming>=1.10.2"]
@@ -80,7 +82,7 @@ CHECKS = [
     "selenium>=4.20",
     "types-PyYAML",
 ]
-DEV = [*CHECKS, *READERS, *FAIRSEQ2, *TRAIN, *EVAL, *HUB, *WYOMING, *PEERS]
+DEV = [*CHECKS, *READERS, *FAIRSEQ2, *TRAIN, *EVAL, *HUB, *HUGGING_FACE, *WYOMING, *PEERS]
 
 # A voice lies in checkpoints/NAME of a checkout and in spear_accel/voices/NAME of an installed package.
 NAMES = sorted(card.parent.name for card in (ROOT / "checkpoints").glob("*/voice.json"))
@@ -151,6 +153,7 @@ setup(
         "eval": EVAL,
         "judges": JUDGES,
         "hub": HUB,
+        "hugging-face": HUGGING_FACE,
         "serve": SERVE,
         "wyoming": WYOMING,
         "peers": PEERS,

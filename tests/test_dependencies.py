@@ -17,6 +17,7 @@ EXTRAS = {
     "spear_accel/accelerate": {"train"},
     "spear_accel/bench": {"train", "peers"},
     "spear_accel/audio": {"fairseq2", "train"},
+    "spear_accel/text": {"hugging-face"},
     "spear_accel/voice": {"hub"},
     "spear_accel/storage": {"hub"},
     "spear_accel/synth": {"ray", "lhotse", "parquet"},

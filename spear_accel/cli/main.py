@@ -16,7 +16,20 @@ import typer
 from typer.core import TyperGroup
 
 from spear_accel import __version__
-from spear_accel.cli import accelerate, bench, console, import_model, info, say, serve, speak, synth, tokenize, train
+from spear_accel.cli import (
+    accelerate,
+    bench,
+    console,
+    decode,
+    import_model,
+    info,
+    say,
+    serve,
+    speak,
+    synth,
+    tokenize,
+    train,
+)
 from spear_accel.errors import UserError
 from spear_accel.storage.files import shown
 
@@ -49,6 +62,7 @@ app.command("speak")(speak.speak)
 app.command("say")(say.say)
 app.command("synth")(synth.synth)
 app.command("serve")(serve.serve)
+app.command("decode")(decode.decode)
 app.command("tokenize")(tokenize.tokenize)
 app.command("train")(train.train)
 app.command("import")(import_model.import_model)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from spear_accel.synth import SynthSummary
     from spear_accel.synth.lines import BadLine
 
-_KINDS = {".txt": "txt", ".csv": "csv", ".jsonl": "jsonl"}
 _MAX_WARNINGS = 20
 
 
@@ -104,7 +102,7 @@ def synth(
     """Make a dataset of many lines. The same command resumes a run that was stopped or killed."""
     if push_to_hub is not None:
         _check_upload(push_to_hub, format)
-    data, kind, name = _read(input)
+    data, kind, name = inputs.read_lines_file(input)
     from spear_accel.audio.treatment import Treatment
     from spear_accel.synth import SynthOptions, read_lines, synthesise, usable_lines
 
@@ -179,22 +177,6 @@ def _report(output: Path, summary: SynthSummary) -> None:
     )
     if summary.warned:
         console.warn(f"{summary.warned} lines have warnings, told in their records: {output / 'manifest.jsonl'}")
-
-
-def _read(input: str) -> tuple[bytes, str, str]:
-    """Returns the bytes of the input, its kind and its name."""
-    if input == "-":
-        return sys.stdin.buffer.read(), "txt", "standard input"
-    path = Path(input)
-    if not path.exists():
-        raise UserError(f"{input}: no such file")
-    kind = _KINDS.get(path.suffix.lower())
-    if kind is None:
-        raise UserError(f"{input}: the name must end in {', '.join(_KINDS)}, which tells what it holds")
-    try:
-        return path.read_bytes(), kind, input
-    except OSError as error:
-        raise UserError(f"{input}: cannot read ({error.strerror})") from error
 
 
 def _default_workers(lines: int, batch_size: int, device: str) -> int:

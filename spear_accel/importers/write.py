@@ -65,6 +65,8 @@ def save_voice(imported: Imported, folder: str | Path, acoustic: str | None = No
     with building(folder) as place:
         components.save_text_to_semantic(imported.model, place / TEXT_TO_SEMANTIC, half=False)
         components.save_text_tokenizer(imported.tokenizer, place)
+        if imported.decoding:
+            components.save_decoding_defaults(place, dict(imported.decoding))
         for head in imported.heads:
             components.save_head(place, head, half=False)
         for part in (ACOUSTIC, SPEECH_TOKENIZER):

@@ -53,14 +53,18 @@ JUDGES = [
     "speechmos>=0.0.1.1",
 ]
 HUB = ["huggingface_hub>=0.30"]
+# Text tokenizers of imported models of Hugging Face transformers.
+HUGGING_FACE = ["tokenizers>=0.20"]
 # uvicorn takes websockets by name.
 SERVE = ["fastapi>=0.115", "prometheus_client>=0.20", "uvicorn>=0.30", "websockets>=12"]
+WYOMING = [*SERVE, "wyoming>=1.10.2"]
 # What `bench --peers` measures beside this package.
 PEERS = ["ctranslate2>=4.5", "transformers>=4.50"]
 LHOTSE = ["lhotse>=1.24"]
+PARQUET = ["pyarrow>=15", "pyyaml>=6.0"]
 RAY = ["ray[data]>=2.40"]
 # Other packages that read what `synth` writes. From version 4 on, datasets needs torchcodec and FFmpeg's libraries.
-READERS = ["datasets>=3.0,<4", "webdataset>=1.0", *LHOTSE, *RAY]
+READERS = ["datasets>=3.0,<4", "webdataset>=1.0", *PARQUET, *LHOTSE, *RAY]
 CHECKS = [
     "av>=12",
     "httpx>=0.27",
@@ -78,7 +82,7 @@ CHECKS = [
     "selenium>=4.20",
     "types-PyYAML",
 ]
-DEV = [*CHECKS, *READERS, *FAIRSEQ2, *TRAIN, *EVAL, *HUB, *SERVE, *PEERS]
+DEV = [*CHECKS, *READERS, *FAIRSEQ2, *TRAIN, *EVAL, *HUB, *HUGGING_FACE, *WYOMING, *PEERS]
 
 # A voice lies in checkpoints/NAME of a checkout and in spear_accel/voices/NAME of an installed package.
 NAMES = sorted(card.parent.name for card in (ROOT / "checkpoints").glob("*/voice.json"))
@@ -149,9 +153,12 @@ setup(
         "eval": EVAL,
         "judges": JUDGES,
         "hub": HUB,
+        "hugging-face": HUGGING_FACE,
         "serve": SERVE,
+        "wyoming": WYOMING,
         "peers": PEERS,
         "lhotse": LHOTSE,
+        "parquet": PARQUET,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["spear-accel = spear_accel.cli.main:run"]},

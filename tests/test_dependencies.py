@@ -17,11 +17,13 @@ EXTRAS = {
     "spear_accel/accelerate": {"train"},
     "spear_accel/bench": {"train", "peers"},
     "spear_accel/audio": {"fairseq2", "train"},
+    "spear_accel/text": {"hugging-face"},
     "spear_accel/voice": {"hub"},
-    "spear_accel/synth": {"ray", "lhotse"},
-    "spear_accel/server": {"serve"},
+    "spear_accel/storage": {"hub"},
+    "spear_accel/synth": {"ray", "lhotse", "parquet"},
+    "spear_accel/server": {"serve", "wyoming"},
     "spear_accel/cli": {"train", "serve"},
-    "recipes": {"train", "eval", "judges", "hub"},
+    "recipes": {"train", "eval", "judges", "hub", "peers"},
 }
 """Extras beside the base that a room may import; all others import the base alone."""
 BY_NAME = {"tensorboard", "wandb", "websockets"}

@@ -125,7 +125,7 @@ def test_lines_of_the_readme_do_what_they_say(line: str, folder: Path) -> None:
     """With the program of this checkout, and a loudspeaker that takes what it gets."""
     speech = Voice.load("kathleen").speak("Hello there.")
     soundfile.write(folder / "recording.wav", speech.waveform.numpy(), speech.sample_rate)
-    here = f'spear-accel() {{ "{sys.executable}" -m spear_accel.cli.main "$@"; }}; aplay() {{ cat > played; }}; '
+    here = f'spear-accel() {{ "{sys.executable}" -m spear_accel "$@"; }}; aplay() {{ cat > played; }}; '
     environment = {**os.environ, "PYTHONPATH": str(Path(spear_accel.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
     before = set(folder.rglob("*"))
     done = subprocess.run(["bash", "-c", f"set -eo pipefail; {here}{line}"], env=environment, capture_output=True)

@@ -22,8 +22,10 @@ from_pretrained(name: str | Path, revision: str | None = None, device: str | tor
 load(name: str | Path, device: str | torch.device = 'cpu', dtype: str | torch.dtype = 'auto', draft_model: str | Path | None = None) -> Voice
 methods -> tuple[str, ...]
 plan(text: str) -> list[PlannedUtterance]
+push_to_hub(repository: str, private: bool = False) -> str
 request(text: str, options: DecodeOptions | None = None, stream: Sequence[int] | None = None) -> Request
 sample_rate -> int
+save_pretrained(folder: str | Path) -> None
 semantic_to_waveform(tokens: Tensor | Sequence[int], speed: float = 1.0) -> Tensor
 sound(planned: Sequence[PlannedUtterance], tokens: Sequence[Tensor], speed: float = 1.0) -> Tensor
 speak(text: str, options: DecodeOptions | None = None, *, seed: int | None = None, speed: float = 1.0, words: bool = False, coverage: bool = True) -> Speech

@@ -66,10 +66,8 @@ def accelerate(
     place = voice.resolve()
     folder = work or place.with_name(place.name + ".accelerate")
     report_folder = report or folder / "report"
-    try:
+    with console.resumable():
         records = run(str(place), lines, plan, folder, report_folder, name, console.say)
-    except KeyboardInterrupt as error:
-        raise KeyboardInterrupt("interrupted; run the same command to resume") from error
     for record in records:
         if record.method == "auto":
             console.say(f"batch size {record.batch_size}: {record.speedup:.2f} times as fast, by {record.method_used}")

@@ -21,6 +21,15 @@ def warn(line: str) -> None:
     say(f"warning: {line}")
 
 
+@contextmanager
+def resumable() -> Iterator[None]:
+    """A job that goes on when it is started again says so when it is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt("interrupted; the same command goes on where it was") from error
+
+
 def _listening() -> bool:
     """Whether standard error is a terminal."""
     return sys.stderr is not None and sys.stderr.isatty()

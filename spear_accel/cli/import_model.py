@@ -25,11 +25,18 @@ def import_model(
     layout: Annotated[
         str,
         typer.Argument(
-            help="Package that made the checkpoint: spear-tts-pytorch, whisperspeech, or a layout that an installed "
-            "package adds; 'auto' finds it from the file; 'hub' copies a voice from the Hugging Face Hub."
+            help="Package that made the checkpoint: hugging-face (transformers: T5, BART and their kin), "
+            "spear-tts-pytorch, whisperspeech, or a layout that an installed package adds; 'auto' finds it from the "
+            "file; 'hub' copies a voice of this package from the Hugging Face Hub."
         ),
     ],
-    file: Annotated[str, typer.Argument(help="Checkpoint, of which nothing is executed; for 'hub': owner/name[@rev].")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="Checkpoint, of which nothing is executed: a file or, for hugging-face, a folder or owner/name[@rev] "
+            "on the Hub; for 'hub': owner/name[@rev]."
+        ),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Voice folder to write; must not exist or be empty.")],
     heads: Annotated[
         int | None,
@@ -42,9 +49,9 @@ def import_model(
     text_tokenizer: Annotated[
         str | None,
         typer.Option(
-            help="How texts become ids: a SentencePiece file, 'bytes' (UTF-8) or 'ids' (texts are numbers). "
-            "spear-tts-pytorch needs it.",
-            show_default="bytes for whisperspeech",
+            help="How texts become ids: a SentencePiece file, a tokenizer.json, 'bytes' (UTF-8) or 'ids' (texts are "
+            "numbers). spear-tts-pytorch needs it.",
+            show_default="bytes for whisperspeech, what lies beside the weights for hugging-face",
         ),
     ] = None,
     early_exit_layer: Annotated[
@@ -81,6 +88,8 @@ def import_model(
     imported = importers.load(file, None if layout == "auto" else layout, options)
     voice = importers.save_voice(imported, output, acoustic)
     config = imported.model.config
+    for note in imported.notes:
+        console.warn(note)
     if imported.exit_layer is not None:
         console.say(f"the early exit follows layer {imported.exit_layer}; --early-exit-layer N says otherwise")
     console.say(
@@ -88,13 +97,13 @@ def import_model(
         f"{config.decoder_layers} layers, {config.semantic_units} semantic tokens"
     )
     if voice.card.sample_rate is None:
-        console.say("the voice ends at semantic tokens: speak with --tokens-out F.npy")
+        console.say("the voice ends at semantic tokens: spear-accel decode, or speak with --tokens-out F.npy")
     console.say(f"next: spear-accel accelerate {output} --text FILE")
 
 
 def _copy_from_hub(repository: str, output: Path) -> None:
     """Copy a voice by its folder or by `owner/name[@revision]`."""
-    from spear_accel.importers import copy_voice
+    from spear_accel.voice.copying import copy_voice
     from spear_accel.voice.hub import fetch_voice
 
     name, _, revision = repository.partition("@")

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from spear_accel.text.respelling import Respellings
     from spear_accel.voice.voice import Voice
 
+_KINDS = {".txt": "txt", ".csv": "csv", ".jsonl": "jsonl"}
+
 
 def read_text(source: str) -> str:
     """The whole of a UTF-8 file, of standard input for '-'. Raises UserError: cannot be read, or other than UTF-8."""
@@ -24,6 +26,24 @@ def read_text(source: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{name}: not UTF-8 text (byte {error.start + 1}); convert it with iconv") from error
+
+
+def read_lines_file(source: str) -> tuple[bytes, str, str]:
+    """Bytes, kind (txt, csv or jsonl) and name of a file of lines, or of standard input for '-', which is txt.
+
+    Raises UserError: it cannot be read, or its name does not tell its kind.
+    """
+    if source == "-":
+        return sys.stdin.buffer.read(), "txt", "standard input"
+    if not Path(source).exists():
+        raise UserError(f"{source}: no such file")
+    kind = _KINDS.get(Path(source).suffix.lower())
+    if kind is None:
+        raise UserError(f"{source}: the name must end in {', '.join(_KINDS)}, which tells what it holds")
+    try:
+        return Path(source).read_bytes(), kind, source
+    except OSError as error:
+        raise UserError(f"{source}: cannot read ({error.strerror})") from error
 
 
 def read_respellings(path: Path | None) -> Respellings | None:

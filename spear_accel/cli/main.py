@@ -10,16 +10,46 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from spear_accel import __version__
-from spear_accel.cli import accelerate, bench, console, import_model, info, say, serve, speak, synth, tokenize, train
+from spear_accel.cli import (
+    accelerate,
+    bench,
+    console,
+    decode,
+    import_model,
+    info,
+    say,
+    serve,
+    speak,
+    synth,
+    tokenize,
+    train,
+)
 from spear_accel.errors import UserError
 from spear_accel.storage.files import shown
 
+
+class _Interrupted(Exception):
+    """A Ctrl-C on its way past typer, which would end the program without a word."""
+
+
+class _Verbs(TyperGroup):
+    """The verbs, in the order that they are registered in."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise _Interrupted(str(error) or "interrupted") from error
+
+
 app = typer.Typer(
+    cls=_Verbs,
     name="spear-accel",
     help="Text to speech through semantic tokens, decoded fast.",
     invoke_without_command=True,
@@ -32,6 +62,7 @@ app.command("speak")(speak.speak)
 app.command("say")(say.say)
 app.command("synth")(synth.synth)
 app.command("serve")(serve.serve)
+app.command("decode")(decode.decode)
 app.command("tokenize")(tokenize.tokenize)
 app.command("train")(train.train)
 app.command("import")(import_model.import_model)
@@ -88,8 +119,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # What verbs write to files they check themselves, so this is standard output.
         _forget_output()
         return _refuse(f"standard output: cannot write ({error.strerror or error})")
-    except (KeyboardInterrupt, typer.Abort) as interruption:
-        console.say(str(interruption) or "interrupted; nothing was left behind")
+    except (_Interrupted, KeyboardInterrupt, typer.Abort) as interruption:
+        console.say(str(interruption) or "interrupted")
         return 130
 
 

@@ -10,6 +10,8 @@ from spear_accel.cli import console
 from spear_accel.cli.decode_options import Device
 from spear_accel.errors import UserError
 
+_LOCAL = ("127.0.0.1", "::1", "localhost")
+
 
 def serve(
     voice: Annotated[
@@ -17,6 +19,13 @@ def serve(
     ] = ["kathleen"],  # noqa: B006
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8880,
+    wyoming: Annotated[
+        str | None,
+        typer.Option(
+            help="Speak Wyoming (Home Assistant) too, at tcp://HOST:PORT; with stdio:// in place of HTTP, over "
+            "standard input and output."
+        ),
+    ] = None,
     device: Device = "cpu",
     batch_size: Annotated[int, typer.Option(help="Utterances decoded at once, of all clients together.")] = 32,
     most_requests: Annotated[
@@ -40,6 +49,8 @@ def serve(
         from spear_accel.server.run import serve as run
     except ModuleNotFoundError as error:
         raise UserError(f"serving needs {error.name}; install it with: pip install 'spear-accel[serve]'") from error
+    if wyoming is not None:
+        _check_wyoming(wyoming)
     from spear_accel.kernels import threads
 
     options = ServerOptions(
@@ -55,7 +66,18 @@ def serve(
         origins=tuple(origin or ()),
         api_key=key_of_environment(),
     )
-    if host not in ("127.0.0.1", "::1", "localhost") and options.api_key is None:
+    if host not in _LOCAL and options.api_key is None:
         console.warn(f"{host}: other machines may use this server without a key; set SPEAR_ACCEL_API_KEY")
     threads.apply()
-    run(options, host, port)
+    run(options, host, port, wyoming)
+
+
+def _check_wyoming(uri: str) -> None:
+    """Before anything is loaded: is the package there, and the address one?"""
+    try:
+        from spear_accel.server.wyoming.listening import address_of
+    except ModuleNotFoundError as error:
+        raise UserError(f"--wyoming needs {error.name}; install it with: pip install 'spear-accel[wyoming]'") from error
+    address = address_of(uri)
+    if address is not None and address.host not in _LOCAL:
+        console.warn(f"{address.host}: other machines may use the Wyoming port; the protocol has no keys")

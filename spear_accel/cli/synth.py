@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from spear_accel.synth import SynthSummary
     from spear_accel.synth.lines import BadLine
 
-_KINDS = {".txt": "txt", ".csv": "csv", ".jsonl": "jsonl"}
 _MAX_WARNINGS = 20
 
 
@@ -58,8 +56,20 @@ def synth(
     device: Device = "cpu",
     dtype: Dtype = "auto",
     format: Annotated[
-        str, typer.Option(help="Layout of the dataset: ljspeech, webdataset, audiofolder or lhotse (extra lhotse).")
+        str,
+        typer.Option(help="Layout: ljspeech, webdataset, audiofolder, parquet, lhotse, shar or nemo."),
     ] = "ljspeech",
+    validation: Annotated[
+        float, typer.Option(help="Share of the lines in a split 'validation' (parquet).", metavar="SHARE")
+    ] = 0.0,
+    push_to_hub: Annotated[
+        str | None,
+        typer.Option(
+            help="Upload the whole dataset to this repository of the Hugging Face Hub (parquet; extra hub).",
+            metavar="OWNER/NAME",
+        ),
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="A repository that is made is private.")] = False,
     tokens_only: Annotated[
         bool, typer.Option("--tokens-only", help="Write semantic tokens without sound (ljspeech or webdataset).")
     ] = False,
@@ -90,7 +100,9 @@ def synth(
     ] = False,
 ) -> None:
     """Make a dataset of many lines. The same command resumes a run that was stopped or killed."""
-    data, kind, name = _read(input)
+    if push_to_hub is not None:
+        _check_upload(push_to_hub, format)
+    data, kind, name = inputs.read_lines_file(input)
     from spear_accel.audio.treatment import Treatment
     from spear_accel.synth import SynthOptions, read_lines, synthesise, usable_lines
 
@@ -101,6 +113,7 @@ def synth(
     options = SynthOptions(
         voice=voice,
         format=format,
+        validation=validation,
         tokens_only=tokens_only,
         decode=_decode_options(voice, seed, temperature, method, verify),
         retries=retries,
@@ -119,9 +132,33 @@ def synth(
     )
     _, unspoken = usable_lines(lines, options)
     _warn(name, sorted([*bad, *unspoken], key=lambda line: line.number))
-    with console.counting(len(lines), "line") as progress:
+    with console.resumable(), console.counting(len(lines), "line") as progress:
         summary = synthesise(lines, bad, output, options, progress)
     _report(output, summary)
+    if push_to_hub is not None:
+        _upload(output, push_to_hub, private, summary.complete)
+    if summary.failed:
+        raise UserError(
+            f"{summary.failed} lines failed; {output / 'failed.jsonl'} tells why, --retry-failed tries again"
+        )
+
+
+def _check_upload(repository: str, format: str) -> None:
+    """Before hours of work."""
+    from spear_accel.storage.hub import check_upload
+
+    if format != "parquet":
+        raise UserError(f"--push-to-hub: --format {format} is not what the Hub shows; give --format parquet")
+    check_upload(repository)
+
+
+def _upload(folder: Path, repository: str, private: bool, complete: bool) -> None:
+    from spear_accel.storage.hub import upload
+
+    if not complete:
+        console.say("not uploaded: the run that ends the last shard does that")
+        return
+    console.say(f"uploaded: {upload(folder, repository, 'dataset', ['README.md', 'data/*.parquet'], private)}")
 
 
 def _warn(name: str, bad: Sequence[BadLine]) -> None:
@@ -133,30 +170,13 @@ def _warn(name: str, bad: Sequence[BadLine]) -> None:
 
 
 def _report(output: Path, summary: SynthSummary) -> None:
-    """Says what was done. Raises UserError if lines failed."""
+    """Says what was done."""
     console.say(
         f"{output}: {summary.made} made, {summary.skipped} there already, {summary.failed} failed"
         + ("" if summary.complete else "; other shards are not done yet")
     )
     if summary.warned:
         console.warn(f"{summary.warned} lines have warnings, told in their records: {output / 'manifest.jsonl'}")
-    if summary.failed:
-        raise UserError(
-            f"{summary.failed} lines failed; {output / 'failed.jsonl'} tells why, --retry-failed tries again"
-        )
-
-
-def _read(input: str) -> tuple[bytes, str, str]:
-    """Returns the bytes of the input, its kind and its name."""
-    if input == "-":
-        return sys.stdin.buffer.read(), "txt", "standard input"
-    kind = _KINDS.get(Path(input).suffix.lower())
-    if kind is None:
-        raise UserError(f"{input}: the name must end in {', '.join(_KINDS)}, which tells what it holds")
-    try:
-        return Path(input).read_bytes(), kind, input
-    except OSError as error:
-        raise UserError(f"{input}: cannot read ({error.strerror})") from error
 
 
 def _default_workers(lines: int, batch_size: int, device: str) -> int:

@@ -95,7 +95,8 @@ def _corpus(folder: Path, output: str, voice: str, text_tokenizer: Path | None) 
         report=lambda fault: console.warn(f"left out: {fault}"),
         progress=lambda left: console.progress(left, unit="file", total=len(left)),
     )
-    left_out = tokenize_manifest(tokenizer, records, Path(output), reader=reader, feedback=feedback)
+    with console.resumable():
+        left_out = tokenize_manifest(tokenizer, records, Path(output), reader=reader, feedback=feedback)
     console.say(f"{output}: {len(records) - left_out} recordings, {len(found.faults) + left_out} left out")
     if isinstance(reader.tokenizer, TextTokenizer | PhonemeTokenizer):
         size = reader.tokenizer.vocab_size

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from spear_accel.cli import console
 from spear_accel.errors import UserError
 
 
@@ -47,5 +48,6 @@ def train(
         module = import_module(f"spear_accel.training.{_MODULES[task]}")
     except ModuleNotFoundError as error:
         raise UserError(f"training needs {error.name}; install it with: pip install 'spear-accel[train]'") from error
-    metrics = module.train(config)
+    with console.resumable():
+        metrics = module.train(config)
     typer.echo(json.dumps(metrics))

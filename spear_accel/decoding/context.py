@@ -12,12 +12,19 @@ from torch import Tensor
 from spear_accel.decoding.control.base import DraftGate, DraftPlan
 from spear_accel.decoding.draws import Ban, draw
 from spear_accel.decoding.noise import RowNoise
+from spear_accel.decoding.obedience import RuleBook
 from spear_accel.decoding.proposal import Proposal
 from spear_accel.decoding.sampling import BatchSampling, log_probabilities
 from spear_accel.decoding.tree import TreeShape
 from spear_accel.model import DecoderState
 
-__all__ = ["DraftContext"]
+__all__ = ["DraftContext", "last_tokens"]
+
+
+def last_tokens(rows: Sequence[Sequence[int]], width: int, device: torch.device) -> Tensor:
+    """The last tokens of each row, int64 [B, width], -1 in front of the first."""
+    recent = [list(tokens[-width:]) for tokens in rows]
+    return torch.tensor([[-1] * (width - len(tokens)) + tokens for tokens in recent], device=device)
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,15 @@ class DraftContext:
     """Whether the rule reads the distributions that drafts were drawn from (`Proposal.log_q`)."""
     plan: DraftPlan
     """The wanted draft: at most as deep as the drafter's `longest`, and of its topology."""
+    rules: RuleBook | None = None
+    """Which tokens may follow which, EOS included; None where the model has no such rules."""
+    maximum: Sequence[int] = ()
+    """Of each row, the most tokens that it may have; only rules ask."""
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether a position's distribution depends on the tokens before it, beside what the model makes of them."""
+        return self.history is not None or (self.rules is not None and self.rules.reach > 0)
 
     @property
     def shape(self) -> TreeShape:
@@ -62,7 +78,8 @@ class DraftContext:
         """Log-probabilities of the target after the root and each node: logits [B, N + 1, V] -> [B, N + 1, V]."""
         if proposal.shape.is_chain:
             return self.log_probs(logits, 0, proposal.tokens)
-        windows = None if self.history is None else self._windows(proposal)
+        windows = None if self.history is None else self._windows(proposal, self.history)
+        logits = self._obeyed(logits, (0, *proposal.shape.depths), self._before(proposal))
         depths = torch.nn.functional.pad(proposal.shape.on(logits.device).depths, (1, 0))
         return log_probabilities(logits, self.sampling, windows, self._forbidden(logits, depths))
 
@@ -83,6 +100,12 @@ class DraftContext:
             width = self.history.shape[1]
             seen = torch.cat((self.history, drafted[:, : depth + count - 1]), dim=1)
             windows = seen.unfold(1, width, 1)[:, depth : depth + count]
+        if self.rules is not None:
+            before = None
+            if width := self.rules.reach:
+                seen = torch.cat((self._last(width), drafted[:, : depth + count - 1]), dim=1)
+                before = seen.unfold(1, width, 1)[:, depth : depth + count]
+            logits = self._obeyed(logits, range(depth, depth + count), before)
         return log_probabilities(logits, self.sampling, windows, self._forbidden(logits, depth))
 
     def best(
@@ -98,8 +121,9 @@ class DraftContext:
 
         Returns:
             For each row, `count` tokens and their scores position by position. A draft may be wrong: where a logit is
-            NaN stands token 0.
+            NaN stands token 0, and of the model's rules those about sequences are left out.
         """
+        logits = self._obeyed(logits, depths, None)
         tokens, scores = self._draw(logits, depths, windows, count)
         return [[max(0, token) for token in row] for row in tokens], scores
 
@@ -117,8 +141,9 @@ class DraftContext:
 
         logits: [B, N + 1, V].
         """
-        windows = None if self.history is None else self._windows(proposal)
-        return self._draw(logits, (0, *proposal.shape.depths), windows, 1)[0]
+        windows = None if self.history is None else self._windows(proposal, self.history)
+        depths = (0, *proposal.shape.depths)
+        return self._draw(self._obeyed(logits, depths, self._before(proposal)), depths, windows, 1)[0]
 
     def _draw(
         self, logits: Tensor, depths: Sequence[int], windows: Tensor | None, count: int
@@ -128,15 +153,36 @@ class DraftContext:
         places = [depth - first for depth in depths]
         return draw(logits, self.sampling, gumbel, places, self._ban(depths), windows, count)
 
-    def _windows(self, proposal: Proposal) -> Tensor:
-        """int64 [B, N + 1, W]: what penalties look at behind the root and each node."""
-        assert self.history is not None
-        known = torch.cat((self.history, proposal.tokens), dim=1)
-        return known[:, proposal.shape.windows(self.history.shape[1], known.device)]
+    @staticmethod
+    def _windows(proposal: Proposal, last: Tensor) -> Tensor:
+        """int64 [B, N + 1, W]: the last W tokens before what follows the root and each node, of `last` [B, W] and the
+        node's path."""
+        known = torch.cat((last, proposal.tokens), dim=1)
+        return known[:, proposal.shape.windows(last.shape[1], known.device)]
+
+    def _before(self, proposal: Proposal) -> Tensor | None:
+        """`_windows` of what the model's rules look at."""
+        if self.rules is None or not self.rules.reach:
+            return None
+        return self._windows(proposal, self._last(self.rules.reach))
+
+    def _last(self, width: int) -> Tensor:
+        """The last tokens of each row, int64 [B, width], -1 in front of the first."""
+        return last_tokens(self.committed, width, self.last_token.device)
+
+    def _obeyed(self, logits: Tensor, depths: Sequence[int], before: Tensor | None) -> Tensor:
+        """Logits [B, n, V] under the model's rules. depths: [n], how far each position is behind the next; before: what
+        stands before each, int64 [B, n, W], None where that is left out."""
+        if self.rules is None:
+            return logits
+        said = torch.tensor([len(tokens) for tokens in self.committed], device=logits.device)
+        places = said[:, None] + torch.tensor(list(depths), device=logits.device)
+        return self.rules.obey(logits, list(zip(self.minimum, self.maximum, strict=True)), places, before)
 
     def _ban(self, depths: Sequence[int]) -> Ban | None:
-        """Where EOS would end an utterance too early: at positions `depths` behind the next; None if nowhere."""
-        if self._until_all_may_end <= min(depths):
+        """Where EOS would end an utterance too early: at positions `depths` behind the next; None if nowhere, or where
+        the model's rules see to it."""
+        if self.rules is not None or self._until_all_may_end <= min(depths):
             return None
         missing = [least - len(tokens) for least, tokens in zip(self.minimum, self.committed, strict=True)]
         return Ban(self.eos_id, [[depth < own for depth in depths] for own in missing])
@@ -154,9 +200,9 @@ class DraftContext:
             depths: [M], how many tokens from now each position is; a number: of the first position, the others follow.
 
         Returns:
-            bool [B, M, V], true where a token is forbidden; None where none is.
+            bool [B, M, V], true where a token is forbidden; None where none is, or where the model's rules see to it.
         """
-        if self._until_all_may_end <= 0:
+        if self.rules is not None or self._until_all_may_end <= 0:
             return None
         missing = [least - len(tokens) for least, tokens in zip(self.minimum, self.committed, strict=True)]
         if isinstance(depths, int):

@@ -48,7 +48,7 @@ def _attempt(
     tokens: list[int] = []
     while True:
         token = _next_token(model, text, tokens, utterance, options, seed)
-        if token == model.config.eos_id:
+        if token in model.config.eos_ids:
             return tokens, "eos"
         tokens.append(token)
         if ends_in_loop(tokens, stopping.loop.span, stopping.loop.period):
@@ -70,6 +70,11 @@ def _next_token(
     logits = model(text, semantic)[0, -1]
     vocabulary = torch.arange(model.config.vocab, device=device)
     forbidden = vocabulary == model.config.eos_id if len(tokens) < utterance.min_tokens else None
+    if model.config.rules is not None:
+        banned = model.config.rules.banned(
+            tokens, model.config.eos_ids, utterance.min_tokens, utterance.max_tokens, model.config.vocab
+        )
+        forbidden = torch.isin(vocabulary, torch.tensor(sorted(banned), device=device))
     recent = tokens[-options.repetition_window :] or [-1]
     log_p = log_probabilities(logits, options.sampling, torch.tensor(recent, device=device), forbidden)
     if options.temperature == 0.0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from spear_accel.checks import whole
@@ -100,14 +100,14 @@ class RunningRequest:
         self.tokens, self.stop_reason = [], None
         self._begin()
 
-    def extend(self, tokens: Iterable[int], eos_id: int) -> int:
+    def extend(self, tokens: Iterable[int], eos_ids: Collection[int]) -> int:
         """Commit tokens until one of them stops the request; returns how many were committed."""
         count = 0
         if self.stop_reason is not None:
             return 0
         for token in tokens:
             count += 1
-            self.stop_reason = self._push(token, eos_id)
+            self.stop_reason = self._push(token, eos_ids)
             if self.stop_reason is not None:
                 self._seconds = time.perf_counter() - self._started
                 break
@@ -119,8 +119,8 @@ class RunningRequest:
         self.stop_reason, self.error = "error", message
         self._seconds = time.perf_counter() - self._started
 
-    def _push(self, token: int, eos_id: int) -> str | None:
-        if token == eos_id:
+    def _push(self, token: int, eos_ids: Collection[int]) -> str | None:
+        if token in eos_ids:
             return "eos"
         self.tokens.append(token)
         if self.detector.push(self.tokens):
@@ -146,10 +146,9 @@ def check_request(
     length = len(text) if request.text_length is None else request.text_length
     room = config.max_positions - LONGEST_BLOCK
     most = options.max_tokens if request.max_tokens is None else whole("max_tokens", request.max_tokens, 1)
-    maximum = min(stopping.length.maximum(length), most or room, room)
-    least = (
-        stopping.length.minimum(length) if request.min_tokens is None else whole("min_tokens", request.min_tokens, 0)
-    )
+    shortest, longest = _bounds(config, stopping, length)
+    maximum = min(longest, most or room, room)
+    least = shortest if request.min_tokens is None else whole("min_tokens", request.min_tokens, 0)
     sampling = request.sampling or options.sampling
     retries = options.loop_retries if request.loop_retries is None else whole("loop_retries", request.loop_retries, 0)
     return RunningRequest(
@@ -167,6 +166,18 @@ def check_request(
         loop_criterion=stopping.loop,
         stream=None if request.stream is None else tuple(whole("stream", size, 1) for size in request.stream) or (1,),
     )
+
+
+def _bounds(config: TextToSemanticConfig, stopping: StoppingCriteria, length: int) -> tuple[int, int]:
+    """Least and most tokens of an utterance: what the model's rules say goes before what a text's length suggests."""
+    rules = config.rules
+    least, most = stopping.length.minimum(length), stopping.length.maximum(length)
+    if rules is None:
+        return least, most
+    # A bound of the rules is no guess, so the guesses of both sides give way to it.
+    if rules.max_tokens is not None:
+        return rules.min_tokens, rules.max_tokens
+    return max(least, rules.min_tokens), max(most, rules.min_tokens)
 
 
 def complete_text(config: TextToSemanticConfig, text: Sequence[int]) -> tuple[int, ...]:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spear_accel.decoding.context import DraftContext
+from spear_accel.decoding.context import DraftContext, last_tokens
 from spear_accel.decoding.control.base import SpeculationController
 from spear_accel.decoding.draft.base import Drafter
 from spear_accel.decoding.noise import NoiseBank, row_words
+from spear_accel.decoding.obedience import RuleBook
 from spear_accel.decoding.options import DecodeOptions
 from spear_accel.decoding.proposal import Proposal, Verdict
 from spear_accel.decoding.request import RunningRequest
@@ -63,6 +64,7 @@ class BatchRunner:
         self.drafter.reset(options.batch_size, room, room)
         self.noise = NoiseBank(torch.arange(self.config.vocab, device=self.device))
         self.sampling = BatchSampling((), self.device)
+        self.rules = None if self.config.rules is None else RuleBook(self.config, self.device)
 
     def admit(self, new: Sequence[RunningRequest]) -> None:
         """Read the texts of new rows, which stand behind the others from here on."""
@@ -130,23 +132,23 @@ class BatchRunner:
             sampling=self.sampling,
             history=self._history() if self.sampling.uses_history else None,
             minimum=[row.min_tokens for row in self.rows],
+            maximum=[row.max_tokens for row in self.rows],
             eos_id=self.config.eos_id,
+            rules=self.rules,
             laws=self._by_draws is None,
             plan=plan,
         )
 
     def _history(self) -> Tensor:
-        """The last tokens of each row, int64 [B, W], -1 in front of the first."""
-        width = self.sampling.window
-        recent = [row.tokens[-width:] for row in self.rows]
-        return torch.tensor([[-1] * (width - len(tokens)) + tokens for tokens in recent], device=self.device)
+        """The last tokens of each row that penalties look at, int64 [B, W], -1 in front of the first."""
+        return last_tokens([row.tokens for row in self.rows], self.sampling.window, self.device)
 
     def _commit(self, committed: list[list[int]], proposal: Proposal, verdict: Verdict) -> list[RowOutcome]:
         """Extend the rows; returns what became of each row's draft."""
         shape = proposal.shape
         outcomes = []
         for row, tokens, offered, path in zip(self.rows, committed, proposal.counts, verdict.paths, strict=True):
-            count = row.extend(tokens, self.config.eos_id)
+            count = row.extend(tokens, self.config.eos_ids)
             accepted = min(count, len(tokens) - 1)
             row.calls += 1
             row.drafted += offered

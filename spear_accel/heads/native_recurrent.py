@@ -95,8 +95,8 @@ def _describe(head: Recurrent, kernel: Kernel) -> _Packed:
     width = head.say.out_features - head.vocab
     keys = width // head.head_dim
     described = Description(
-        state_norm=weights.norm(head.state_norm.gain, None, head.state_norm.eps, False),
-        norm=weights.norm(head.norm.weight, head.norm.bias, head.norm.eps, True),
+        state_norm=weights.norm(head.state_norm.gain, None, head.state_norm.eps, "rms"),
+        norm=weights.norm(head.norm.weight, head.norm.bias, head.norm.eps, "layer"),
         state=map_of(head.state), enter=map_of(head.enter), leave=map_of(head.leave), say=map_of(head.say),
         token=weights.table(head.token.weight), dim=head.state.out_features, heads=keys, groups=head.groups,
         head_dim=head.head_dim, inner=head.enter.out_features, vocab=head.vocab, tokens=head.token.num_embeddings,

@@ -6,9 +6,9 @@ importers.save_voice(imported, "my-voice")
 
 from spear_accel.importers.base import Imported, Importer, ImportOptions
 from spear_accel.importers.registry import find_importer, layouts, load
-from spear_accel.importers.write import check_target, copy_voice, save_voice
+from spear_accel.importers.write import check_target, save_voice
 
 __all__ = [
-    "ImportOptions", "Imported", "Importer", "check_target", "copy_voice", "find_importer", "layouts", "load",
+    "ImportOptions", "Imported", "Importer", "check_target", "find_importer", "layouts", "load",
     "save_voice",
 ]  # fmt: skip

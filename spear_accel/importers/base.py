@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -58,6 +59,10 @@ class Imported:
     """Draft heads that came with the model."""
     exit_layer: int | None = None
     """Decoder layer, from 1, that the early exit among `heads` follows."""
+    decoding: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `DecodeOptions` that the voice decodes with unless somebody says otherwise."""
+    notes: tuple[str, ...] = ()
+    """What of the checkpoint was left out, for people."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,8 @@ class Importer:
     """Raises UserError where the checkpoint is damaged, of another model, or contradicts the options."""
     options: frozenset[str] = frozenset()
     """Those of `text_tokenizer`, `heads`, `head_dim`, `early_exit_layer` and `cps` that `load` reads."""
+    fetch: Callable[[str], Path | None] | None = None
+    """Brings a checkpoint from elsewhere by its name; None where the name is none of its kind. Raises UserError."""
 
     def check(self, options: ImportOptions) -> None:
         """Refuse an option that this layout does not read, instead of ignoring it.

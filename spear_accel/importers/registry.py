@@ -18,12 +18,9 @@ __all__ = ["GROUP", "find_importer", "layouts", "load"]
 
 GROUP = "spear_accel.importers"
 _BUILT_IN = {
+    "hugging-face": "spear_accel.importers.hugging_face:IMPORTER",
     "spear-tts-pytorch": "spear_accel.importers.spear_tts_pytorch:IMPORTER",
     "whisperspeech": "spear_accel.importers.whisperspeech:IMPORTER",
-}
-_RESERVED = {
-    "hugging-face": "the name is kept for encoder-decoders of Hugging Face transformers, which this release does not "
-    "import; for a voice on the Hub use: spear-accel import hub owner/name -o FOLDER"
 }
 
 
@@ -31,7 +28,8 @@ def load(path: str | Path, layout: str | None = None, options: ImportOptions | N
     """Read a checkpoint of another package.
 
     Args:
-        path: The checkpoint: a file or, for some layouts, a folder. Nothing in it is executed.
+        path: The checkpoint: a file or, for some layouts, a folder or a name from which it is downloaded. Nothing in it
+            is executed.
         layout: Name of its layout, one of `layouts()`; None finds it from the content.
         options: What the file does not say.
 
@@ -39,13 +37,22 @@ def load(path: str | Path, layout: str | None = None, options: ImportOptions | N
         UserError: No such file or layout, a damaged file, a file of another model, or an option that the layout does
             not use.
     """
-    path, options = Path(path), options or ImportOptions()
-    importer = None if layout is None else find_importer(layout)
+    options, importer = options or ImportOptions(), None if layout is None else find_importer(layout)
+    if importer is not None:
+        importer.check(options)
+    path = _local(path, importer)
     if not path.exists():
         raise UserError(f"{path}: no such file; give the checkpoint that the other package wrote")
     importer = importer or _recognised(path)
     importer.check(options)
     return importer.load(path, options)
+
+
+def _local(path: str | Path, importer: Importer | None) -> Path:
+    """The path, or what a layout downloads by that name."""
+    if importer is None or importer.fetch is None or Path(path).exists():
+        return Path(path)
+    return importer.fetch(str(path)) or Path(path)
 
 
 def layouts() -> list[str]:
@@ -59,8 +66,6 @@ def find_importer(layout: str) -> Importer:
     Raises:
         UserError: No such layout, or its package is broken.
     """
-    if layout in _RESERVED and layout not in layouts():
-        raise UserError(f"{layout}: {_RESERVED[layout]}")
     if layout in _BUILT_IN:
         entry = EntryPoint(name=layout, value=_BUILT_IN[layout], group=GROUP)
     else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,10 @@ _MAGIC = {
 """First bytes of files; None where torch.save may have written them."""
 
 
-def read_pickle(path: str | Path) -> Any:
+def read_pickle(path: str | Path, *, mapped: bool = False) -> Any:
     """The object that `torch.save` wrote. Nothing in the file is executed.
+
+    mapped: whether tensors may stay on the disk until they are read, where the file's format allows.
 
     Raises:
         UserError: The file is missing, of another kind, cut short, or holds more than tensors and plain values.
@@ -43,7 +46,8 @@ def read_pickle(path: str | Path) -> Any:
     if kind is not None:
         raise UserError(f"{path}: not a checkpoint of torch.save, but {kind}")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        lazily = mapped and zipfile.is_zipfile(path)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=lazily)
     except pickle.UnpicklingError as error:
         if "WeightsUnpickler error" in str(error) and "Unsupported operand" not in str(error):
             raise UserError(

@@ -1,23 +1,19 @@
-"""Writes a voice folder around an imported model, or a copy of a voice: whole or not at all. Knows no layout."""
+"""Writes a voice folder around an imported model, whole or not at all. Knows no layout."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from spear_accel.errors import UserError
 from spear_accel.importers.base import Imported
 from spear_accel.model import TextToSemanticConfig
-from spear_accel.storage import folders
 from spear_accel.text.raw import IdTokenizer
 from spear_accel.voice import components
+from spear_accel.voice.copying import building, check_free
 from spear_accel.voice.folder import (
     ACOUSTIC,
-    CARD,
-    README,
     SPEECH_TOKENIZER,
     TEXT_TO_SEMANTIC,
     VoiceCard,
@@ -26,7 +22,7 @@ from spear_accel.voice.folder import (
     seal,
 )
 
-__all__ = ["check_target", "copy_voice", "save_voice"]
+__all__ = ["check_target", "save_voice"]
 
 _UNLIMITED = 100_000
 """Characters in an utterance of ids, which must not be cut."""
@@ -42,12 +38,7 @@ def check_target(folder: str | Path, acoustic: str | None = None) -> None:
     Raises:
         UserError: The folder holds something, its parent is missing, or there is no voice `acoustic`.
     """
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        what = "holds a voice" if (folder / CARD).exists() else "is there"
-        raise UserError(f"{folder}: {what} already; choose another -o, or delete it")
-    if not folder.resolve().parent.is_dir():
-        raise UserError(f"{folder.parent}: no such folder; make it first or write elsewhere")
+    check_free(folder)
     if acoustic is not None:
         open_voice(acoustic)
 
@@ -71,33 +62,18 @@ def save_voice(imported: Imported, folder: str | Path, acoustic: str | None = No
         card = replace(card, longest_utterance=_UNLIMITED)
     if source is not None:
         card = _with_sound(card, source, imported.model.config)
-    with _building(folder) as building:
-        components.save_text_to_semantic(imported.model, building / TEXT_TO_SEMANTIC, half=False)
-        components.save_text_tokenizer(imported.tokenizer, building)
+    with building(folder) as place:
+        components.save_text_to_semantic(imported.model, place / TEXT_TO_SEMANTIC, half=False)
+        components.save_text_tokenizer(imported.tokenizer, place)
+        if imported.decoding:
+            components.save_decoding_defaults(place, dict(imported.decoding))
         for head in imported.heads:
-            components.save_head(building, head, half=False)
+            components.save_head(place, head, half=False)
         for part in (ACOUSTIC, SPEECH_TOKENIZER):
             if source is not None and source.has(part):
-                shutil.copytree(source.part(part), building / part)
-        sealed = seal(building, card)
+                shutil.copytree(source.part(part), place / part)
+        sealed = seal(place, card)
     return VoiceFolder(folder, sealed.card)
-
-
-def copy_voice(source: VoiceFolder, folder: str | Path) -> VoiceFolder:
-    """Copy a whole voice with its card, which keeps its name and origin.
-
-    Raises:
-        UserError: A file of `source` is damaged, or `folder` holds something already.
-    """
-    source.verify()
-    with _building(Path(folder)) as building:
-        for name in source.card.files:
-            (building / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source.path / name, building / name)
-        if (source.path / README).is_file():
-            shutil.copyfile(source.path / README, building / README)
-        sealed = seal(building, source.card)
-    return VoiceFolder(Path(folder), sealed.card)
 
 
 def _with_sound(card: VoiceCard, source: VoiceFolder, config: TextToSemanticConfig) -> VoiceCard:
@@ -111,11 +87,3 @@ def _with_sound(card: VoiceCard, source: VoiceFolder, config: TextToSemanticConf
         )
     kept = ("sample_rate", "frame_rate", "collapse_repeats", "tokens_per_character", "longest_utterance")
     return replace(card, **{name: getattr(source.card, name) for name in kept})
-
-
-@contextmanager
-def _building(folder: Path) -> Iterator[Path]:
-    """Yields a new folder that becomes `folder` if the block succeeds, and is removed if it fails."""
-    check_target(folder)
-    with folders.replacing(folder) as building:
-        yield building

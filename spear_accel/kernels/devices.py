@@ -19,8 +19,10 @@ def check_device(device: str | torch.device) -> torch.device:
         found = torch.device(device)
     except (RuntimeError, TypeError, ValueError) as error:
         raise UserError(f"--device {device}: no such device; choose cpu or cuda") from error
-    if found.type == "cpu" or found.type == "meta":
+    if found.type == "cpu":
         return found
+    if found.type == "meta":
+        raise UserError(f"--device {device}: has no memory to compute in; choose cpu or cuda")
     if found.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if count == 0:
@@ -30,7 +32,7 @@ def check_device(device: str | torch.device) -> torch.device:
         return found
     try:
         torch.empty(0, device=found)
-    except (RuntimeError, NotImplementedError, AssertionError) as error:
+    except (RuntimeError, NotImplementedError, AssertionError, ImportError) as error:
         raise UserError(f"--device {device}: cannot be computed on here; choose cpu or cuda") from error
     return found
 

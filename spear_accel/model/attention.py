@@ -21,8 +21,8 @@ PLAIN_ROWS = 4
 def mix(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
     """Values [B, H, T, C] weighed by softmax(q keys^T / sqrt(C)).
 
-    q [B, H, T, C]; keys, values [B, G, X, C], G dividing H; mask [B or 1, 1, T or 1, X]: bool, true where visible, or
-    numbers to add to the scores.
+    q [B, H, T, C]; keys, values [B, G, X, C], G dividing H; mask [B or 1, H or 1, T or 1, X]: bool, true where visible,
+    or numbers to add to the scores.
     """
     if q.device.type == "cpu" and (torch.is_grad_enabled() or q.shape[0] >= PLAIN_ROWS):
         return _mix_plainly(q, keys, values, mask, causal)
@@ -63,7 +63,7 @@ class SelfAttention(nn.Module):
         self.out = linear(config.heads * config.head_dim, config.dim, out_gain, config.attention_bias)
 
     def forward(self, x: Tensor, rotary: Tensor | None, mask: Tensor | None = None, causal: bool = False) -> Tensor:
-        """Attend within x [B, T, D]. mask: bool [B or 1, 1, T or 1, T]; `causal` excludes a mask."""
+        """Attend within x [B, T, D]. mask: as `mix` takes it; `causal` excludes a mask."""
         q, k, v = self._project(x, rotary)
         return self._attend(q, k.transpose(1, 2), v.transpose(1, 2), mask, causal)
 

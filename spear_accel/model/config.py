@@ -6,12 +6,14 @@ Knows nothing about weights, tokenizers or how the model is trained.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from spear_accel.checks import check_fields
 from spear_accel.errors import UserError
+from spear_accel.model.rules import TokenRules
 
 LONGEST_BLOCK = 64
 """Positions left free behind the longest utterance for the drafts of one round."""
@@ -26,7 +28,13 @@ def _added(default: Any) -> Any:
     return field(default=default, metadata={"added": True})
 
 
-_CHOICES = {"norm": ("rms", "layer"), "feed_forward": ("geglu", "gelu"), "positions": ("rotary", "table")}
+FeedForwardKind = Literal["geglu", "gelu", "geglu-tanh", "gelu-tanh", "reglu", "relu", "swiglu", "silu"]
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "norm": ("rms", "layer", "rms-eps"),
+    "norm_order": ("pre", "post"),
+    "feed_forward": get_args(FeedForwardKind),
+    "positions": ("rotary", "table", "relative"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +84,32 @@ class TextToSemanticConfig:
     """Key/value heads of the encoder; those of the decoder's self-attention where None."""
     cross_kv_heads: int | None = _added(None)
     """Key/value heads of cross-attention; those of the decoder's self-attention where None."""
-    norm: Literal["rms", "layer"] = _added("rms")
-    feed_forward: Literal["geglu", "gelu"] = _added("geglu")
+    norm: Literal["rms", "layer", "rms-eps"] = _added("rms")
+    """"rms" divides by the root mean square or `norm_eps`, whichever is more; "rms-eps" adds it to the square."""
+    norm_order: Literal["pre", "post"] = _added("pre")
+    """"pre" norms what enters a block, and what leaves a stack; "post" norms what leaves a block, its input added."""
+    embedding_norm: bool = _added(False)
+    """Whether what enters the encoder and the decoder is normed, positions included."""
+    feed_forward: FeedForwardKind = field(default="geglu", metadata={"added": True})
+    """Activation, and whether a second half of the inner width is multiplied by it: those in "glu" (Shazeer 2020)."""
     attention_bias: bool = _added(False)
     feed_forward_bias: bool = _added(False)
-    positions: Literal["rotary", "table"] = _added("rotary")
-    """"table" adds a learned vector to the input of every position of the encoder and of the decoder."""
+    positions: Literal["rotary", "table", "relative"] = _added("rotary")
+    """"table" adds a vector to the input of every position of the encoder and of the decoder; "relative" adds a learned
+    number to every score of self-attention, by how far apart the two positions are (Raffel et al. 2020)."""
+    relative_buckets: int = _added(32)
+    """Of relative positions: numbers that each head learns; half of them for either direction in the encoder."""
+    relative_distance: int = _added(128)
+    """Of relative positions: distance from which on all are one bucket."""
+    text_positions: int | None = _added(None)
+    """Longest text, in ids, where it is less than `max_positions`."""
     causal_encoder: bool = _added(False)
     tied_output: bool = _added(True)
     """Whether the input embedding is the output projection too; else that has weights and a bias of its own."""
+    output_bias: bool = _added(False)
+    """Whether a tied output projection has a bias."""
+    shared_embedding: bool = _added(False)
+    """Whether text and semantic tokens are of one vocabulary and have one embedding."""
     semantic_eos_id: int | None = _added(None)
     """Semantic id that ends an utterance; the one behind the units where None."""
     text_start_id: int | None = _added(None)
@@ -101,8 +126,14 @@ class TextToSemanticConfig:
     default_rate: int = _added(0)
     text_target: bool = _added(False)
     """Whether the decoder can also write text, from a start vector of its own (`TextToSemantic.transcribe`)."""
+    rules: TokenRules | None = field(default=None, metadata={"added": True})
+    """Which tokens may follow which; None forbids none. A dict of its fields will do."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.rules, Mapping):
+            object.__setattr__(self, "rules", TokenRules.from_dict(self.rules, "model config: rules"))
+        if not isinstance(self.rules, TokenRules | None):
+            raise UserError(f"model config: rules is {str(self.rules)[:60]!r}, no table of rules; correct it")
         for name in (
             "text_vocab_size",
             "semantic_units",
@@ -114,6 +145,8 @@ class TextToSemanticConfig:
             "decoder_layers",
             "ff_inner",
             "max_positions",
+            "relative_buckets",
+            "relative_distance",
         ):
             if getattr(self, name) < 1:
                 raise UserError(f"model config: {name} must be at least 1, got {getattr(self, name)}")
@@ -138,10 +171,27 @@ class TextToSemanticConfig:
             raise UserError(f"model config: semantic_pad_id {self.semantic_pad_id} is the id of a unit")
         if self.semantic_eos_id is not None and not 0 <= self.semantic_eos_id <= self.semantic_units:
             raise UserError(f"model config: semantic_eos_id {self.semantic_eos_id} lies outside the vocabulary")
+        self._check_parts()
         for name in ("text_eos_id", "text_start_id"):
             special = getattr(self, name)
             if special is not None and not 0 <= special < self.letters:
                 raise UserError(f"model config: {name} {special} lies outside the text vocabulary")
+
+    def _check_parts(self) -> None:
+        """What choices need of each other."""
+        if self.positions == "relative":
+            reach, most = self.relative_distance, self.relative_buckets
+            if most % 4 or reach <= most // 2:
+                raise UserError(
+                    f"model config: relative_buckets {most} must be a multiple of 4, and relative_distance {reach} "
+                    "above half of it"
+                )
+        if self.shared_embedding and self.letters != self.vocab + 1:
+            raise UserError(f"model config: shared_embedding needs {self.vocab + 1} text ids, got {self.letters}")
+        if self.text_positions is not None and not 1 <= self.text_positions <= self.max_positions:
+            raise UserError(f"model config: text_positions must lie between 1 and {self.max_positions}")
+        if self.rules is not None:
+            self.rules.check(self.vocab)
 
     @property
     def vocab(self) -> int:
@@ -151,6 +201,12 @@ class TextToSemanticConfig:
     @property
     def eos_id(self) -> int:
         return self.semantic_units if self.semantic_eos_id is None else self.semantic_eos_id
+
+    @property
+    def eos_ids(self) -> tuple[int, ...]:
+        """All ids that end an utterance; `eos_id` is among them."""
+        more = () if self.rules is None else self.rules.more_eos
+        return (self.eos_id, *(token for token in more if token != self.eos_id))
 
     @property
     def start_id(self) -> int:
@@ -177,7 +233,7 @@ class TextToSemanticConfig:
     @property
     def longest_text(self) -> int:
         """Most text ids of an utterance, without those that choose language and rate."""
-        return self.max_positions if self.text_length is None else self.text_length
+        return self.text_length or self.text_positions or self.max_positions
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -18,7 +18,16 @@ from spear_accel.model.backend import ALL_LAYERS, DecoderBackend, SkipSet
 from spear_accel.model.cache import DecoderState, TreeMask
 from spear_accel.model.config import TextToSemanticConfig
 from spear_accel.model.decoder_layer import DecoderLayer
-from spear_accel.model.layers import EMBEDDING_STD, FixedTable, drop, make_norm, rotary_table, sinusoid_table
+from spear_accel.model.layers import (
+    EMBEDDING_STD,
+    FixedTable,
+    drop,
+    make_final_norm,
+    make_norm,
+    rotary_table,
+    sinusoid_table,
+)
+from spear_accel.model.relative import RelativePositions
 
 
 @dataclass(frozen=True)
@@ -44,12 +53,16 @@ class Decoder(nn.Module):
         self.embedding = nn.Embedding(config.vocab + 1, config.dim)
         nn.init.normal_(self.embedding.weight, std=EMBEDDING_STD)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
-        self.final_norm = make_norm(config)
+        self.final_norm = make_final_norm(config)
+        self.embedding_norm = make_norm(config) if config.embedding_norm else None
         self._tied_output = PackedWeight()
         self.output = None if config.tied_output else Projection(config.dim, config.vocab, bias=True)
-        self.rotary = self.positions = None
+        self.output_bias = nn.Parameter(torch.zeros(config.vocab)) if config.output_bias else None
+        self.rotary = self.positions = self.relative = None
         if config.positions == "rotary":
             self.rotary = FixedTable(rotary_table(config.max_positions, config.head_dim, config.rotary_theta))
+        elif config.positions == "relative":
+            self.relative = RelativePositions(config, one_way=True)
         else:
             self.positions = nn.Parameter(EMBEDDING_STD * torch.randn(config.max_positions, config.dim))
         self.times = (
@@ -70,12 +83,15 @@ class Decoder(nn.Module):
         return None if self.rotary is None else self.rotary.values
 
     def add_positions(self, embedded: Tensor, positions: slice | Tensor, added: Tensor | None = None) -> Tensor:
-        """Embedded tokens [B, T, D] with what their positions ([T] or [B, T]) and rows (`added` [B, 1, D]) add."""
+        """Embedded tokens [B, T, D] as they enter the first layer: with what their positions ([T] or [B, T]) and rows
+        (`added` [B, 1, D]) add."""
         if self.times is not None:
             embedded = embedded + self.times.values[positions].to(embedded.dtype)
         if self.positions is not None:
             embedded = embedded + self.positions[positions]
-        return embedded if added is None else embedded + added
+        if added is not None:
+            embedded = embedded + added
+        return embedded if self.embedding_norm is None else self.embedding_norm(embedded)
 
     def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-attention keys and values of every layer from encoded text [B, X, D]: [L, B, G, X', C]."""
@@ -93,12 +109,14 @@ class Decoder(nn.Module):
     def trace(self, embedded: Tensor, memory: Memory) -> list[Tensor]:
         """`teach` from embedded tokens [B, T, D], with what entered the first layer and what left each layer: L + 1
         tensors [B, T, D]."""
-        mask = self.text_mask(memory.visible)
         slots = slice(embedded.shape[1])
         rotary = None if self.rotary_factors is None else self.rotary_factors[slots]
+        mask, reach = self.text_mask(memory.visible), None
+        if self.relative is not None:
+            reach = self.relative.whole(embedded.shape[1])
         left = [drop(self.add_positions(embedded, slots, memory.added), self.config.dropout, self.training)]
         for layer in self.stack:
-            left.append(layer.read(layer.attend(left[-1], rotary), *layer.project(memory.hidden), mask))
+            left.append(layer.read(layer.attend(left[-1], rotary, reach), *layer.project(memory.hidden), mask))
         return left
 
     def text_mask(self, visible: Tensor) -> Tensor | None:
@@ -134,4 +152,5 @@ class Decoder(nn.Module):
         if self.output is not None:
             logits: Tensor = self.output(normed)
             return logits
-        return self._tied_output.multiply(normed, self.embedding.weight, self.config.vocab)
+        tied = self._tied_output.multiply(normed, self.embedding.weight, self.config.vocab)
+        return tied if self.output_bias is None else tied + self.output_bias

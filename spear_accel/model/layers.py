@@ -6,6 +6,7 @@ Knows nothing about attention, caches or tokens.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -61,48 +62,116 @@ class RMSNorm(nn.Module):
         return normed.to(x.dtype)
 
 
-class FeedForward(nn.Module):
-    """GEGLU: out(gelu(gate) * value), the gate being the second half (Shazeer 2020). [B, T, D] -> [B, T, D]."""
+class RootMeanSquareNorm(nn.Module):
+    """x / sqrt(mean(x^2) + eps) * gain over the last dimension, as T5 has it. [..., D] -> [..., D]."""
 
-    def __init__(self, dim: int, inner: int, dropout: float, out_gain: float, bias: bool = False) -> None:
+    def __init__(self, dim: int, eps: float) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(dim))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        square = x.float().square().mean(dim=-1, keepdim=True)
+        return (x * torch.rsqrt(square + self.eps)).to(x.dtype) * self.gain
+
+
+Activation = Callable[[Tensor], Tensor]
+
+
+class FeedForward(nn.Module):
+    """GEGLU and its kin: out(activation(gate) * value), the gate being the second half (Shazeer 2020).
+
+    [B, T, D] -> [B, T, D].
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        inner: int,
+        dropout: float,
+        out_gain: float,
+        bias: bool = False,
+        activation: Activation = F.gelu,
+    ) -> None:
         super().__init__()
         self.expand = linear(dim, 2 * inner, bias=bias)
         self.out = linear(inner, dim, out_gain, bias)
-        self.dropout = dropout
+        self.dropout, self.activation = dropout, activation
 
     def forward(self, x: Tensor) -> Tensor:
         value, gate = self.expand(x).chunk(2, dim=-1)
-        inner = drop(F.gelu(gate) * value, self.dropout, self.training)
+        inner = drop(self.activation(gate) * value, self.dropout, self.training)
         out: Tensor = self.out(inner)
         return out
 
 
 class PlainFeedForward(nn.Module):
-    """out(gelu(expand(x))) (Vaswani et al. 2017, with GELU). [B, T, D] -> [B, T, D]."""
+    """out(activation(expand(x))) (Vaswani et al. 2017). [B, T, D] -> [B, T, D]."""
 
-    def __init__(self, dim: int, inner: int, dropout: float, out_gain: float, bias: bool = False) -> None:
+    def __init__(
+        self,
+        dim: int,
+        inner: int,
+        dropout: float,
+        out_gain: float,
+        bias: bool = False,
+        activation: Activation = F.gelu,
+    ) -> None:
         super().__init__()
         self.expand = linear(dim, inner, bias=bias)
         self.out = linear(inner, dim, out_gain, bias)
-        self.dropout = dropout
+        self.dropout, self.activation = dropout, activation
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = drop(F.gelu(self.expand(x)), self.dropout, self.training)
+        inner = drop(self.activation(self.expand(x)), self.dropout, self.training)
         out: Tensor = self.out(inner)
         return out
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "geglu": F.gelu, "gelu": F.gelu, "geglu-tanh": partial(F.gelu, approximate="tanh"),
+    "gelu-tanh": partial(F.gelu, approximate="tanh"), "reglu": F.relu, "relu": F.relu, "swiglu": F.silu, "silu": F.silu,
+}  # fmt: skip
+"""By `TextToSemanticConfig.feed_forward`."""
 
 
 def make_norm(config: TextToSemanticConfig) -> nn.Module:
     """The norm of a model's layers."""
     if config.norm == "layer":
         return nn.LayerNorm(config.dim, config.norm_eps)
-    return RMSNorm(config.dim, config.norm_eps)
+    kind = RMSNorm if config.norm == "rms" else RootMeanSquareNorm
+    return kind(config.dim, config.norm_eps)
+
+
+def make_final_norm(config: TextToSemanticConfig) -> nn.Module:
+    """The norm behind a stack; layers that norm what leaves them need none."""
+    return make_norm(config) if config.norm_order == "pre" else nn.Identity()
+
+
+class ResidualLayer(nn.Module):
+    """Where the norms of a layer's blocks stand: `entering` and `leaving` go around each block."""
+
+    def __init__(self, config: TextToSemanticConfig) -> None:
+        super().__init__()
+        self.dropout, self.post_norm = config.dropout, config.norm_order == "post"
+
+    def entering(self, x: Tensor, norm: nn.Module) -> Tensor:
+        """What a block reads of x [B, T, D]."""
+        normed: Tensor = x if self.post_norm else norm(x)
+        return normed
+
+    def leaving(self, x: Tensor, branch: Tensor, norm: nn.Module) -> Tensor:
+        """x [B, T, D] with what a block made of it."""
+        x = x + drop(branch, self.dropout, self.training)
+        normed: Tensor = norm(x) if self.post_norm else x
+        return normed
 
 
 def make_feed_forward(config: TextToSemanticConfig, out_gain: float) -> nn.Module:
     """The feed-forward of a model's layers."""
-    kind = FeedForward if config.feed_forward == "geglu" else PlainFeedForward
-    return kind(config.dim, config.ff_inner, config.dropout, out_gain, config.feed_forward_bias)
+    kind = FeedForward if "glu" in config.feed_forward else PlainFeedForward
+    activation = ACTIVATIONS[config.feed_forward]
+    return kind(config.dim, config.ff_inner, config.dropout, out_gain, config.feed_forward_bias, activation)
 
 
 class FixedTable(nn.Module):

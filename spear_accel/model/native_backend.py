@@ -91,7 +91,10 @@ class NativeBackend:
     @cached_property
     def _output_watch(self) -> ParameterWatch:
         """Of what `logits` reads: it is also asked for hidden states that were made elsewhere."""
-        return ParameterWatch(self.decoder.final_norm, self.decoder.output or self.decoder.embedding)
+        decoder = self.decoder
+        if decoder.output_bias is not None:
+            return ParameterWatch(decoder)
+        return ParameterWatch(decoder.final_norm, decoder.output or decoder.embedding)
 
     @property
     def native(self) -> bool:

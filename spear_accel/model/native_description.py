@@ -6,13 +6,19 @@ import torch
 from torch import Tensor, nn
 
 from spear_accel.model.attention import SelfAttention
+from spear_accel.model.config import TextToSemanticConfig
 from spear_accel.model.decoder import Decoder
 from spear_accel.model.encoder import Encoder
-from spear_accel.model.layers import FeedForward, FixedTable, PlainFeedForward, RMSNorm
+from spear_accel.model.layers import FeedForward, FixedTable, PlainFeedForward, RMSNorm, RootMeanSquareNorm
+from spear_accel.model.relative import RelativePositions
 from spear_accel.native.structures import Layer, Linear, Norm
-from spear_accel.native.weights import StepWeights
+from spear_accel.native.weights import ACTIVATIONS, StepWeights
 
 __all__ = ["describe_decoder", "describe_encoder", "describe_linear"]
+
+
+_ACTIVATION_OF = {"geglu": "gelu", "geglu-tanh": "gelu-tanh", "reglu": "relu", "swiglu": "silu"}
+"""Of gated feed-forwards; the others are called by it."""
 
 
 def describe_decoder(decoder: Decoder, weights: StepWeights) -> StepWeights:
@@ -30,11 +36,14 @@ def describe_decoder(decoder: Decoder, weights: StepWeights) -> StepWeights:
     model.rotary = _rotary(decoder.rotary, weights)
     model.times = weights.table(_values(decoder.times))
     model.learned = weights.table(decoder.positions)
+    model.relative = _relative(decoder.relative, weights)
     model.final_norm = _norm(decoder.final_norm, weights)
+    model.embedding_norm = _norm(decoder.embedding_norm, weights)
+    _describe_blocks(config, weights)
     if decoder.output is not None:
         model.output = describe_linear(decoder.output, weights)
     else:
-        model.output = weights.linear(decoder.embedding.weight[: config.vocab], None)
+        model.output = weights.linear(decoder.embedding.weight[: config.vocab], decoder.output_bias)
     model.embedding_scale, model.dim, model.heads = config.embedding_scale, config.dim, config.heads
     model.kv_heads, model.cross_kv_heads = config.kv_heads, config.cross_kv_heads or config.kv_heads
     model.head_dim, model.inner, model.null_slots = config.head_dim, config.ff_inner, int(config.null_kv)
@@ -51,10 +60,13 @@ def describe_encoder(encoder: Encoder, weights: StepWeights) -> StepWeights:
     )
     model.rotary = _rotary(encoder.rotary, weights)
     model.times = weights.table(_values(encoder.times))
+    model.relative = _relative(encoder.relative, weights)
     model.final_norm = _norm(encoder.final_norm, weights)
+    _describe_blocks(encoder.config, weights)
     model.dim, model.heads, model.kv_heads = attention.out.out_features, attention.heads, attention.kv_heads
     model.head_dim, model.inner = attention.head_dim, _inner(layers[0].feed_forward)
-    tables = (_values(encoder.rotary), encoder.positions, _values(encoder.times))
+    relative = None if encoder.relative is None else encoder.relative.buckets
+    tables = (_values(encoder.rotary), encoder.positions, _values(encoder.times), _values(relative))
     model.positions = min(len(table) for table in tables if table is not None)
     return weights
 
@@ -103,8 +115,25 @@ def _rotary(table: FixedTable | None, weights: StepWeights) -> int | None:
     return weights.table(None if table is None else torch.view_as_real(table.values))
 
 
-def _norm(norm: nn.Module, weights: StepWeights) -> Norm:
-    if isinstance(norm, RMSNorm):
-        return weights.norm(norm.gain, None, norm.eps, False)
+def _relative(relative: RelativePositions | None, weights: StepWeights) -> int | None:
+    """What scores get added by distance: [H, P], or both ways [H, 2 P - 1], the token's own last or in the middle."""
+    if relative is None:
+        return None
+    last = len(relative.buckets.values) - 1
+    keys = torch.arange(0 if relative.one_way else -last, last + 1)
+    return weights.table(relative(torch.tensor([last if relative.one_way else 0]), keys)[:, 0])
+
+
+def _describe_blocks(config: TextToSemanticConfig, weights: StepWeights) -> None:
+    kind = config.feed_forward
+    weights.model.activation = ACTIVATIONS[_ACTIVATION_OF.get(kind, kind)]
+    weights.model.post_norm = int(config.norm_order == "post")
+
+
+def _norm(norm: nn.Module | None, weights: StepWeights) -> Norm:
+    if norm is None or isinstance(norm, nn.Identity):
+        return Norm()
+    if isinstance(norm, RMSNorm | RootMeanSquareNorm):
+        return weights.norm(norm.gain, None, norm.eps, "rms" if isinstance(norm, RMSNorm) else "rms-eps")
     assert isinstance(norm, nn.LayerNorm)
-    return weights.norm(norm.weight, norm.bias, norm.eps, True)
+    return weights.norm(norm.weight, norm.bias, norm.eps, "layer")

@@ -40,8 +40,7 @@ class NativeReader:
     def read(self, embedded: Tensor, visible: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """See `DecoderBackend.read_text`. dtype: of the keys and values."""
         packed = self._packing.current()
-        if self.encoder.positions is not None:
-            embedded = embedded + self.encoder.positions[: embedded.shape[1]]
+        embedded = self.encoder.add_positions(embedded)
         lengths = visible.sum(dim=1).tolist()
         rows = zip(embedded.float(), lengths, strict=True)
         texts = [self._read_one(packed, row, length, dtype) for row, length in rows]

@@ -34,6 +34,8 @@ class TextToSemantic(nn.Module):
         nn.init.normal_(self.text_embedding.weight, std=EMBEDDING_STD)
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
+        if config.shared_embedding:
+            self.text_embedding.weight = self.decoder.embedding.weight
         self.decoder.backend = make_backend(self.decoder)
         self.conditions = Conditions(config) if config.languages or config.speaking_rates else None
         self.text_start = nn.Parameter(torch.randn(config.dim)) if config.text_target else None

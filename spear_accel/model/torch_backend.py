@@ -48,7 +48,8 @@ class TorchBackend:
     ) -> Tensor:
         decoder, cross, skip = self.decoder, state.cross, skip or NOTHING
         first, last, _ = layers.indices(decoder.config.decoder_layers)
-        views = BlockViews.of(state.own, state.own.place(block.shape[1], tree), decoder.rotary_factors)
+        placed = state.own.place(block.shape[1], tree)
+        views = BlockViews.of(state.own, placed, decoder.rotary_factors, decoder.relative)
         x = decoder.add_positions(decoder.embed(block), views.positions, state.added) if first == 0 else block
         for number, layer in enumerate(decoder.stack[first:last], first):
             if number not in skip.attention:

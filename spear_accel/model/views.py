@@ -5,13 +5,14 @@ Made once for all layers of a call. A native step reads the cache by its address
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from spear_accel.errors import UserError
 from spear_accel.model.cache import AttentionMetadata, KeyValueCache, TreeMask, additive_mask
+from spear_accel.model.relative import RelativePositions
 
 __all__ = ["BlockViews"]
 
@@ -25,7 +26,8 @@ class BlockViews:
     keys, values: per layer [B, G, span, C], views of the cache up to the last slot in use.
     index: ragged rows only: (rows [B, 1], slots [B, T]) that receive the block.
     first: level rows only: the slot that receives the first token.
-    mask: [1 or B, 1, T, span], 0 where visible, -inf elsewhere; None where everything is.
+    mask: what scores get added, [1 or B, 1, T, span] or, where positions are relative, [1 or B, H, T, span]: -inf where
+    nothing is visible; None where that is nowhere and nothing is added.
     """
 
     positions: slice | Tensor
@@ -37,8 +39,16 @@ class BlockViews:
     mask: Tensor | None
 
     @classmethod
-    def of(cls, cache: KeyValueCache, placed: AttentionMetadata, rotary: Tensor | None) -> BlockViews:
-        """Views of `cache` for a block that `cache.place` made room for. rotary: the whole table, or None.
+    def of(
+        cls,
+        cache: KeyValueCache,
+        placed: AttentionMetadata,
+        rotary: Tensor | None,
+        relative: RelativePositions | None = None,
+    ) -> BlockViews:
+        """Views of `cache` for a block that `cache.place` made room for.
+
+        rotary: the whole table, or None; relative: what scores get added by distance, or None.
 
         Raises:
             UserError: The cache is in int8.
@@ -46,9 +56,9 @@ class BlockViews:
         if cache.storage.dtype == torch.int8:
             raise UserError("only the native step reads a cache in int8: decode without gradients and autocast")
         keys, values = cache.storage[:, :, : cache.rows, :, : placed.span].unbind(0)
-        if placed.is_level:
-            return cls._level(placed, rotary, keys, values)
-        return cls._ragged(placed, rotary, keys, values)
+        make = cls._level if placed.is_level else cls._ragged
+        views = make(placed, rotary, keys, values)
+        return views if relative is None else replace(views, mask=_added(placed, relative, views.mask, keys))
 
     @classmethod
     def _level(cls, placed: AttentionMetadata, rotary: Tensor | None, keys: Tensor, values: Tensor) -> BlockViews:
@@ -95,6 +105,19 @@ def _level_mask(placed: AttentionMetadata, like: Tensor) -> Tensor:
     else:
         visible[:, placed.span - placed.count :] = placed.tree.visible
     return additive_mask(visible[None, None], like)
+
+
+def _added(placed: AttentionMetadata, relative: RelativePositions, mask: Tensor | None, like: Tensor) -> Tensor:
+    """[1 or B, H, T, span]: `mask`, and what scores get added by the distance of their positions."""
+    lengths = placed.lengths[:1] if placed.is_level else placed.lengths
+    starts = torch.tensor(lengths, device=like.device)[:, None]
+    every = torch.arange(placed.span, device=like.device)
+    inside = every - starts
+    depths = torch.arange(placed.count, device=like.device) if placed.tree is None else placed.tree.depths
+    # Slots of the block hold positions by depth; those before it, their own; what lies behind is never visible.
+    keys = torch.where(inside < 0, every, starts + depths[inside.clamp(0, placed.count - 1)])
+    added: Tensor = relative(starts + depths, keys).to(like.dtype)
+    return added if mask is None else added + mask
 
 
 def _tree_visible(tree: TreeMask, starts: Tensor, every: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ VARIABLE = "SPEAR_ACCEL_KERNEL"
 _FASTEST_FIRST = ("avx512vnni", "avx512", "avx2", "portable")
 _FOLDER = Path(__file__).parent
 _DEFAULT = AUTO
-_INTERFACE = 4
+_INTERFACE = 5
 """SPEAR_INTERFACE of `csrc/step.h`."""
 _BAD_TOKEN, _BAD_POSITION, _NO_MEMORY = 1, 2, 3
 

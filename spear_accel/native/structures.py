@@ -16,7 +16,7 @@ class Linear(ctypes.Structure):
 
 
 class Norm(ctypes.Structure):
-    _fields_ = [("gain", c_void_p), ("bias", c_void_p), ("eps", c_float), ("centred", c_int32)]
+    _fields_ = [("gain", c_void_p), ("bias", c_void_p), ("eps", c_float), ("kind", c_int32)]
 
 
 class Layer(ctypes.Structure):
@@ -29,15 +29,15 @@ class Layer(ctypes.Structure):
 class Model(ctypes.Structure):
     _fields_ = [
         ("layers", ctypes.POINTER(Layer)),
-        *((name, c_void_p) for name in ("embedding", "rotary", "times", "learned")),
-        ("final_norm", Norm),
+        *((name, c_void_p) for name in ("embedding", "rotary", "times", "learned", "relative")),
+        *((name, Norm) for name in ("final_norm", "embedding_norm")),
         ("output", Linear),
         ("embedding_scale", c_float),
         *(
             (name, c_int32)
             for name in (
                 "layer_count", "dim", "heads", "kv_heads", "cross_kv_heads", "head_dim", "inner", "vocab", "positions",
-                "null_slots",
+                "null_slots", "post_norm", "activation",
             )
         ),
     ]  # fmt: skip

@@ -23,6 +23,9 @@ CACHE_CODES = {torch.float32: 0, torch.bfloat16: 1}
 """Of keys and values of the text."""
 OWN_CACHE_CODES = {**CACHE_CODES, torch.int8: 2}
 """Of keys and values of the tokens; beside int8 ones those of the text are in bfloat16."""
+NormKind = Literal["rms", "layer", "rms-eps"]
+NORMS: dict[NormKind, int] = {"rms": 0, "layer": 1, "rms-eps": 2}
+ACTIVATIONS = {"gelu": 0, "gelu-tanh": 1, "relu": 2, "silu": 3}
 PRECISIONS: dict[Precision, int] = {"float32": 0, "bfloat16": 1, "int8": 2}
 _PANEL = 16
 _Array = TypeVar("_Array")
@@ -41,9 +44,9 @@ class StepWeights:
         """Address of numbers as float32, None for None."""
         return None if numbers is None else self._keep(numbers.detach().float().contiguous())
 
-    def norm(self, gain: Tensor, bias: Tensor | None, eps: float, centred: bool) -> Norm:
-        """RMS norm, or layer norm if centred."""
-        return Norm(self.table(gain), self.table(bias), eps, int(centred))
+    def norm(self, gain: Tensor, bias: Tensor | None, eps: float, kind: NormKind) -> Norm:
+        """One of the norms of `csrc/step.h`."""
+        return Norm(self.table(gain), self.table(bias), eps, NORMS[kind])
 
     def linear(self, weight: Tensor, bias: Tensor | None) -> Linear:
         """weight: [outputs, inputs]; bias: [outputs]."""

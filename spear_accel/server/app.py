@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -14,16 +14,21 @@ from spear_accel.server.gate import Gate
 from spear_accel.server.routes import batch, captioned, catalogue, page, speech, stream
 from spear_accel.server.service import SpeechService
 
-__all__ = ["create_app"]
+__all__ = ["Beside", "create_app"]
 
 
-def create_app(service: SpeechService) -> FastAPI:
+Beside = Callable[[], AbstractAsyncContextManager[None]]
+"""What else is served with the same voices, from the start of an application to its end."""
+
+
+def create_app(service: SpeechService, beside: Beside = nullcontext) -> FastAPI:
     """An ASGI application that warms the voices up when it starts, and drains and closes the service when it stops."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await service.start()
-        yield
+        async with beside():
+            yield
         service.close()
 
     # FastAPI's own pages of documentation load scripts from other hosts.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 
 from spear_accel.errors import UserError
@@ -11,6 +12,8 @@ __all__ = ["API_KEY", "ServerOptions", "key_of_environment"]
 
 API_KEY = "SPEAR_ACCEL_API_KEY"
 """The environment's variable with the key that clients must send."""
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
+"""Scheme, host and port, without a path (RFC 6454): what the header Origin holds."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ class ServerOptions:
         for name in ("deadline", "drain"):
             if not getattr(self, name) > 0:
                 raise UserError(f"--{name} {getattr(self, name)}: must be above 0 seconds")
+        for origin in self.origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise UserError(f"--origin {origin!r}: must be as browsers send it, https://example.com[:PORT], or *")
 
     @property
     def largest_body(self) -> int:

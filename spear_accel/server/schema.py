@@ -28,7 +28,7 @@ def _known_format(format: object) -> object:
 
 
 Text = Annotated[str, BeforeValidator(_sound_text)]
-VoiceField = Annotated[str | None, BeforeValidator(_named_voice), StringConstraints(max_length=200)]
+VoiceField = Annotated[Annotated[str, StringConstraints(max_length=200)] | None, BeforeValidator(_named_voice)]
 Format = Annotated[Literal["mp3", "opus", "flac", "wav", "pcm"], BeforeValidator(_known_format)]
 
 

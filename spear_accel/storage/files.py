@@ -7,6 +7,7 @@ into it directly. Knows nothing about what is written.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -27,6 +28,7 @@ __all__ = [
     "read_json",
     "read_whole",
     "replacing",
+    "sha256_of",
     "shown",
     "sync",
     "write_bytes",
@@ -40,6 +42,8 @@ PART = ".spear-part"
 """End of the names of files that are not whole yet. No other program's files end so."""
 
 _LONGEST_SHOWN = 200
+_PIECE = 1 << 20
+"""Bytes of a large file that are read at once."""
 
 
 @contextmanager
@@ -136,10 +140,26 @@ def read_whole(path: str | Path) -> bytes:
     Raises:
         UserError: It is no regular file, or cannot be read.
     """
+    with _reading(path):
+        return Path(path).read_bytes()
+
+
+def sha256_of(path: str | Path) -> str:
+    """The SHA-256 of a regular file of any size, in hexadecimal digits. Raises UserError as `read_whole`."""
+    digest = hashlib.sha256()
+    with _reading(path), Path(path).open("rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _reading(path: str | Path) -> Iterator[None]:
+    """Turns what reading a file stumbles over into one line, and lets nobody read what is no plain file."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise UserError(f"{shown(path)}: is no plain file; restore the file")
-        return Path(path).read_bytes()
+        yield
     except (OSError, ValueError) as error:
         if isinstance(error, UserError):
             raise

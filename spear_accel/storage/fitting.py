@@ -18,10 +18,10 @@ from torch.nn.modules.module import register_module_module_registration_hook
 from torch.overrides import TorchFunctionMode
 
 from spear_accel.errors import UserError
-from spear_accel.storage.keys import listed
+from spear_accel.storage.keys import Shapes, listed, shapes_of
 from spear_accel.storage.weights import check_fit, fill
 
-__all__ = ["build_to_fit"]
+__all__ = ["build_for", "build_to_fit"]
 
 Module = TypeVar("Module", bound=nn.Module)
 _PARTS_OF_A_TENSOR = 16
@@ -80,24 +80,33 @@ def build_to_fit(make: Callable[[], Module], tensors: Mapping[str, Tensor], faul
         UserError: Names are missing or unexpected, shapes differ (all are named), the module asks for far more than
             the tensors hold, or a value is not finite.
     """
-    held = sum(tensor.numel() for tensor in tensors.values())
-    try:
-        with _bounded(64 + _PARTS_OF_A_TENSOR * len(tensors)), _Building(2 * held + _TABLES):
-            module = make()
-    except _TooLarge:
-        reason = f"far more layers or larger ones than the {len(tensors)} tensors of {held:,} numbers are for"
-        raise UserError(f"{fault}: {reason}") from None
-    except UserError as error:
-        raise UserError(f"{fault}: {error}") from error
-    except Exception as error:  # Whatever a constructor stumbles over, the configuration gave it.
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{fault}: values that nothing can be built with ({reason[:80]})") from error
+    module = build_for(make, shapes_of(tensors), fault)
     check_fit(module, tensors, fault)
     broken = [name for name, value in tensors.items() if value.is_floating_point() and not bool(value.isfinite().all())]
     if broken:
         raise UserError(f"{fault}: holds numbers that are not finite in {listed(broken)}; restore the original")
     fill(module, tensors, fault)
     return module
+
+
+def build_for(make: Callable[[], Module], shapes: Shapes, fault: str) -> Module:
+    """The module of `make`, with any numbers for weights, for tensors of such shapes that the caller then copies.
+
+    Raises:
+        UserError: It asks for far more than the tensors hold, or cannot be built.
+    """
+    held = sum(math.prod(shape) for shape in shapes.values())
+    try:
+        with _bounded(64 + _PARTS_OF_A_TENSOR * len(shapes)), _Building(2 * held + _TABLES):
+            return make()
+    except _TooLarge:
+        reason = f"far more layers or larger ones than the {len(shapes)} tensors of {held:,} numbers are for"
+        raise UserError(f"{fault}: {reason}") from None
+    except UserError as error:
+        raise UserError(f"{fault}: {error}") from error
+    except Exception as error:  # Whatever a constructor stumbles over, the configuration gave it.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{fault}: values that nothing can be built with ({reason[:80]})") from error
 
 
 @contextmanager

@@ -109,7 +109,7 @@ def _make(
     progress: Callable[[int], None],
 ) -> SynthSummary:
     """Makes what the manifest lacks."""
-    writer = make_writer(options.format, options.tokens_only, manifest.folder)
+    writer = make_writer(options.format, options.tokens_only, manifest.folder, options.validation)
     attempts = manifest.forget_failed() if options.retry_failed else {}
     own = [line for line in lines if options.holds(line.number)]
     _record_bad([line for line in bad if options.holds(line.number)], manifest)
@@ -220,6 +220,7 @@ def _identity(
         "options": {name: asdict(replace(own.decode, batch_size=1)) for name, own in how.lines.items()},
         "format": options.format,
         "tokens_only": options.tokens_only,
+        **({"validation": options.validation} if options.validation else {}),
         "retries": options.retries,
         "candidates": options.candidates,
         "coverage": options.coverage,

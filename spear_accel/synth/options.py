@@ -27,6 +27,8 @@ class SynthOptions:
     """Of lines that name none."""
     format: str = "ljspeech"
     tokens_only: bool = False
+    validation: float = 0.0
+    """Share of the lines that format "parquet" puts into a split of their own."""
     decode: DecodeOptions | None = None
     """None: the defaults of each line's voice."""
     retries: int = 2
@@ -62,6 +64,10 @@ class SynthOptions:
             retries=whole("--retries", self.retries, 0),
             **{name: whole(f"--{name.replace('_', '-')}", getattr(self, name), 1) for name in _COUNTS},
         )
+        if not 0.0 <= self.validation < 1.0:
+            raise UserError(f"--validation {self.validation}: must be a share from 0 to below 1")
+        if self.validation and self.format != "parquet":
+            raise UserError(f"--validation: --format {self.format} has no splits; leave it out, or choose parquet")
         if self.words and self.tokens_only:
             raise UserError("--words: without sound words have no times; leave --words or --tokens-only out")
         if self.tokens_only and self.treatment != Treatment():

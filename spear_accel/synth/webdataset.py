@@ -1,74 +1,63 @@
-"""The format WebDataset: tars of samples, packed once all are made."""
+"""The format WebDataset: tars of samples."""
 
 from __future__ import annotations
 
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from spear_accel.storage import files
+from spear_accel.synth.packed import SHARD_SIZE, Packed, Record
 from spear_accel.synth.sample import Sample, as_row
 
 __all__ = ["WebDataset"]
 
-_ADVICE = "choose another -o"
-_SHARD_SIZE = 1000
-"""Samples of a shard."""
 
-
-class WebDataset:
+class WebDataset(Packed):
     """`shards/NNNNNN.tar` with `ID.json`, `ID.npy` and, with sound, `ID.wav`.
 
     Readers of WebDataset take a name up to its first dot for the sample's, so dots of an id are written as `%2E`.
-    Parts lie in a folder of their own until all samples are made; then they are packed and deleted.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.parts = folder, folder / ".parts"
-        files.make_folder(folder / "shards", _ADVICE)
-        files.make_folder(self.parts, _ADVICE)
+        super().__init__(folder, "shards")
 
-    def write(self, sample: Sample) -> dict[str, Any]:
+    def contents(self, sample: Sample) -> Iterator[tuple[str, bytes]]:
         array = io.BytesIO()
         np.save(array, sample.tokens)
-        files.write_bytes(self.parts / f"{_key(sample.id)}.npy", array.getvalue())
+        yield "npy", array.getvalue()
         if (sound := sample.sound) is not None:
-            files.write_bytes(self.parts / f"{_key(sample.id)}.wav", sound)
-        return {}
+            yield "wav", sound
 
-    def finish(self, records: Iterable[dict[str, Any]]) -> None:
-        if any(self.parts.iterdir()):
-            self._unpack()
-            remaining, numbers = iter(records), count()
-            while shard := list(islice(remaining, _SHARD_SIZE)):
-                self._pack(next(numbers), shard)
-        for path in self.parts.iterdir():
-            path.unlink()
-        self.parts.rmdir()
+    def part(self, id: str, ending: str) -> Path:
+        return super().part(_key(id), ending)
 
-    def _unpack(self) -> None:
-        """Takes out what an earlier run packed: samples made since then may come before it."""
-        for shard in sorted((self.folder / "shards").glob("*.tar")):
+    def packed(self) -> Iterator[tuple[str, bytes]]:
+        for shard in sorted(self.home.glob("*.tar")):
             with tarfile.open(shard) as tar:
                 for member in tar:
-                    path, held = self.parts / member.name, tar.extractfile(member)
-                    if path.suffix != ".json" and held is not None and not path.exists():
-                        files.write_bytes(path, held.read())
+                    held = tar.extractfile(member)
+                    if not member.name.endswith(".json") and held is not None:
+                        yield member.name, held.read()
 
-    def _pack(self, number: int, records: Sequence[dict[str, Any]]) -> None:
-        target = self.folder / "shards" / f"{number:06d}.tar"
+    def pack(self, records: Iterable[Record]) -> Iterator[str]:
+        remaining, numbers = iter(records), count()
+        while shard := list(islice(remaining, SHARD_SIZE)):
+            target = self.home / f"{next(numbers):06d}.tar"
+            self._pack(target, shard)
+            yield target.name
+
+    def _pack(self, target: Path, records: Sequence[Record]) -> None:
         with files.replacing(target) as temporary, tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as tar:
             for record in records:
-                key = _key(record["id"])
-                _add(tar, f"{key}.json", json.dumps(as_row(record), ensure_ascii=False).encode())
+                _add(tar, f"{_key(record['id'])}.json", json.dumps(as_row(record), ensure_ascii=False).encode())
                 for ending in ("npy", "wav"):
-                    path = self.parts / f"{key}.{ending}"
+                    path = self.part(record["id"], ending)
                     if path.exists():
                         _add(tar, path.name, path.read_bytes())
 

@@ -5,11 +5,10 @@ Every byte follows from the records, in whatever order samples were made. Knows 
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,13 +17,19 @@ import numpy as np
 
 from spear_accel.errors import UserError
 from spear_accel.storage import files
+from spear_accel.synth.lhotse import Cuts, Shar
+from spear_accel.synth.parquet import Parquet
 from spear_accel.synth.sample import Sample, as_row
+from spear_accel.synth.sounds import Sounds
 from spear_accel.synth.webdataset import WebDataset
 
 __all__ = ["FORMATS", "Sample", "Writer", "check_format", "make_writer"]
 
-FORMATS = ("ljspeech", "webdataset", "audiofolder", "lhotse")
-_SOUND_ONLY = ("audiofolder", "lhotse")
+FORMATS = ("ljspeech", "webdataset", "audiofolder", "parquet", "lhotse", "shar", "nemo")
+_WITH_TOKENS = ("ljspeech", "webdataset")
+"""Formats that can do without sound."""
+_PACKAGES = {"lhotse": ("lhotse", "lhotse"), "shar": ("lhotse", "lhotse"), "parquet": ("pyarrow", "parquet")}
+"""By format: the package that it needs, and the extra that brings it."""
 _ADVICE = "choose another -o"
 
 
@@ -36,20 +41,6 @@ class Writer(Protocol):
 
     def finish(self, records: Iterable[dict[str, Any]]) -> None:
         """Writes the files of the whole, once all samples are made. Records come in the order of the input."""
-
-
-class Sounds:
-    """`HOME/ID.wav`, for formats that describe sound files."""
-
-    def __init__(self, folder: Path, home: str) -> None:
-        self.folder, self.home = folder, home
-        files.make_folder(folder / home, _ADVICE)
-
-    def write(self, sample: Sample) -> dict[str, Any]:
-        assert sample.sound is not None
-        name = f"{self.home}/{sample.id}.wav"
-        files.write_bytes(self.folder / name, sample.sound)
-        return {"audio_filepath": name}
 
 
 class LJSpeech(Sounds):
@@ -83,43 +74,22 @@ class AudioFolder(Sounds):
         return as_row(row)
 
 
-class Lhotse(Sounds):
-    """`wavs/ID.wav` and `cuts.jsonl.gz`: one cut for each sample, with text and record in its one supervision.
+class NeMo(Sounds):
+    """`wavs/ID.wav` and `nemo.json`, a line of JSON for each sample, as NeMo's text-to-speech datasets read it.
 
-    Paths are relative: `CutSet.from_file(FOLDER/cuts.jsonl.gz).with_recording_path_prefix(FOLDER)`.
+    The name ends in `.json` because some readers take `.jsonl` for a manifest of Lhotse.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, "wavs")
 
     def finish(self, records: Iterable[dict[str, Any]]) -> None:
-        with ExitStack() as opened:
-            temporary = opened.enter_context(files.replacing(self.folder / "cuts.jsonl.gz"))
-            file = opened.enter_context(temporary.open("wb"))
-            # Lhotse's own writer would put the file's name and the time of day into the file.
-            packed = opened.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))
-            for record in records:
-                packed.write((json.dumps(self._cut(record), ensure_ascii=False) + "\n").encode())
+        files.write_lines(self.folder / "nemo.json", (json.dumps(_nemo(r), ensure_ascii=False) for r in records))
 
-    def _cut(self, record: dict[str, Any]) -> dict[str, Any]:
-        from lhotse import MonoCut, Recording, SupervisionSegment
-        from lhotse.supervision import AlignmentItem
 
-        id, path = record["id"], self.folder / record["audio_filepath"]
-        recording = Recording.from_file(path, recording_id=id, relative_path_depth=2)
-        named = ("id", "text", "voice", "duration", "audio_filepath", "words")
-        custom = {key: value for key, value in record.items() if key not in named}
-        words = [
-            AlignmentItem(word["word"], word["start"], round(word["end"] - word["start"], 3))
-            for word in record.get("words", ())
-        ]
-        said = SupervisionSegment(
-            id, id, 0.0, recording.duration, text=record["text"], speaker=record["voice"], custom=custom,
-            alignment={"word": words} if words else None,
-        )  # fmt: skip
-        cut = MonoCut(id, 0.0, recording.duration, channel=0, supervisions=[said], recording=recording)
-        fields: dict[str, Any] = cut.to_dict()
-        return fields
+def _nemo(record: dict[str, Any]) -> dict[str, Any]:
+    kept = ("audio_filepath", "duration", "text", "normalized_text")
+    return {**{name: record[name] for name in kept}, "speaker": record["voice"], "id": record["id"]}
 
 
 class Tokens:
@@ -146,14 +116,17 @@ def check_format(format: str, tokens_only: bool) -> None:
     """
     if format not in FORMATS:
         raise UserError(f"--format {format}: unknown; choose {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-    if tokens_only and format in _SOUND_ONLY:
+    if tokens_only and format not in _WITH_TOKENS:
         raise UserError(f"--format {format}: describes sound files; leave --tokens-only out, or choose webdataset")
-    if format == "lhotse" and find_spec("lhotse") is None:
-        raise UserError("--format lhotse: needs the package lhotse; install it with: pip install 'spear-accel[lhotse]'")
+    package, extra = _PACKAGES.get(format, (None, None))
+    if package is not None and find_spec(package) is None:
+        raise UserError(
+            f"--format {format}: needs the package {package}; install it with: pip install 'spear-accel[{extra}]'"
+        )
 
 
-def make_writer(format: str, tokens_only: bool, folder: Path) -> Writer:
-    """Makes the writer of a format, and its folders.
+def make_writer(format: str, tokens_only: bool, folder: Path, validation: float = 0.0) -> Writer:
+    """Makes the writer of a format, and its folders; validation: see `Parquet`.
 
     Raises:
         UserError: As `check_format`, or a folder cannot be made.
@@ -165,7 +138,10 @@ def make_writer(format: str, tokens_only: bool, folder: Path) -> Writer:
         "ljspeech": LJSpeech,
         "webdataset": WebDataset,
         "audiofolder": AudioFolder,
-        "lhotse": Lhotse,
+        "parquet": partial(Parquet, validation=validation),
+        "lhotse": Cuts,
+        "shar": Shar,
+        "nemo": NeMo,
     }
     return writers[format](folder)
 

@@ -7,7 +7,7 @@ about start or end tokens: ids are those of the text alone. Id 0 is the pad, id 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -37,6 +37,16 @@ class TokenizerConfig:
     vocab_size: int = 256
     lowercase: bool = True
     kind: Literal["unigram", "bpe", "char"] = "unigram"
+
+
+def piece_spans(pieces: Sequence[str], text: str) -> list[tuple[int, int]]:
+    """Which characters of `text` each of its SentencePiece pieces stands for."""
+    ends = list(accumulate(map(len, pieces)))
+    # The model puts a space in front of a text; folding case or width may change its length.
+    front = int(bool(pieces) and pieces[0].startswith(_SPACE) and not text.startswith(" "))
+    scale = len(text) / max(1, (ends[-1] if ends else 0) - front)
+    edges = [max(0, round((end - front) * scale)) for end in (0, *ends)]
+    return list(pairwise(edges))
 
 
 class TextTokenizer:
@@ -122,13 +132,7 @@ class TextTokenizer:
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Which characters of `text` each id of `encode` stands for; spaces belong to the piece behind them."""
-        pieces = self.pieces(text)
-        ends = list(accumulate(map(len, pieces)))
-        # The model puts a space in front of a text; folding case or width may change its length.
-        front = int(bool(pieces) and pieces[0].startswith(_SPACE) and not text.startswith(" "))
-        scale = len(text) / max(1, (ends[-1] if ends else 0) - front)
-        edges = [max(0, round((end - front) * scale)) for end in (0, *ends)]
-        return list(pairwise(edges))
+        return piece_spans(self.pieces(text), text)
 
     def pieces(self, text: str) -> list[str]:
         """The pieces of `encode`, to look at."""

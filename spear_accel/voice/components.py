@@ -15,6 +15,7 @@ from spear_accel.voice.folder import (
     DECODING,
     DRAFT_HEADS,
     PHONEMES,
+    PRETRAINED,
     RAW_TOKENIZER,
     SPEECH_TOKENIZER,
     TEXT_TO_SEMANTIC,
@@ -35,19 +36,21 @@ if TYPE_CHECKING:
 def load_text_tokenizer(voice: VoiceFolder) -> AnyTokenizer:
     from spear_accel.text.tokenizers import load_tokenizer
 
-    kind = next((part for part in (RAW_TOKENIZER, PHONEMES) if voice.has(part)), TOKENIZER)
+    kind = next((part for part in (RAW_TOKENIZER, PHONEMES, PRETRAINED) if voice.has(part)), TOKENIZER)
     return load_tokenizer(voice.part(kind))
 
 
 def save_text_tokenizer(tokenizer: AnyTokenizer, folder: str | Path) -> None:
     """Write a text tokenizer into the voice folder `folder`, under the name of its kind; seal the voice afterwards."""
     from spear_accel.text.phonemes import PhonemeTokenizer
+    from spear_accel.text.raw import ByteTokenizer, IdTokenizer
     from spear_accel.text.tokenizer import TextTokenizer
 
-    if isinstance(tokenizer, TextTokenizer | PhonemeTokenizer):
-        tokenizer.save(Path(folder) / (TOKENIZER if isinstance(tokenizer, TextTokenizer) else PHONEMES))
-    else:
+    if isinstance(tokenizer, ByteTokenizer | IdTokenizer):
         files.write_json(Path(folder) / RAW_TOKENIZER, tokenizer.to_dict())
+        return
+    names = {TextTokenizer: TOKENIZER, PhonemeTokenizer: PHONEMES}
+    tokenizer.save(Path(folder) / names.get(type(tokenizer), PRETRAINED))
 
 
 def load_text_to_semantic(voice: VoiceFolder) -> TextToSemantic:

@@ -5,7 +5,6 @@ Knows the layout and the checksums; loads the parts through the packages that th
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ CARD = "voice.json"
 TOKENIZER = "tokenizer.model"
 RAW_TOKENIZER = "tokenizer.json"
 PHONEMES = "phonemes"
+PRETRAINED = "text_tokenizer"
 TEXT_TO_SEMANTIC = "text_to_semantic"
 ACOUSTIC = "acoustic"
 SPEECH_TOKENIZER = "speech_tokenizer"
@@ -93,7 +93,7 @@ class VoiceFolder:
     def _check(self, name: str) -> None:
         path = self.path / name
         try:
-            digest = hashlib.sha256(files.read_whole(path)).hexdigest()
+            digest = files.sha256_of(path)
         except UserError as error:
             raise UserError(f"{error} of the voice") from error
         if digest != self.card.files[name]:
@@ -106,6 +106,8 @@ def open_voice(name: str | Path) -> VoiceFolder:
     A shipped name wins over a plugged one, and that over a folder. Raises UserError: no such voice (those by name are
     listed), its package cannot be imported, or voice.json is missing, damaged or too new.
     """
+    if not str(name).strip():
+        raise UserError("the name of the voice is empty; give a name or a folder")
     folder = shipped_voices().get(str(name)) or plugged_voice(str(name)) or Path(name).expanduser()
     if not folder.is_dir():
         names = ", ".join(sorted(shipped_voices())) or "none"
@@ -131,7 +133,7 @@ def seal(folder: str | Path, card: VoiceCard) -> VoiceFolder:
     folder = Path(folder)
     found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".part"))
     names = [path.relative_to(folder).as_posix() for path in found]
-    digests = {name: _sha256(folder / name) for name in names if name not in _UNSEALED}
+    digests = {name: files.sha256_of(folder / name) for name in names if name not in _UNSEALED}
     sealed = replace(card, files=digests)
     files.write_json(folder / CARD, asdict(sealed))
     return VoiceFolder(folder, sealed)
@@ -173,7 +175,3 @@ def _is_sound(values: dict[str, Any]) -> bool:
 
 def _stays_inside(name: str) -> bool:
     return not Path(name).is_absolute() and ".." not in Path(name).parts
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

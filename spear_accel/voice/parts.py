@@ -45,6 +45,8 @@ class VoiceParts:
     drafting: Drafting = field(default_factory=Drafting)
     centroids: Callable[[], Tensor] | None = None
     """Reads the centroids of the tokens, [tokens, D]; only the rule "grouped" asks."""
+    folder: VoiceFolder | None = None
+    """Where the parts were read from; None for a voice that was put together in memory."""
 
     def __post_init__(self) -> None:
         acoustic, spoken = self.acoustic, self.model.config.semantic_units
@@ -77,4 +79,5 @@ def load_parts(
         defaults=load_decoding(folder),
         drafting=Drafting(heads, small, load_tuning(folder, model)),
         centroids=partial(components.load_centroids, folder),
+        folder=folder,
     )

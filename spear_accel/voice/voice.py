@@ -34,9 +34,10 @@ from spear_accel.text.plan import PlannedUtterance, closed, plan, verbatim
 from spear_accel.text.respelling import Respellings, respelled
 from spear_accel.timing.timer import WordTimer
 from spear_accel.voice.checked import Decoded, decode_checked, doubt_of
-from spear_accel.voice.folder import open_voice
+from spear_accel.voice.copying import copy_voice
+from spear_accel.voice.folder import VoiceFolder, open_voice
 from spear_accel.voice.generator import SemanticGenerator
-from spear_accel.voice.hub import fetch_voice
+from spear_accel.voice.hub import fetch_voice, push_voice
 from spear_accel.voice.parts import VoiceParts, load_parts
 from spear_accel.voice.pieces import Doubts, Times, sound_of
 from spear_accel.voice.precision import AUTO
@@ -97,6 +98,26 @@ class Voice:
         Raises UserError as `load`, and where the download failed.
         """
         return cls(load_parts(fetch_voice(name, revision), device, dtype))
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Copy the voice's files to a new folder, which `load` and `from_pretrained` read.
+
+        Raises UserError: the folder holds something, a file of the voice is damaged, or it has no files.
+        """
+        copy_voice(self._files(), folder)
+
+    def push_to_hub(self, repository: str, private: bool = False) -> str:
+        """Upload the voice's files to a repository of the Hugging Face Hub, "owner/name", which is made if it is not
+        there; returns the address of the commit. `from_pretrained` reads it. Needs the extra `hub`.
+
+        Raises UserError as `save_pretrained`, and where the Hub refused or cannot be reached.
+        """
+        return push_voice(self._files(), repository, private)
+
+    def _files(self) -> VoiceFolder:
+        if self.parts.folder is None:
+            raise UserError(f"voice {self.card.name!r} was put together in memory; load one from a folder")
+        return self.parts.folder
 
     def with_respellings(self, respellings: Respellings) -> Voice:
         """The same voice, reading some words as if they were spelt otherwise; it shares model and engines with this."""

@@ -28,12 +28,30 @@ from tests.cli.conftest import Run
         (("--batch-size", "0"), "--batch-size 0: must be 1 or more"),
         (("--deadline", "0"), "--deadline 0.0: must be above 0"),
         (("--port", "70000"), "--port"),
+        (("--origin", "x y"), "--origin 'x y': must be as browsers send it"),
+        (("--origin", "https://example.com/page"), "--origin 'https://example.com/page': must be"),
+        (("--origin", ""), "--origin '': must be"),
     ],
 )
 def test_mistakes(run: Run, shared_voice: Path, arguments: tuple[str, ...], said: str) -> None:
     voice = () if "--voice" in arguments else ("--voice", shared_voice)
     outcome = run("serve", "--port", "0", *voice, *arguments)
     assert outcome.code == 2 and said in outcome.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("uri", ["", "10200", "tcp://host", "http://host:1"])
+def test_an_address_of_wyoming_is_checked_before_a_voice_is_loaded(run: Run, uri: str) -> None:
+    pytest.importorskip("wyoming", reason="Wyoming needs the extra wyoming")
+    assert "give tcp://HOST:PORT" in run("serve", "--voice", "nobody", "--wyoming", uri).error_line
+
+
+def test_without_the_package_of_wyoming_the_install_command_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wyoming", None)
+    for name in [name for name in sys.modules if name.startswith("spear_accel.server.wyoming.")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("event", "info", "audio", "error", "ping", "tts"):
+        monkeypatch.setitem(sys.modules, f"wyoming.{name}", None)
+    assert "pip install 'spear-accel[wyoming]'" in run("serve", "--wyoming", "stdio://").error_line
 
 
 def test_an_empty_key_lets_nobody_in(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,54 @@ def test_the_package_runs_as_a_module() -> None:
     assert shown.returncode == 0 and "kathleen" in shown.stdout.splitlines()
     refused = subprocess.run([*command, "nope"], capture_output=True, text=True, env=environment, check=False)
     assert refused.returncode == 2 and refused.stderr.startswith("spear-accel: error: ")
+
+
+def test_ctrl_c_ends_with_one_line_and_130(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of any verb; a job that can go on says so."""
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spear_accel.cli.inputs.load_voice", interrupt)
+    spoken = run("speak", "Hello.", "-o", tmp_path / "a.wav")
+    assert (spoken.code, spoken.err.splitlines()) == (130, ["spear-accel: interrupted"])
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr("spear_accel.training.speech_tokenizer.train", interrupt)
+    (tmp_path / "settings.yaml").write_text("output: run")
+    trained = run("train", "speech-tokenizer", tmp_path / "settings.yaml")
+    assert trained.code == 130
+    assert trained.err.splitlines() == ["spear-accel: interrupted; the same command goes on where it was"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_from_a_terminal_ends_with_one_line(tiny_voice: Path, tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("A cold night.\n" * 2000)
+    command = [*PROGRAM, "synth", tmp_path / "lines.txt", "--voice", tiny_voice, "-o", tmp_path / "out"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    running = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )  # fmt: skip
+    while not (tmp_path / "out").exists() and running.poll() is None:
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGINT)
+    _, error = running.communicate(timeout=120)
+    assert running.returncode == 130
+    assert error.splitlines()[-1] == "spear-accel: interrupted; the same command goes on where it was"
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("device", ["meta", "cud", "cuda:99", "cpu:x", "", "xla", "privateuseone"])
+def test_a_device_that_cannot_compute_is_one_line(run: Run, tiny_voice: Path, tmp_path: Path, device: str) -> None:
+    line = run("speak", "--voice", tiny_voice, "--device", device, "A boat.", "-o", tmp_path / "a.wav").error_line
+    assert f"--device {device}" in line and not list(tmp_path.glob("a.wav"))
+
+
+@pytest.mark.parametrize("voice", ["", "  "])
+def test_an_empty_name_of_a_voice_is_one_line(run: Run, voice: str) -> None:
+    assert "the name of the voice is empty" in run("speak", "--voice", voice, "A boat.").error_line
+
+
+def test_an_input_that_is_not_there_is_told_so_whatever_its_ending(run: Run, tmp_path: Path) -> None:
+    for name in ("none", "none.txt", "none.xyz"):
+        assert "no such file" in run("synth", tmp_path / name, "-o", tmp_path / "o").error_line.lower()
+    assert not (tmp_path / "o").exists()

@@ -37,7 +37,10 @@ def early_exit_like(model: TextToSemantic, share: float) -> EarlyExit:
     assert isinstance(head, EarlyExit)
     layer = model.decoder.stack[last].state_dict()
     head.blocks[0].load_state_dict({key: layer[key] for key in head.blocks[0].state_dict()})
-    head.norm.load_state_dict(model.decoder.final_norm.state_dict())
+    norm = model.decoder.final_norm.state_dict()
+    if set(norm) == set(head.norm.state_dict()):
+        # Other models have no norm there, or one of another kind.
+        head.norm.load_state_dict(norm)
     head.init_from_embedding(model.decoder.embedding.weight)
     changed = noisy(head, share)
     assert isinstance(changed, EarlyExit)

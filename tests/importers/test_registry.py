@@ -38,7 +38,9 @@ def test_the_layout_is_found_from_the_content(tmp_path: Path, content: Callable[
 
 def test_content_of_no_layout_is_refused(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(2)}, tmp_path / "m.pt")
-    with pytest.raises(UserError, match=r"m\.pt: of no layout that this release knows \(spear-tts-pytorch, whisper"):
+    with pytest.raises(
+        UserError, match=r"m\.pt: of no layout that this release knows \(hugging-face, spear-tts-pytorch, whisper"
+    ):
         importers.load(tmp_path / "m.pt")
     (tmp_path / "m.pt").write_text("hello")
     with pytest.raises(UserError, match="a text file"):
@@ -47,11 +49,9 @@ def test_content_of_no_layout_is_refused(tmp_path: Path) -> None:
         importers.load(tmp_path / "n.pt")
 
 
-def test_an_unknown_layout_and_a_reserved_name_are_refused(checkpoint: Path) -> None:
-    with pytest.raises(UserError, match="other: no such layout; choose one of spear-tts-pytorch, whisperspeech"):
+def test_an_unknown_layout_is_refused(checkpoint: Path) -> None:
+    with pytest.raises(UserError, match="other: no such layout; choose one of hugging-face, spear-tts-pytorch, whisp"):
         importers.load(checkpoint, "other")
-    with pytest.raises(UserError, match=r"kept for encoder-decoders .* spear-accel import hub owner/name"):
-        importers.load(checkpoint, "hugging-face")
 
 
 def test_an_option_that_the_layout_does_not_use_is_refused(checkpoint: Path, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_an_installed_package_adds_a_layout(checkpoint: Path, tmp_path: Path, mo
         return [entry for entry in entries.values() if name in (None, entry.name)]
 
     monkeypatch.setattr(registry, "entry_points", entry_points)
-    assert importers.layouts() == ["folder", "spear-tts-pytorch", "whisperspeech", "wrong"]
+    assert importers.layouts() == ["folder", "hugging-face", "spear-tts-pytorch", "whisperspeech", "wrong"]
     assert importers.load(tmp_path, "folder", IDS).exit_layer == 1
     with pytest.raises(UserError, match="importer 'wrong': their_package:wrong is no Importer"):
         importers.load(tmp_path, "wrong", IDS)

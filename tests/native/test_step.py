@@ -11,7 +11,7 @@ from torch import Tensor
 from spear_accel.model import SkipSet, TextToSemantic, TreeMask
 from spear_accel.native import TORCH
 from spear_accel.native.weights import Precision
-from tests.model.conftest import OTHERS, VARIANTS, lively, tiny_config
+from tests.model.conftest import BART, T5, VARIANTS, lively, named, tiny_config
 from tests.native.decoding import alone, logits_of, native_model, texts, tokens, with_kernel
 
 TREE = TreeMask(
@@ -40,7 +40,7 @@ def walk(model: TextToSemantic) -> list[Tensor]:
     return left
 
 
-@pytest.mark.parametrize("changes", VARIANTS, ids=lambda changes: "others" if changes is OTHERS else str(changes))
+@pytest.mark.parametrize("changes", VARIANTS, ids=named)
 def test_every_model_says_what_it_says_in_pytorch(kernel: str, changes: dict[str, object]) -> None:
     model = lively(tiny_config(**changes))
     wanted = walk(with_kernel(model, TORCH))
@@ -56,11 +56,13 @@ def test_widths_that_fill_no_register(kernel: str, shape: dict[str, object]) -> 
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
+@pytest.mark.parametrize(
+    ("precision", "changes"), [("float32", {}), ("bfloat16", {}), ("int8", {}), ("float32", T5), ("int8", BART)]
+)
 def test_not_a_bit_depends_on_batch_block_or_threads(
-    kernel: str, precision: Precision, monkeypatch: pytest.MonkeyPatch
+    kernel: str, precision: Precision, changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = native_model(kernel, precision)
+    model = native_model(kernel, precision, **changes)
     text, said = texts(model.config, 32), tokens(model.config, 32, 17)
     wanted = alone(model, text, said)
     for rows in (1, 3, 8, 32):

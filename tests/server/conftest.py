@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -50,11 +51,14 @@ class Running:
 
 
 @contextmanager
-def running(voice: Voice, **options: object) -> Iterator[Running]:
-    """For the length of a block."""
+def running(
+    voice: Voice, beside: Callable[[SpeechService], AbstractAsyncContextManager[None]] | None = None, **options: object
+) -> Iterator[Running]:
+    """For the length of a block; beside: what else is served with the same service."""
     service = SpeechService({"tiny": voice}, ServerOptions(voices=("tiny",), **options))  # type: ignore[arg-type]
     listening = bound_socket("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(create_app(service), log_level="warning", timeout_graceful_shutdown=5))
+    app = create_app(service) if beside is None else create_app(service, partial(beside, service))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started:

@@ -160,3 +160,17 @@ def test_pages_of_other_hosts_stay_out_unless_named(served: Running, served_voic
         assert answer.status_code == 200 and answer.headers["access-control-allow-origin"] == "https://example.com"
         other = client.options("/v1/audio/speech", headers={**asked, "Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in other.headers
+
+
+@pytest.mark.parametrize("field", ["voice", "instructions", "language", "seed", "temperature", "method"])
+def test_null_is_as_if_the_field_were_not_there(served: Running, field: str) -> None:
+    with served.client() as client:
+        answer = client.post("/v1/audio/speech", json={"input": "Hello.", "response_format": "pcm", field: None})
+        assert answer.status_code == 200 and answer.content
+
+
+@pytest.mark.parametrize("field", ["speed", "lexicon", "model", "return_timestamps", "response_format", "stream"])
+def test_null_where_a_value_is_needed_is_a_fault_of_the_request(served: Running, field: str) -> None:
+    with served.client() as client:
+        answer = client.post("/v1/audio/speech", json={"input": "Hello.", field: None})
+        assert answer.status_code == 400 and answer.json()["error"]["param"] == field

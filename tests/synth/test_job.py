@@ -120,7 +120,7 @@ def test_broken_off_after_any_line_it_goes_on(
 
 
 def test_webdataset_shards(lines: list[Line], options: SynthOptions, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("spear_accel.synth.webdataset._SHARD_SIZE", 10)
+    monkeypatch.setattr("spear_accel.synth.webdataset.SHARD_SIZE", 10)
     make(lines, tmp_path / "out", replace(options, format="webdataset"))
     shards = sorted((tmp_path / "out" / "shards").iterdir())
     records = [json.loads(line) for line in (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()]

@@ -14,6 +14,7 @@ import soundfile
 
 from spear_accel.errors import UserError
 from spear_accel.synth import writers
+from spear_accel.synth.parquet import COLUMNS, split_of
 from spear_accel.synth.sample import Sample, as_row
 from spear_accel.synth.writers import FORMATS, check_format, make_writer
 from tests.synth.conftest import contents
@@ -67,8 +68,10 @@ def dataset(folder: Path, format: str, order: tuple[str, ...] = IDS) -> list[dic
 
 
 def available(format: str) -> None:
-    if format == "lhotse":
+    if format in ("lhotse", "shar"):
         pytest.importorskip("lhotse", reason="lhotse is not installed: pip install 'spear-accel[lhotse]'")
+    if format == "parquet":
+        pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'spear-accel[parquet]'")
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -192,7 +195,10 @@ def test_without_lhotse_one_line_says_what_to_install(tmp_path: Path, monkeypatc
 
 
 def test_an_unknown_format_names_all(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--format kaldi: unknown; choose ljspeech, webdataset, audiofolder or lhotse"):
+    with pytest.raises(
+        UserError,
+        match=r"--format kaldi: unknown; choose ljspeech, .*parquet, lhotse, shar or nemo",
+    ):
         make_writer("kaldi", False, tmp_path)
 
 
@@ -203,3 +209,92 @@ def test_only_some_formats_go_without_sound(format: str) -> None:
         return
     with pytest.raises(UserError, match=f"--format {format}: describes sound files; leave --tokens-only out"):
         check_format(format, tokens_only=True)
+
+
+def test_datasets_reads_parquet_in_its_splits(tmp_path: Path) -> None:
+    """By the folder alone: the card says what is where. Sounds are the very bytes of the WAV files."""
+    datasets = usable_datasets()
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'spear-accel[parquet]'")
+    words = [{"word": "$5", "start": 0.05, "end": 0.1}]
+    writer = make_writer("parquet", False, tmp_path / "set", validation=0.5)
+    records = {id: {**record(made(id)), **writer.write(made(id)), "words": words, "voice_hash": "0"} for id in IDS}
+    writer.finish(list(records.values()))
+    read = datasets.load_dataset(str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"))
+    expected = {split: [id for id in IDS if split_of(id, 0.5) == split] for split in ("train", "validation")}
+    assert {split: list(read[split]["id"]) for split in read} == expected and all(expected.values())
+    for split in read:
+        for row in read[split].cast_column("audio", datasets.Audio(decode=False)):
+            one = records[row["id"]]
+            assert row["audio"]["bytes"] == made(row["id"]).sound and row["audio"]["path"] == f"{row['id']}.wav"
+            assert row["words"] in (words, {"word": ["$5"], "start": [0.05], "end": [0.1]})
+            for name in ("text", "tokens", "seeds", "warnings", "duration", "utterances"):
+                assert row[name] == one[name], name
+        assert isinstance(read[split].features["audio"], datasets.Audio)
+
+
+def test_every_field_of_a_record_is_a_column() -> None:
+    fields = {"line", "audio_filepath", *record(made("line-00")), "coverage", "log_prob", "voice_hash", "words"}
+    assert fields - {"line", "audio_filepath"} == set(COLUMNS)
+
+
+def test_a_share_moves_no_other_line_between_splits() -> None:
+    ids = [f"line-{number}" for number in range(2000)]
+    for share in (0.0, 0.1, 0.5):
+        found = sum(split_of(id, share) == "validation" for id in ids) / len(ids)
+        assert abs(found - share) < 0.03
+    assert all(split_of(id, 0.5) == "validation" for id in ids if split_of(id, 0.1) == "validation")
+
+
+@pytest.mark.parametrize("format", ["webdataset", "parquet", "shar"])
+def test_lines_that_are_made_later_come_to_their_places(
+    format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `--retry-failed` makes them, with more files than before."""
+    available(format)
+    module = "lhotse" if format == "shar" else format
+    monkeypatch.setattr(f"spear_accel.synth.{module}.SHARD_SIZE", 2)
+    late = ("line-00", "dev_2", "a+b@c")
+    records = {id: record(made(id)) for id in IDS}
+    for some in (tuple(id for id in IDS if id not in late), late):
+        writer = make_writer(format, False, tmp_path / "a")
+        for id in some:
+            writer.write(made(id))
+        writer.finish([records[id] for id in IDS if id in some or some is late])
+    dataset(tmp_path / "b", format)
+    found, expected = contents(tmp_path / "a"), contents(tmp_path / "b")
+    own = ("manifest.jsonl", "failed.jsonl", "job.json")
+    assert found == {name: data for name, data in expected.items() if name not in own}
+
+
+def test_lhotse_reads_its_shar(lhotse: Any, tmp_path: Path) -> None:
+    records = dataset(tmp_path, "shar")
+    cuts = list(lhotse.CutSet.from_shar(in_dir=tmp_path / "shar"))
+    assert [cut.id for cut in cuts] == list(IDS)
+    for cut, one in zip(cuts, records, strict=True):
+        [said] = cut.supervisions
+        assert said.text == one["text"] and said.custom["tokens"] == one["tokens"]
+        np.testing.assert_allclose(cut.load_audio()[0], made(one["id"]).waveform, atol=1e-4)
+
+
+def test_the_manifest_of_nemo(tmp_path: Path) -> None:
+    records = dataset(tmp_path, "nemo")
+    rows = [json.loads(line) for line in (tmp_path / "nemo.json").read_text().splitlines()]
+    for row, one in zip(rows, records, strict=True):
+        assert row == {
+            "audio_filepath": f"wavs/{one['id']}.wav", "duration": one["duration"], "text": one["text"],
+            "normalized_text": one["normalized_text"], "speaker": "tiny", "id": one["id"],
+        }  # fmt: skip
+        assert soundfile.info(tmp_path / row["audio_filepath"]).duration == pytest.approx(row["duration"], abs=1e-4)
+
+
+@pytest.mark.parametrize("format", ["audiofolder", "parquet", "lhotse", "shar", "nemo"])
+def test_formats_of_sound_need_sound(format: str) -> None:
+    with pytest.raises(UserError, match=f"--format {format}: describes sound files; leave --tokens-only out"):
+        check_format(format, tokens_only=True)
+
+
+@pytest.mark.parametrize(("format", "extra"), [("parquet", "parquet"), ("shar", "lhotse"), ("lhotse", "lhotse")])
+def test_a_missing_package_is_named(format: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writers, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=rf"install it with: pip install 'spear-accel\[{extra}\]'"):
+        check_format(format, tokens_only=False)

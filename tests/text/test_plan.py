@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spear_accel.text import normalise
 from spear_accel.text.front_end import Normalised, verbatim
@@ -58,3 +60,14 @@ def test_words_are_placed_in_the_utterance_and_in_the_whole_text() -> None:
 def test_a_front_end_without_words_will_do() -> None:
     utterances = list(plan("a b", 220, lambda text: Normalised(text.upper(), ("odd",))))
     assert [(one.text, one.warnings, one.words) for one in utterances] == [("A B.", ("odd",), ())]
+
+
+@given(st.sampled_from(["a", "1", "ab", "xyz", "-x", "'a", "é", "supercalifragilistic"]), st.integers(200, 3000))
+@settings(max_examples=30, deadline=None)
+def test_a_text_without_a_space_is_cut_into_utterances_of_bounded_length(part: str, times: int) -> None:
+    """Digits become words, letters are cut anywhere; nothing of them is lost."""
+    text = part * times
+    planned = list(plan(text, 100, normalise))
+    assert all(len(one.text) <= 130 for one in planned)
+    letters = sum(character.isalnum() for one in planned for character in one.text)
+    assert letters >= sum(character.isalnum() for character in text)

@@ -46,7 +46,7 @@ def draft_stepwise(context: DraftContext, step: Step, branch: Branch | None = No
         log_q = context.log_probs(logits, depth, drafted)
         found = top_candidates(log_q, None if gumbel is None else gumbel[:, depth : depth + 1], width)[:, 0]
         token = found if width == 1 else found[:, :1]
-        if context.history is not None:
+        if context.looks_back:
             drafted = torch.cat((drafted, token), dim=1)
         log_qs.append(log_q)
         candidates.append(found)
@@ -72,7 +72,7 @@ def _draft_tokens(context: DraftContext, step: Step) -> Proposal:
         for row, own in zip(found, tokens, strict=True):
             row += own
         token = torch.tensor([own[:1] for own in tokens], device=token.device)
-        if context.history is not None:
+        if context.looks_back:
             drafted = torch.cat((drafted, token), dim=1)
     return Proposal.tree(torch.tensor(found, device=token.device), comb(context.shape.widths))
 
@@ -81,8 +81,8 @@ def draft_parallel(context: DraftContext, logits: Tensor) -> Proposal:
     """Draw the planned shape, whatever tree it is, from logits [B, at least the draft length, V] made at once."""
     shape, count = context.shape, context.draft_length
     logits = logits[:, :count]
-    if context.history is not None:
-        # A penalty looks at the tokens drawn before: one by one after all.
+    if context.looks_back:
+        # A penalty or a rule looks at the tokens drawn before: one by one after all.
         coming = iter(torch.split(logits, 1, dim=1))
         return draft_stepwise(context, lambda _: next(coming))
     if not context.laws:

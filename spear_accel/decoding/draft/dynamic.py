@@ -33,7 +33,7 @@ def draft_dynamic(context: DraftContext, step: Step, gate: TreeGate, branch: Bra
     parents: list[int] = []
     drawn: list[list[int]] = [[] for _ in range(len(tokens))]
     # A penalty would look at other tokens in every branch.
-    branching = branch is not None and context.history is None
+    branching = branch is not None and not context.looks_back
     depth = 0
     while depth < context.draft_length and gate.goes_on:
         # On the host from here: a few numbers, and every operation on a tensor costs more than all of them.
@@ -46,7 +46,7 @@ def draft_dynamic(context: DraftContext, step: Step, gate: TreeGate, branch: Bra
         tokens = torch.tensor([[row[node] for node in following] for row in drawn], device=tokens.device)
         if branch is not None and kept != list(range(len(reading))):
             branch(kept)
-        if context.history is not None:
+        if context.looks_back:
             drafted = torch.cat((drafted, tokens), dim=1)
         reading, depth = following, depth + 1
     shape, nodes = tree(tuple(parents)), torch.tensor(drawn, device=tokens.device)

@@ -43,12 +43,14 @@ struct Seen {
     int64_t slot(int place) const { return place < past ? place : own[place - past]; }
 };
 
-// One query, room for its scores (up to three more than it sees are written), and where its answer goes.
+// One query, room for its scores (up to three more than it sees are written), where its answer goes, and what the score
+// of each place gets added, if anything.
 struct Query {
     const float *q;
     Seen seen;
     float *scores;
     float *out;
+    const float *added = nullptr;
 };
 
 // q . k of Q queries and four keys. C: the width where the compiler knows it, else 0.
@@ -183,6 +185,9 @@ static inline void blend(const Query *queries, const KV *values, int width, cons
 template <class KV, int Q>
 static void attend_together(const Query *queries, const KV *keys, const KV *values, int width) {
     score<KV, Q>(queries, keys, width);
+    for (int n = 0; n < Q; ++n)
+        if (const float *added = queries[n].added)
+            for (int place = 0; place < queries[n].seen.count(); ++place) queries[n].scores[place] += added[place];
     float factors[Q];
     for (int n = 0; n < Q; ++n) factors[n] = 1.0f / soften(queries[n].scores, 0, queries[n].seen.count());
     blend<KV, Q>(queries, values, width, factors);

@@ -37,8 +37,7 @@ class Encoding : Stack {
 
   private:
     void attend_text(const SpearLayer &now) {
-        norm(now.attention_norm);
-        apply(now.qkv, normed_, wide_, qkv_, wide_qkv_, kStore);
+        apply(now.qkv, entering(now.attention_norm), wide_, qkv_, wide_qkv_, kStore);
         team_.ranges(tokens_, 8, [&](int first, int end) {
             for (int i = first; i < end; ++i) place(i);
         });
@@ -52,11 +51,15 @@ class Encoding : Stack {
                 const int extra = t_.causal ? asked[n].token + 1 - past : 0;
                 for (int e = 0; e < extra; ++e) own[e] = past + e;
                 queries[n] = query(row, asked[n], Seen{past, extra, own}, scores);
+                if (m_.relative)
+                    queries[n].added = m_.relative + (int64_t)asked[n].head * (2 * m_.positions - 1) + m_.positions - 1 -
+                                       asked[n].token;
             }
             const int64_t at = (int64_t)group * t_.count * m_.head_dim;
             attend(queries, count, keys_ + at, values_ + at, m_.head_dim);
         });
         apply(now.out, mixed_, wide_mixed_, x_, wide_, kAdd);
+        leaving(now.attention_norm);
     }
 
     // Turn one token's queries in place, and put its keys and values beside those of the others.

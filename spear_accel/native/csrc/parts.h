@@ -24,13 +24,20 @@ static inline float plain_sum(const float *x, int n) {
     return all;
 }
 
+// y may be x.
 static inline void normalise(const SpearNorm &norm, const float *x, float *y, int n) {
     float factor;
-    if (norm.centred) {
+    if (!norm.gain) {
+        if (x != y) std::memcpy(y, x, n * sizeof(float));
+        return;
+    }
+    if (norm.kind == SPEAR_LAYER) {
         const float mean = plain_sum(x, n) / (float)n;
         for (int i = 0; i < n; ++i) y[i] = x[i] - mean;
         factor = 1.0f / std::sqrt(dot_self(y, n) / (float)n + norm.eps);
         x = y;
+    } else if (norm.kind == SPEAR_RMS_EPS) {
+        factor = 1.0f / std::sqrt(dot_self(x, n) / (float)n + norm.eps);
     } else {
         const float rms = std::sqrt(dot_self(x, n) / (float)n);
         // A NaN is kept: it compares as false.
@@ -59,6 +66,18 @@ static inline Vec gelu(Vec x) {
     // Phi: 1 - rest / 2 above zero, rest / 2 below.
     const Vec phi = z < Vec{} ? splat(0.5f) * rest : splat(1.0f) - splat(0.5f) * rest;
     return x * phi;
+}
+
+// x / (1 + exp(-exponent)).
+static inline Vec logistic(Vec x, Vec exponent) { return x / (splat(1.0f) + exponential(-exponent)); }
+
+// One of SPEAR_GELU and its kin. A NaN is kept.
+static inline Vec activate(int kind, Vec x) {
+    if (kind == SPEAR_RELU) return x < Vec{} ? Vec{} : x;
+    if (kind == SPEAR_SILU) return logistic(x, x);
+    // (1 + tanh(u)) / 2 is 1 / (1 + exp(-2 u)).
+    if (kind == SPEAR_GELU_TANH) return logistic(x, x * (splat(1.59576912f) + splat(0.0713548163f) * x * x));
+    return gelu(x);
 }
 
 // x [C] by interleaved pairs, turned by cosines and sines [C / 2, 2] (NULL: left as it is), times `scale`.

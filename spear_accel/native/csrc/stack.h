@@ -49,6 +49,21 @@ class Stack {
         });
     }
 
+    // What a block reads: x_ itself where norms stand behind the blocks.
+    const float *entering(const SpearNorm &before) {
+        if (m_.post_norm) return x_;
+        norm(before);
+        return normed_;
+    }
+
+    // Behind a block that has added to x_.
+    void leaving(const SpearNorm &behind) {
+        if (!m_.post_norm) return;
+        team_.ranges(tokens_, 8, [&](int first, int end) {
+            for (int i = first; i < end; ++i) normalise(behind, x_ + i * wide_, x_ + i * wide_, m_.dim);
+        });
+    }
+
     void apply(const SpearLinear &map, const float *x, int64_t step, float *y, int64_t stride, Finish finish) {
         if (!linear(team_, map, x, step, tokens_, y, stride, finish)) no_memory_.store(true);
     }
@@ -88,8 +103,7 @@ class Stack {
     }
 
     void feed(const SpearLayer &now) {
-        norm(now.feed_forward_norm);
-        const Rows rows = rows_for(team_, now.expand, normed_, wide_, tokens_);
+        const Rows rows = rows_for(team_, now.expand, entering(now.feed_forward_norm), wide_, tokens_);
         if (!rows.x) return no_memory_.store(true);
         each_piece(team_, panels_of(now.expand), tokens_, [&](int panel, int end) {
             linear(now.expand, rows, panel, end, inner_, wide_inner_, kStore);
@@ -99,10 +113,12 @@ class Stack {
                 float *inner = inner_ + i * wide_inner_;
                 const float *gate = gate_ + i * wide_inner_;
                 for (int at = panel * kPanel; at < end * kPanel; at += kWidth)
-                    store(inner + at, gated ? gelu(load(gate + at)) * load(inner + at) : gelu(load(inner + at)));
+                    store(inner + at, gated ? activate(m_.activation, load(gate + at)) * load(inner + at)
+                                            : activate(m_.activation, load(inner + at)));
             }
         });
         apply(now.contract, inner_, wide_inner_, x_, wide_, kAdd);
+        leaving(now.feed_forward_norm);
     }
 
     const SpearModel &m_;

@@ -78,6 +78,7 @@ class Step : Stack {
                 for (int d = 0; d < dim; ++d) x[d] += m_.learned[at + d];
             if (b_.added)
                 for (int d = 0; d < dim; ++d) x[d] += b_.added[(int64_t)(i / b_.count) * dim + d];
+            normalise(m_.embedding_norm, x, x, dim);
         }
     }
 
@@ -95,8 +96,7 @@ class Step : Stack {
     }
 
     void attend_own(const SpearLayer &now, int layer) {
-        norm(now.attention_norm);
-        apply(now.qkv, normed_, wide_, qkv_, wide_qkv_, kStore);
+        apply(now.qkv, entering(now.attention_norm), wide_, qkv_, wide_qkv_, kStore);
         team_.ranges(tokens_, 8, [&](int first, int end) {
             for (int i = first; i < end; ++i) place(i, layer);
         });
@@ -110,10 +110,14 @@ class Step : Stack {
                 const int32_t *above = ancestors_ + (int64_t)t * b_.count;
                 for (int g = 0; g < generations_[t]; ++g) own[g] = length + above[g];
                 queries[n] = query(row, asked[n], Seen{length, generations_[t], own}, scores);
+                // The last place that a query sees is its own.
+                if (m_.relative)
+                    queries[n].added = m_.relative + (int64_t)(asked[n].head + 1) * m_.positions - queries[n].seen.count();
             }
             attend(queries, count, cached(0, layer, row, group), cached(1, layer, row, group), m_.head_dim);
         });
         apply(now.out, mixed_, wide_mixed_, x_, wide_, kAdd);
+        leaving(now.attention_norm);
     }
 
     // Turn one token's queries in place and its keys into the cache, and store its values there.
@@ -140,8 +144,7 @@ class Step : Stack {
     }
 
     void attend_text(const SpearLayer &now, int layer) {
-        norm(now.cross_norm);
-        apply(now.query, normed_, wide_, qkv_, wide_qkv_, kStore);
+        apply(now.query, entering(now.cross_norm), wide_, qkv_, wide_qkv_, kStore);
         each_group(m_.cross_kv_heads, each_query(), [&](int row, int group, const Asked *asked, int count, float *room) {
             Query queries[kTogether];
             for (int n = 0; n < count; ++n) {
@@ -153,6 +156,7 @@ class Step : Stack {
             attend(queries, count, text(0, layer, row, group), text(1, layer, row, group), m_.head_dim);
         });
         apply(now.cross_out, mixed_, wide_mixed_, x_, wide_, kAdd);
+        leaving(now.cross_norm);
         attended_ += 1;
     }
 

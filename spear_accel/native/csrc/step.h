@@ -13,7 +13,7 @@ extern "C" {
 #define SPEAR_API __attribute__((visibility("default")))
 
 // Raised whenever anything in this file changes: a library that was built earlier is then not used.
-#define SPEAR_INTERFACE 4
+#define SPEAR_INTERFACE 5
 
 enum { SPEAR_FLOAT32 = 0, SPEAR_BFLOAT16 = 1, SPEAR_INT8 = 2 };
 enum { SPEAR_OK = 0, SPEAR_BAD_TOKEN = 1, SPEAR_BAD_POSITION = 2, SPEAR_NO_MEMORY = 3 };
@@ -27,15 +27,19 @@ typedef struct {
     int32_t inputs, outputs, precision, reserved;
 } SpearLinear;
 
-// RMS norm, or layer norm where `centred`. bias may be NULL.
+enum { SPEAR_RMS = 0, SPEAR_LAYER = 1, SPEAR_RMS_EPS = 2 };
+enum { SPEAR_GELU = 0, SPEAR_GELU_TANH = 1, SPEAR_RELU = 2, SPEAR_SILU = 3 };
+
+// RMS norm whose divisor is `eps` at least, layer norm, or RMS norm with `eps` under the root. bias may be NULL; without
+// a gain there is no norm.
 typedef struct {
     const float *gain;
     const float *bias;
     float eps;
-    int32_t centred;
+    int32_t kind;
 } SpearNorm;
 
-// Pre-norm layer. gate.weights is NULL where the feed-forward is not gated; an encoder's layer has nothing of `cross`.
+// Its norms stand in front of the blocks, or behind them. gate.weights is NULL where the feed-forward is not gated; an encoder's layer has nothing of `cross`.
 typedef struct {
     SpearNorm attention_norm, cross_norm, feed_forward_norm;
     SpearLinear qkv, out, query, cross_out, expand, gate, contract;
@@ -48,10 +52,14 @@ typedef struct {
     const float *rotary;     // [positions, C / 2, 2] cosine and sine, or NULL
     const float *times;      // [positions, D], or NULL
     const float *learned;    // [positions, D], or NULL
-    SpearNorm final_norm;
+    // What scores of self-attention get added, or NULL. A decoder: [H, positions], the last for a token itself, the one
+    // before for the token before it. An encoder: [H, 2 positions - 1], that of a token itself in the middle.
+    const float *relative;
+    SpearNorm final_norm, embedding_norm;
     SpearLinear output;
     float embedding_scale;
     int32_t layer_count, dim, heads, kv_heads, cross_kv_heads, head_dim, inner, vocab, positions, null_slots;
+    int32_t post_norm, activation;
 } SpearModel;
 
 typedef struct {

@@ -81,7 +81,7 @@ def on_policy_records(
     records = [record for _, record in recovered_records(path)]
     engine = Engine(model, settings.options())
     chunk = _CHUNK_BATCHES * settings.batch_size
-    with tqdm(total=count, initial=min(count, len(records)), desc=path.stem, mininterval=2.0) as bar:
+    with tqdm(total=count, initial=min(count, len(records)), desc=path.stem, mininterval=2.0, disable=None) as bar:
         while len(records) < count:
             numbers = range(len(records), min(count, len(records) + chunk))
             new = _speak(engine, different, numbers, settings.seed)

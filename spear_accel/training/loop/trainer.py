@@ -153,7 +153,8 @@ class _Trainer:
         dataset = self.task.dataset()
         bar = tqdm(
             total=self.config.steps, initial=self.step, desc=self.folder.name, mininterval=2.0,
-            disable=not self.accelerator.is_main_process,
+            # None: no bar where standard error is no terminal, so that logs hold lines alone.
+            disable=None if self.accelerator.is_main_process else True,
         )  # fmt: skip
         for indices in self._batches():
             self._take(dataset, indices)

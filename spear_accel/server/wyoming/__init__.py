@@ -1,0 +1,1 @@
+"""The Wyoming protocol of Home Assistant's voice, beside HTTP or over standard streams."""

@@ -22,7 +22,7 @@ EXTRAS = {
     "spear_accel/synth": {"ray", "lhotse"},
     "spear_accel/server": {"serve"},
     "spear_accel/cli": {"train", "serve"},
-    "recipes": {"train", "eval", "judges", "hub"},
+    "recipes": {"train", "eval", "judges", "hub", "peers"},
 }
 """Extras beside the base that a room may import; all others import the base alone."""
 BY_NAME = {"tensorboard", "wandb", "websockets"}

@@ -15,6 +15,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,17 +82,18 @@ def pairs_of(text: Path, path: Path, teacher: str) -> list[dict[str, Any]]:
 
 def train(pairs: list[dict[str, Any]], folder: Path, teacher: Voice, minutes: float, shape: dict[str, int]) -> None:
     """A T5 whose ids are pad, EOS, then the tokenizer's and the teacher's tokens; by plain transformers."""
-    from transformers import T5Config, T5ForConditionalGeneration
+    import transformers
 
+    package: Any = transformers
     assert isinstance(teacher.tokenizer, TextTokenizer), "the teacher must read by SentencePiece"
     letters, units = teacher.tokenizer.vocab_size, teacher.model.config.semantic_units
     # The pad of both is 0; the tokenizer's unknown, 1, is EOS here: normalised texts hold no unknown.
-    config = T5Config(
+    config = package.T5Config(
         vocab_size=letters + units, decoder_start_token_id=_PAD, pad_token_id=_PAD, eos_token_id=_EOS,
         dropout_rate=0.05, **shape,
     )  # fmt: skip
     torch.manual_seed(0)
-    model = T5ForConditionalGeneration(config)
+    model = package.T5ForConditionalGeneration(config)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
     started, losses = time.monotonic(), []
     for step, batch in enumerate(batches(pairs[: -_HELD_BACK or None], letters)):
@@ -105,7 +107,7 @@ def train(pairs: list[dict[str, Any]], folder: Path, teacher: Voice, minutes: fl
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     print(f"{len(losses)} steps, loss {losses[0]:.2f} to {sum(losses[-20:]) / len(losses[-20:]):.2f}")
     model.generation_config.max_length = 1 + max(len(pair["tokens"]) for pair in pairs) + 50
     model.eval().save_pretrained(folder)
@@ -139,12 +141,12 @@ def compare(folder: Path, theirs: Path, lines: list[str]) -> dict[str, Any]:
     for size in (1, 8, 32):
         for method in ("autoregressive", "auto"):
             options = replace(voice.defaults, method=method, batch_size=size, temperature=0.0)
-            tokens, seconds = timed(lambda options=options: in_batches(voice, lines, options))
+            tokens, seconds = timed(partial(in_batches, voice, lines, options))
             said[f"{method} {size}"] = tokens
             report[f"seconds {method} {size}"] = round(seconds, 3)
         report[f"ratio {size}"] = round(report[f"seconds autoregressive {size}"] / report[f"seconds auto {size}"], 2)
     model = T5ForConditionalGeneration.from_pretrained(theirs).eval()
-    said["generate 8"], seconds = timed(lambda: generated(model, voice, lines))
+    said["generate 8"], seconds = timed(partial(generated, model, voice, lines))
     report["seconds generate 8"] = round(seconds, 3)
     report["ratio to generate 8"] = round(seconds / report["seconds auto 8"], 2)
     report["same as autoregressive"] = all(said[f"auto {n}"] == said["autoregressive 1"] for n in (1, 8, 32))

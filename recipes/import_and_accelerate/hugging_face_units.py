@@ -24,6 +24,8 @@ from import_and_accelerate import do
 from torch import Tensor
 
 from spear_accel import DecodeOptions, Voice
+from spear_accel.decoding.reference import ends_in_loop
+from spear_accel.decoding.stopping import LoopCriterion
 from spear_accel.text.tokenizer import TextTokenizer
 
 _COMPARED, _BATCH, _HELD_BACK = 32, 32, 64
@@ -152,6 +154,11 @@ def compare(folder: Path, theirs: Path, lines: list[str]) -> dict[str, Any]:
     report["same as autoregressive"] = all(said[f"auto {n}"] == said["autoregressive 1"] for n in (1, 8, 32))
     own, other = said["autoregressive 1"], said["generate 8"]
     report["lines as generate says them"] = sum(one == two for one, two in zip(own, other, strict=True))
+    # Where the model repeats itself decoding stops here, and goes on there.
+    report["the same up to a loop"] = sum(
+        one != two and two[: len(one)] == one and ends_in_loop(one, LoopCriterion().span, LoopCriterion().period)
+        for one, two in zip(own, other, strict=True)
+    )
     return report
 
 

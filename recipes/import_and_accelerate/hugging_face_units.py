@@ -24,6 +24,8 @@ from import_and_accelerate import do
 from torch import Tensor
 
 from spear_accel import DecodeOptions, Voice
+from spear_accel.decoding.reference import ends_in_loop
+from spear_accel.decoding.stopping import LoopCriterion
 from spear_accel.text.tokenizer import TextTokenizer
 
 _COMPARED, _BATCH, _HELD_BACK = 32, 32, 64
@@ -82,17 +84,18 @@ def pairs_of(text: Path, path: Path, teacher: str) -> list[dict[str, Any]]:
 
 def train(pairs: list[dict[str, Any]], folder: Path, teacher: Voice, minutes: float, shape: dict[str, int]) -> None:
     """A T5 whose ids are pad, EOS, then the tokenizer's and the teacher's tokens; by plain transformers."""
-    from transformers import T5Config, T5ForConditionalGeneration
+    import transformers
 
+    package: Any = transformers
     assert isinstance(teacher.tokenizer, TextTokenizer), "the teacher must read by SentencePiece"
     letters, units = teacher.tokenizer.vocab_size, teacher.model.config.semantic_units
     # The pad of both is 0; the tokenizer's unknown, 1, is EOS here: normalised texts hold no unknown.
-    config = T5Config(  # type: ignore[no-untyped-call]
+    config = package.T5Config(
         vocab_size=letters + units, decoder_start_token_id=_PAD, pad_token_id=_PAD, eos_token_id=_EOS,
         dropout_rate=0.05, **shape,
     )  # fmt: skip
     torch.manual_seed(0)
-    model = T5ForConditionalGeneration(config)
+    model = package.T5ForConditionalGeneration(config)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
     started, losses = time.monotonic(), []
     for step, batch in enumerate(batches(pairs[: -_HELD_BACK or None], letters)):
@@ -106,7 +109,7 @@ def train(pairs: list[dict[str, Any]], folder: Path, teacher: Voice, minutes: fl
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     print(f"{len(losses)} steps, loss {losses[0]:.2f} to {sum(losses[-20:]) / len(losses[-20:]):.2f}")
     assert model.generation_config is not None
     model.generation_config.max_length = 1 + max(len(pair["tokens"]) for pair in pairs) + 50
@@ -147,12 +150,17 @@ def compare(folder: Path, theirs: Path, lines: list[str]) -> dict[str, Any]:
             report[f"seconds {method} {size}"] = round(seconds, 3)
         report[f"ratio {size}"] = round(report[f"seconds autoregressive {size}"] / report[f"seconds auto {size}"], 2)
     model = T5ForConditionalGeneration.from_pretrained(theirs).eval()
-    said["generate 8"], seconds = timed(lambda: generated(model, voice, lines))
+    said["generate 8"], seconds = timed(partial(generated, model, voice, lines))
     report["seconds generate 8"] = round(seconds, 3)
     report["ratio to generate 8"] = round(seconds / report["seconds auto 8"], 2)
     report["same as autoregressive"] = all(said[f"auto {n}"] == said["autoregressive 1"] for n in (1, 8, 32))
     own, other = said["autoregressive 1"], said["generate 8"]
     report["lines as generate says them"] = sum(one == two for one, two in zip(own, other, strict=True))
+    # Where the model repeats itself decoding stops here, and goes on there.
+    report["the same up to a loop"] = sum(
+        one != two and two[: len(one)] == one and ends_in_loop(one, LoopCriterion().span, LoopCriterion().period)
+        for one, two in zip(own, other, strict=True)
+    )
     return report
 
 

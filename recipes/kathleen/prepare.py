@@ -28,7 +28,7 @@ _PLAIN = re.compile(r"[A-Za-z ,.?!;:'\"()\-]+")
 def data(recipe: Recipe) -> None:
     """Choose what can be used and what is held out, write manifests with phonemes, and speak with espeak-ng.
 
-    Without a section `synthetic` espeak-ng is not needed: manifests hold no phonemes, which only an encoder learns from.
+    Without a section `synthetic` espeak-ng is not needed: manifests hold no phonemes, from which only encoders learn.
     """
     settings = recipe.settings.get("synthetic")
     if settings:
